@@ -1,0 +1,1 @@
+"""Train neural networks from one YAML file, and see why they do not learn."""

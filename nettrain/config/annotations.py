@@ -1,0 +1,119 @@
+"""What the schema's annotations say may stand at a place.
+
+A place has `Kinds`: the members of its annotation, unions and ranges taken apart.
+`step` gives the kinds of a child, so that a path can be followed through a whole
+config: through the fields of a dataclass, the members of a list, the names of a
+component family.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from typing import Annotated, Any
+
+from nettrain.component import Component, dump, field_types, registered
+from nettrain.config.tree import Tree, from_plain
+
+Kinds = tuple[Any, ...]
+
+
+def members(annotation: Any) -> Kinds:
+    """The kinds that an annotation allows."""
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return members(typing.get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return tuple(k for part in typing.get_args(annotation) for k in members(part))
+    return (annotation,)
+
+
+def step(kinds: Kinds, key: str | int) -> Kinds:
+    """The kinds of the child at a key or index."""
+    found: Kinds = ()
+    for kind in kinds:
+        origin: Any = typing.get_origin(kind)
+        if isinstance(key, int) and origin in (list, tuple):
+            found += members(typing.get_args(kind)[0])
+        elif isinstance(key, str) and origin is dict:
+            found += members(typing.get_args(kind)[1])
+        elif isinstance(key, str) and is_record(kind) and key in field_types(kind):
+            found += members(field_types(kind)[key])
+        elif is_family(kind) and key in registered(kind):
+            found += (registered(kind)[key],)
+    return found
+
+
+def is_family(kind: Any) -> bool:
+    """Whether any component of a family may stand here, by its name."""
+    return (
+        isinstance(kind, type)
+        and issubclass(kind, Component)
+        and not kind.registered_name
+    )
+
+
+def is_record(kind: Any) -> bool:
+    """Whether the fields of one dataclass stand here."""
+    custom = hasattr(kind, "from_config")
+    return dataclasses.is_dataclass(kind) and not custom and not is_family(kind)
+
+
+def record(kinds: Kinds) -> type | None:
+    """The dataclass whose fields stand here."""
+    return next((kind for kind in kinds if is_record(kind)), None)
+
+
+def named(kinds: Kinds) -> dict[str, type[Component]]:
+    """Every component that may stand here, by name."""
+    return {
+        name: cls
+        for kind in reversed(kinds)
+        if is_family(kind)
+        for name, cls in registered(kind).items()
+    }
+
+
+def is_list(kinds: Kinds) -> bool:
+    origins: list[Any] = [typing.get_origin(kind) for kind in kinds]
+    return list in origins or tuple in origins
+
+
+def component_name(tree: Tree | None, kinds: Kinds) -> str | None:
+    """The name of the component that is written here, or None."""
+    if tree is None:
+        return None
+    names = named(kinds)
+    value = tree.value
+    if isinstance(value, Component):
+        return value.registered_name
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value))
+    return value if isinstance(value, str) and value in names else None
+
+
+def spelt_out(tree: Tree, kinds: Kinds, key: str | int) -> Tree:
+    """The tree with its short form, if it is one, written as a mapping.
+
+    At the place of a family `adam` becomes `{adam: }`; what the family writes shorter
+    (a number for a schedule) becomes `{key: number}`. At the place of a component's
+    settings `64` becomes `{units: 64}`, units being its first field.
+    """
+    if isinstance(tree.value, Component):
+        return dataclasses.replace(
+            from_plain(dump(tree.value), tree.origin.source), key=tree.key
+        )
+    if isinstance(tree.value, dict) or isinstance(key, int):
+        return tree
+    cls = record(kinds)
+    if cls is not None and issubclass(cls, Component):
+        fields = list(field_types(cls))
+        bare = tree.value is None or not fields
+        return tree.holding({} if bare else {fields[0]: tree})
+    names = named(kinds)
+    if key not in names or tree.value is None:
+        return tree
+    if isinstance(tree.value, str) and tree.value in names:
+        return tree.holding({tree.value: tree.holding(None)})
+    return tree.holding({key: tree})

@@ -1,0 +1,45 @@
+"""Settings from the command line: `optimizer.adam.learning_rate=0.01`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+
+from nettrain.component import show
+from nettrain.config.patch import edited
+from nettrain.config.reader import parse
+from nettrain.config.tree import Source, Tree
+from nettrain.errors import Error, Place
+
+_OVERRIDE = re.compile(r"\s*([^\s.=]+(?:\.[^\s.=]+)*)\s*=(.*)", re.DOTALL)
+
+
+def overridden(
+    tree: Tree, overrides: Sequence[str], schema: type
+) -> tuple[Tree, list[Error]]:
+    """The tree with the overrides applied in turn, and what is wrong with any."""
+    errors: list[Error] = []
+    for text in overrides:
+        try:
+            tree, faults = _overridden(tree, text, schema)
+            errors += faults
+        except Error as error:
+            errors.append(error)
+    return tree, errors
+
+
+def _overridden(tree: Tree, text: str, schema: type) -> tuple[Tree, Sequence[Error]]:
+    place = Place(f"command line: {text}")
+    match = _OVERRIDE.fullmatch(text)
+    if match is None:
+        message = f"expected KEY=VALUE, got {show(text)}"
+        fix = "name a key of the config and its value, such as seed=3"
+        raise Error("usage-override", message, place=place, fix=fix)
+    source = Source(place.file, "command line", FilePath.cwd())
+    document = parse(match[2], source)
+    try:
+        tree = edited(tree, schema, "set", match[1], document.tree)
+    except Error as error:
+        raise Error(error.code, error.message, place=place, fix=error.fix) from None
+    return tree, document.faults

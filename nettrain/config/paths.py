@@ -1,0 +1,130 @@
+"""Paths into a config: as a person writes them, and as keys and indices.
+
+A person writes `model.dense1.units`: an element of a list goes by its `name`, by its
+kind and ordinal among the unnamed of its kind (from 1), or by its index; a layer in a
+block goes by its own name after the block's (`model.residual1.dense1.units`). `find`
+turns that into keys, `("model", 0, "dense", "units")`, which hold whether or not short
+forms are used.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from nettrain.component import Path, dotted, field_types, show, suggest
+from nettrain.config.annotations import (
+    Kinds,
+    component_name,
+    is_list,
+    members,
+    named,
+    record,
+    spelt_out,
+    step,
+)
+from nettrain.config.tree import Tree
+from nettrain.errors import Error
+
+
+def locate(tree: Tree, schema: type, path: Path) -> tuple[Tree, Path]:
+    """The tree at a path, or the nearest above it, with the path that was reached."""
+    kinds: Kinds = (schema,)
+    for depth, key in enumerate(path):
+        child = spelt_out(tree, kinds, key).child(key)
+        if child is None:
+            return tree, path[:depth]
+        tree, kinds = child, step(kinds, key)
+    return tree, path
+
+
+def find(tree: Tree, schema: type, text: str) -> Path:
+    """The keys and indices of a written path. Only its list elements have to exist."""
+    names = text.split(".")
+    at: Tree | None = tree
+    kinds: Kinds = (schema,)
+    path: Path = ()
+    for position, name in enumerate(names):
+        last = position == len(names) - 1
+        for key in _keys(at, kinds, name, last, path):
+            at = spelt_out(at, kinds, key).child(key) if at else None
+            kinds = step(kinds, key)
+            path = (*path, key)
+    return path
+
+
+def element_names(tree: Tree, kinds: Kinds) -> list[str | None]:
+    """What each element of a list is called; None where that cannot be told."""
+    counts: Counter[str] = Counter()
+    names: list[str | None] = []
+    for index, element in enumerate(tree.value):
+        inner = step(kinds, index)
+        kind = component_name(element, inner)
+        given = _given_name(element, inner, kind) if kind else None
+        if kind and not given:
+            counts[kind] += 1
+        names.append(given or (f"{kind}{counts[kind]}" if kind else None))
+    return names
+
+
+def _given_name(element: Tree, kinds: Kinds, kind: str) -> str | None:
+    settings = spelt_out(element, kinds, kind).child(kind)
+    name = (
+        spelt_out(settings, step(kinds, kind), "name").child("name")
+        if settings
+        else None
+    )
+    return name.value if name and isinstance(name.value, str) else None
+
+
+def _keys(tree: Tree | None, kinds: Kinds, name: str, last: bool, path: Path) -> Path:
+    """The keys that one written name stands for."""
+    if tree is not None and isinstance(tree.value, tuple) and not _settings(kinds):
+        return _element(tree, kinds, name, last, path)
+    if tree is None and is_list(kinds):
+        raise _no_element(name, path, [])
+    cls = record(kinds)
+    if cls is not None and name not in field_types(cls) and tree is not None:
+        for field, block in _blocks(tree, kinds):
+            inner = step(kinds, field)
+            if name in element_names(block, inner):
+                return (field, *_element(block, inner, name, last, (*path, field)))
+    return (name,)
+
+
+def _settings(kinds: Kinds) -> bool:
+    """Whether a list here is the short form of a component's first field."""
+    return record(kinds) is not None and not is_list(kinds)
+
+
+def _blocks(tree: Tree, kinds: Kinds) -> Iterator[tuple[str, Tree]]:
+    """The lists of components among the settings of a component."""
+    cls = record(kinds)
+    for field, annotation in field_types(cls).items() if cls else ():
+        block = spelt_out(tree, kinds, field).child(field)
+        wanted = members(annotation)
+        if block and isinstance(block.value, tuple) and named(step(wanted, 0)):
+            yield field, block
+
+
+def _element(tree: Tree, kinds: Kinds, name: str, last: bool, path: Path) -> Path:
+    """An element's index, and its component's name where its settings are meant."""
+    if name.isdecimal():
+        # The index after the last element is where an insertion may put another.
+        if int(name) < len(tree.value) + (1 if last else 0):
+            return (int(name),)
+        raise _no_element(name, path, [str(i) for i in range(len(tree.value))])
+    names = element_names(tree, kinds)
+    if name not in names:
+        raise _no_element(name, path, [n for n in names if n])
+    index = names.index(name)
+    kind = component_name(tree.value[index], step(kinds, index))
+    return (index,) if last or kind is None else (index, kind)
+
+
+def _no_element(name: str, path: Path, there: list[str]) -> Error:
+    where = dotted(path)
+    fix = suggest(name, there) or (
+        f"it holds {', '.join(there[:8])}" if there else None
+    )
+    return Error("config-unknown-key", f"no {show(name)} in {where}", fix=fix)

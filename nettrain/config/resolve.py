@@ -1,0 +1,168 @@
+"""From a file or mapping, what it extends, patches and overrides to one config."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path as FilePath
+from typing import Any
+
+from nettrain.component import INVALID, Path, Problem, build, dump, show
+from nettrain.config.belongs import belongs
+from nettrain.config.merge import merged
+from nettrain.config.override import overridden
+from nettrain.config.patch import patched
+from nettrain.config.paths import find, locate
+from nettrain.config.reader import place_in, place_of, read
+from nettrain.config.tree import Tree, from_plain
+from nettrain.config.writer import write_resolved
+from nettrain.errors import Error, Errors, Place, raise_all
+
+_CHAIN = 20
+"""Configs that may extend each other in a row."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A config put together, each of its values with its place.
+
+    Attributes:
+        tree: the values.
+        schema: the dataclass that they are to build.
+        text: the config as it was given: the file's text, or YAML of the mapping.
+        faults: what was found wrong on the way; `errors` and `build` report it.
+    """
+
+    tree: Tree
+    schema: type
+    text: str
+    faults: tuple[Error, ...] = ()
+
+    @cached_property
+    def value(self) -> Any:
+        """The plain config, without `extends` and `patch`."""
+        return self.tree.plain()
+
+    def find(self, path: str) -> Path:
+        """The keys of a written path: `model.dense1` gives `("model", 0)`."""
+        return find(self.tree, self.schema, path)
+
+    def place(self, path: Path, key: bool = False) -> Place:
+        """Where a value stands, or its key, or what is nearest above it."""
+        node, reached = locate(self.tree, self.schema, path)
+        above = reached != path and isinstance(node.value, (dict, tuple))
+        return place_of(node, path, key or above)
+
+    def source(self, path: Path) -> str:
+        """`FILE:LINE`, `extends FILE:LINE`, `command line`, `mapping` or `default`."""
+        node, reached = locate(self.tree, self.schema, path)
+        return str(node.origin) if reached == path else "default"
+
+    def base(self, path: Path) -> FilePath:
+        """The folder from which a relative path that stands here starts."""
+        return locate(self.tree, self.schema, path)[0].origin.source.folder
+
+    def errors(self, problems: Sequence[Problem]) -> list[Error]:
+        """Problems as errors with places, and all found before, in file order."""
+        main = self.tree.origin.source.name
+        errors = [*self.faults, *map(self._error, problems)]
+        distinct = {str(error): error for error in errors}
+        return sorted(distinct.values(), key=lambda error: _order(error, main))
+
+    def build(self) -> Any:
+        """The instance of the schema; raises every error at once."""
+        problems: list[Problem] = []
+        built = build(self.schema, self.value, (), problems)
+        raise_all(self.errors(problems))
+        assert built is not INVALID
+        return built
+
+    def _error(self, problem: Problem) -> Error:
+        fix = problem.fix
+        node = locate(self.tree, self.schema, problem.path)[0]
+        if problem.code == "config-unknown-key":
+            fix = belongs(self.tree, self.schema, str(problem.path[-1])) or fix
+        whole = problem.code in ("config-missing-key", "config-value")
+        at_key = problem.at_key or (whole and isinstance(node.value, dict))
+        return _placed(problem, self.place(problem.path, at_key), fix)
+
+
+def resolve(
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    schema: type,
+) -> Resolved:
+    """Read a config, lay it over what it extends, patch it, and apply the overrides."""
+    faults: list[Error] = []
+    chain: tuple[str, ...] = ()
+    if isinstance(source, Mapping):
+        tree = from_plain(source)
+        text = write_resolved(dump(tree.plain()), lambda _: "")
+    else:
+        document = read(source)
+        tree, text, faults = document.tree, document.text, [*document.faults]
+        chain = (os.path.realpath(source),)
+    try:
+        tree = _extended(tree, schema, chain, faults)
+    except Error as error:
+        raise (Errors([*faults, error]) if faults else error) from None
+    tree, more = overridden(tree, overrides, schema)
+    return Resolved(tree, schema, text, (*faults, *more))
+
+
+def _placed(problem: Problem, place: Place, fix: str | None) -> Error:
+    return Error(problem.code, problem.message, place=place, fix=fix)
+
+
+def _order(error: Error, main: str) -> tuple[int, str, int, int]:
+    """The main file first, line by line; then others, the command line, the rest."""
+    place = error.place
+    if place is None:
+        return (2, "", 0, 0)
+    return (int(place.file != main), place.file, place.line or 0, place.column or 0)
+
+
+def _extended(
+    given: Tree, schema: type, chain: tuple[str, ...], faults: list[Error]
+) -> Tree:
+    """The tree laid over what it extends, with its patch applied."""
+    if not isinstance(given.value, dict):
+        found = "an empty file" if given.value is None else show(given.plain())
+        message = f"expected a mapping of settings, got {found}"
+        place = given.origin.place()
+        raise Error("config-type", message, place=place)
+    extends, edits = given.child("extends"), given.child("patch")
+    own = {k: v for k, v in given.value.items() if k not in ("extends", "patch")}
+    tree = given.holding(own)
+    if extends is not None:
+        tree = merged(_base(extends, schema, chain, faults), tree, (schema,))
+    if edits is not None:
+        tree, problems = patched(tree, edits, schema)
+        for problem in problems:
+            place = place_in(given, problem.path, problem.at_key)
+            faults.append(_placed(problem, place, problem.fix))
+    return tree
+
+
+def _base(
+    extends: Tree, schema: type, chain: tuple[str, ...], faults: list[Error]
+) -> Tree:
+    """The config that another extends, itself extended and patched."""
+    place = place_of(extends, ("extends",), key=False)
+    written, source = extends.value, extends.origin.source
+    if not isinstance(written, str) or "\0" in written:
+        message = f"expected the path of a config, got {show(extends.plain())}"
+        raise Error("config-type", message, place=place)
+    path = os.path.join(source.folder, written)
+    real = os.path.realpath(path)
+    if real in chain or len(chain) >= _CHAIN:
+        what = "itself" if real in chain else f"more than {_CHAIN} configs in a row"
+        raise Error("config-extends", f"the config extends {what}", place=place)
+    beside = os.path.dirname(source.name) if source.lines else ""
+    name = os.path.normpath(os.path.join(beside, written))
+    document = read(path, name=name, kind="extends", cited=place)
+    faults += document.faults
+    return _extended(document.tree, schema, (*chain, real), faults)

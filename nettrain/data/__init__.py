@@ -1,0 +1,28 @@
+"""Data: sources, tables, splits, preprocessing and batches."""
+
+from nettrain.data import bundled, generators  # noqa: F401  (they register sources)
+from nettrain.data.batches import order, slices
+from nettrain.data.dataset import Dataset, Part, prepare
+from nettrain.data.preparation import Preparation
+from nettrain.data.preprocess import Preprocessing
+from nettrain.data.profile import profile
+from nettrain.data.schema import Rows
+from nettrain.data.settings import DataConfig, Split
+from nettrain.data.sources import ArraySource, FileSource, Source
+
+__all__ = [
+    "ArraySource",
+    "DataConfig",
+    "Dataset",
+    "FileSource",
+    "Part",
+    "Preparation",
+    "Preprocessing",
+    "Rows",
+    "Source",
+    "Split",
+    "order",
+    "prepare",
+    "profile",
+    "slices",
+]

@@ -1,0 +1,250 @@
+"""From the `data:` section to the arrays that are trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nettrain import component, randomness
+from nettrain.data import split as splitting
+from nettrain.data.decide import decide
+from nettrain.data.faults import Faults
+from nettrain.data.preparation import Preparation, fit
+from nettrain.data.preprocess import OneHot
+from nettrain.data.schema import Rows, Schema, read_rows
+from nettrain.data.settings import DEFAULT_SPLIT, HELD, DataConfig
+from nettrain.data.sources import PARTS, Loaded, Placer, Task, nowhere
+from nettrain.errors import Error, Place
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows that are trained on, validated on, or tested on.
+
+    Attributes:
+        inputs: (n, *shape) of the run's dtype.
+        targets: int64 (n,) class indices, or (n, T) of the run's dtype.
+        rows: int64 (n,), the row of the source that each came from, from 0.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """All parts, prepared alike.
+
+    Attributes:
+        parts: `train`, and `validation` and `test` where the split has them.
+        preparation: what the training part taught.
+        sha256: of the raw values, before anything was learned or filled in.
+    """
+
+    parts: Mapping[str, Part]
+    preparation: Preparation
+    sha256: str
+
+
+def prepare(
+    config: DataConfig,
+    *,
+    seed: int,
+    dtype: str = "float32",
+    place: Placer = nowhere,
+    task: Task | None = None,
+) -> Dataset:
+    """Read, split, learn from the training part, and transform every part.
+
+    Args:
+        seed: of the run; generators and the split draw from it.
+        dtype: of inputs and regression targets, `float32` or `float64`.
+        place: finds the place of a path such as ("data", "split") in the config, for
+            errors.
+        task: what the loss asks for; `config.task` goes before it.
+    """
+    loaded = config.source.load(seed, place)
+    schema = decide(config, loaded, place, task)
+    rows = _own_parts(loaded, schema)
+    sha256 = _digest(schema, rows)
+    rows |= _split(config, schema, rows["train"], set(rows), seed, place)
+    _refuse_untrained_classes(schema, rows)
+    _check_steps(config, schema, place)
+    preparation = fit(
+        schema, rows["train"], config.preprocess, dtype, config.source.reading
+    )
+    shape = _shape(config, loaded, preparation, place)
+    preparation = replace(preparation, input_shape=shape)
+    for part, path in config.split.files.items():
+        rows[part] = _file(preparation, path, place(("data", "split", part)))
+        sha256 = _digest(schema, {part: rows[part]}, sha256)
+    parts = {p: _part(preparation, rows[p]) for p in PARTS if p in rows}
+    return Dataset(parts, preparation, sha256)
+
+
+def _own_parts(loaded: Loaded, schema: Schema) -> dict[str, Rows]:
+    """The rows of each part that the source itself holds."""
+    train = loaded.tables["train"]
+    for part, table in loaded.tables.items():
+        if table.names != train.names or table.shape != train.shape:
+            message = f"{part} and train have rows of different shapes"
+            raise Error("data-array", message, place=Place(table.label))
+    parts = {p: read_rows(schema, t, targets=True) for p, t in loaded.tables.items()}
+    for part, rows in parts.items():
+        if not len(rows):
+            message = f"no row of {part} is left: each lacks a value"
+            raise Error("data-no-rows", message, place=Place(train.label))
+    return parts
+
+
+def _part(preparation: Preparation, rows: Rows) -> Part:
+    inputs, targets = preparation.transform(rows), rows.targets
+    assert targets is not None  # every part is read with its targets
+    if preparation.task == "regression":
+        targets = targets.astype(preparation.dtype)
+    return Part(inputs, targets, rows.index)
+
+
+def _file(preparation: Preparation, path: str, place: Place | None) -> Rows:
+    try:
+        rows = preparation.read(path, need_target=True)
+    except Error as error:
+        if error.place is None:  # it does not exist: the config line is at fault
+            raise Error(error.code, error.message, place=place, fix=error.fix) from None
+        raise
+    if not len(rows):
+        raise Error("data-no-rows", f'no row of "{path}" is left', place=place)
+    return rows
+
+
+def _digest(schema: Schema, parts: Mapping[str, Rows], before: str = "") -> str:
+    """SHA-256 of the names, kinds and raw values of every part."""
+    digest = hashlib.sha256(before.encode())
+    digest.update(repr((schema.features, schema.targets, schema.classes)).encode())
+    for part, rows in sorted(parts.items()):
+        digest.update(repr((part, rows.numbers.shape, rows.texts.tolist())).encode())
+        for values in (rows.numbers, rows.targets, rows.index):
+            assert values is not None
+            little = values.astype(values.dtype.newbyteorder("<"))
+            digest.update(np.ascontiguousarray(little).tobytes())
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------- splitting
+
+
+def _split(
+    config: DataConfig,
+    schema: Schema,
+    rows: Rows,
+    own: set[str],
+    seed: int,
+    place: Placer,
+) -> dict[str, Rows]:
+    """The training rows cut into the parts that neither source nor files hold."""
+    for part in HELD:
+        given = getattr(config.split, part)
+        if part in own and given not in (0, getattr(DEFAULT_SPLIT, part)):
+            message = f"the source holds {part} rows of its own"
+            where = place(("data", "split", part))
+            raise Error("config-split", message, place=where, fix=f"remove {part}")
+    shares = {k: v for k, v in config.split.shares.items() if v > 0 and k not in own}
+    if not shares:
+        return {}
+    counts = splitting.sizes(len(rows), shares)
+    for part, count in counts.items():
+        if count == 0:
+            message = f"{len(rows)} rows are too few: none is left for {part}"
+            path = ("data", "split", part) if part in shares else ("data", "split")
+            raise Error("config-split", message, place=place(path))
+    indices = _indices(config, schema, rows, counts, seed, place)
+    return {part: rows.take(index) for part, index in indices.items()}
+
+
+def _indices(
+    config: DataConfig,
+    schema: Schema,
+    rows: Rows,
+    counts: dict[str, int],
+    seed: int,
+    place: Placer,
+) -> splitting.Parts:
+    split, key = config.split, randomness.key(seed, "data/split")
+    if split.by == "order":
+        return splitting.in_order(len(rows), counts)
+    if split.stratify is not False and schema.task == "classification":
+        assert rows.targets is not None
+        parts = splitting.stratified(rows.targets, counts, key)
+        if parts is not None:
+            return parts
+        if split.stratify is True:
+            message = "the classes have too few rows to keep one of each for training"
+            where = place(("data", "split", "stratify"))
+            raise Error(
+                "config-stratify", message, place=where, fix="say stratify: auto"
+            )
+    return splitting.at_random(len(rows), counts, key)
+
+
+def _refuse_untrained_classes(schema: Schema, parts: Mapping[str, Rows]) -> None:
+    """A class that only validation or test have cannot be learned."""
+    if schema.task == "regression":
+        return
+    trained = np.unique(parts["train"].targets)  # type: ignore[arg-type]
+    (column,) = schema.targets
+    for part, rows in parts.items():
+        unseen = np.zeros(len(rows.table), bool)
+        unseen[rows.index] = ~np.isin(rows.targets, trained)  # type: ignore[arg-type]
+        faults = Faults(rows.table)
+        faults.add(
+            unseen,
+            column.name,
+            "data-unseen-class",
+            lambda cell, part=part: (  # type: ignore[misc]
+                f"class {cell} is in the {part} part and not in the training part"
+            ),
+            "data.split: {stratify: true} keeps rows of each class to train on",
+        )
+        faults.raise_all()
+
+
+# ---------------------------------------------------------------- steps and shape
+
+
+def _check_steps(config: DataConfig, schema: Schema, place: Placer) -> None:
+    encoders = [i for i, s in enumerate(config.preprocess) if isinstance(s, OneHot)]
+    message = ""
+    if encoders and not schema.of_kind("categorical"):
+        message = "one_hot has no categorical column to work on"
+    elif len(encoders) > 1:
+        message = "one_hot stands here a second time"
+    if message:
+        where = place(("data", "preprocess", encoders[-1]))
+        fix = "remove it; a column is declared with columns: {NAME: categorical}"
+        raise Error("config-preprocess", message, place=where, fix=fix)
+
+
+def _shape(
+    config: DataConfig, loaded: Loaded, preparation: Preparation, place: Placer
+) -> tuple[int, ...]:
+    """The shape of a row: as the config says, else as the array had it, else flat."""
+    features = len(preparation.feature_names)
+    if config.shape is None:
+        own = loaded.tables["train"].shape
+        return own if own and math.prod(own) == features else (features,)
+    if math.prod(config.shape) != features:
+        product = " × ".join(map(str, config.shape))
+        message = (
+            f"shape {component.show(config.shape)} takes {product} = "
+            f"{math.prod(config.shape)} values, a row has {features}"
+        )
+        raise Error("config-shape", message, place=place(("data", "shape")))
+    return config.shape

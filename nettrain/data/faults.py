@@ -1,0 +1,69 @@
+"""What is wrong with the cells of a table, all of it, each with its place.
+
+A table can hold a million bad cells. The first few in the order of the file are listed
+with line and column, the rest is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from nettrain.data.table import Table
+from nettrain.errors import Error, raise_all
+
+LISTED = 20
+"""How many bad cells are listed one by one."""
+
+
+class _Fault(NamedTuple):
+    row: int
+    column: int
+    code: str
+    message: str
+    fix: str
+
+
+class Faults:
+    """Gathers the bad cells of one table, then raises all of them together."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._found: list[_Fault] = []
+        self._count = 0
+
+    def add(
+        self,
+        bad: np.ndarray,
+        name: str,
+        code: str,
+        message: Callable[[str], str],
+        fix: str,
+    ) -> None:
+        """Note the rows of column `name` where the mask `bad` (n,) is true."""
+        column = self.table.names.index(name)
+        rows = np.flatnonzero(bad)
+        self._count += len(rows)
+        for row in rows[:LISTED].tolist():
+            text = message(self.table.cell(row, name)) + self.table.note(row)
+            self._found.append(_Fault(row, column, code, text, fix))
+
+    def raise_all(self) -> None:
+        """Raise nothing, or the first faults in the order of the file and a count."""
+        listed = sorted(self._found)[:LISTED]
+        places = self.table.places([(fault.row, fault.column) for fault in listed])
+        errors = [
+            Error(fault.code, fault.message, place=place, fix=fault.fix)
+            for fault, place in zip(listed, places, strict=True)
+        ]
+        raise_all(errors + more(self._count - len(errors), errors))
+
+
+def more(count: int, listed: list[Error]) -> list[Error]:
+    """One error that says how many were left out, or none."""
+    if count <= 0:
+        return []
+    last = listed[-1]
+    return [Error(last.code, f"… and {count} more such errors in {last.place}")]

@@ -1,0 +1,303 @@
+"""What the training part taught: all that `predict` needs beside the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nettrain import component
+from nettrain.data.faults import Faults
+from nettrain.data.preprocess import Learned, OneHot, Preprocessing
+from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
+from nettrain.data.sources import FileSource, Task, table_of
+from nettrain.data.table import Table
+from nettrain.errors import Error, Place
+
+FORMAT = 1
+"""Of `data.json`."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A step and what it learned."""
+
+    step: Preprocessing
+    learned: Learned
+
+    def transform(self, x: np.ndarray) -> np.ndarray:
+        return self.step.transform(x, self.learned)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """From rows as they were written to the arrays that a network takes.
+
+    Attributes:
+        schema: the columns, the task and the classes.
+        number_fill: float64 (N,), what a missing number becomes; NaN where it is an
+            error.
+        text_fill: C texts, what a missing text becomes; "" where it is an error.
+        steps: of the numeric columns, in turn.
+        encoder: the one-hot step of the categorical columns.
+        categories: of each categorical column.
+        input_shape: of one row of inputs.
+        dtype: of inputs and of regression targets.
+        reading: how text files were read: the fields of `FileSource` beside its path.
+    """
+
+    schema: Schema
+    number_fill: np.ndarray
+    text_fill: tuple[str, ...]
+    steps: tuple[Fitted, ...]
+    encoder: OneHot
+    categories: tuple[tuple[str, ...], ...]
+    input_shape: tuple[int, ...]
+    dtype: str
+    reading: Mapping[str, Any]
+
+    @property
+    def task(self) -> Task:
+        return self.schema.task
+
+    @property
+    def classes(self) -> tuple[Class, ...]:
+        return self.schema.classes
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.schema.targets)
+
+    @property
+    def outputs(self) -> int:
+        """As many as there are classes, or targets."""
+        return len(self.classes) or len(self.schema.targets)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The inputs of a flat row: numeric columns, then `zone=north`, …"""
+        numeric = [column.name for column in self.schema.of_kind("numeric")]
+        hot = zip(self.schema.of_kind("categorical"), self.categories, strict=True)
+        return (
+            *numeric,
+            *(f"{c.name}={value}" for c, values in hot for value in values),
+        )
+
+    # ------------------------------------------------------------ reading and applying
+
+    def read(self, path: str, need_target: bool = False) -> Rows:
+        """The rows of a file; with their targets, where they are needed.
+
+        Without targets no row is dropped: a prediction is owed for each.
+        """
+        table = FileSource(path, **self.reading).load(seed=0).tables["train"]
+        return self.rows(table, need_target)
+
+    def rows(self, table: Table | Any, need_target: bool = False) -> Rows:
+        """The rows of a table, or of an array (n, …) of inputs."""
+        if not isinstance(table, Table):
+            table = table_of(table, None, "the array")
+        table = self._renamed(table)
+        return read_rows(self.schema, table, targets=need_target, drop=need_target)
+
+    def _renamed(self, table: Table) -> Table:
+        """Arrays have no names: where theirs do not fit, the order decides."""
+        names = [column.name for column in self.schema.features]
+        inputs = [name for name in table.names if not name.startswith("target")]
+        if table.locate is not None or set(names) <= set(inputs):
+            return table
+        if len(inputs) != len(names):
+            message = (
+                f"a row has {len(inputs)} inputs, the run was trained on {len(names)}"
+            )
+            raise Error("data-array", message, place=Place(table.label))
+        targets = [name for name in table.names if name.startswith("target")]
+        if len(targets) == len(self.target_names):
+            targets = list(self.target_names)
+        return replace(table, names=(*names, *targets), _parsed={})
+
+    def transform(self, rows: Rows) -> np.ndarray:
+        """Inputs (n, *input_shape) of the run's dtype."""
+        numbers = np.where(np.isnan(rows.numbers), self.number_fill, rows.numbers)
+        for fitted in self.steps:
+            numbers = fitted.transform(numbers)
+        blocks = [numbers]
+        if self.categories:
+            fill = np.array(self.text_fill, dtype=object)
+            texts = np.where(rows.texts == "", fill, rows.texts)
+            self._refuse_unseen(texts, rows)
+            blocks.append(self.encoder.encode(texts, self.categories))
+        flat = np.concatenate(blocks, axis=1)
+        return flat.reshape(len(rows), *self.input_shape).astype(self.dtype)
+
+    def _refuse_unseen(self, texts: np.ndarray, rows: Rows) -> None:
+        if self.encoder.unknown == "ignore":
+            return
+        faults = Faults(rows.table)
+        columns = self.schema.of_kind("categorical")
+        for i, (column, known) in enumerate(zip(columns, self.categories, strict=True)):
+            bad = np.zeros(len(rows.table), bool)
+            bad[rows.index] = ~np.isin(texts[:, i], np.array(known, dtype=object))
+            faults.add(
+                bad,
+                column.name,
+                "data-unseen-category",
+                lambda cell, name=column.name: (  # type: ignore[misc]
+                    f'{cell} of column "{name}" is not in the training part'
+                ),
+                "allow it with data.preprocess: [{one_hot: {unknown: ignore}}]",
+            )
+        faults.raise_all()
+
+    # ------------------------------------------------------------ keeping
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was learned, by path, for the checkpoint's `preprocess/…` tensors."""
+        arrays = {"missing/fill": self.number_fill} if self.number_fill.size else {}
+        for number, fitted in enumerate(self.steps, start=1):
+            name = f"{fitted.step.registered_name}{number}"
+            arrays |= {f"{name}/{key}": value for key, value in fitted.learned.items()}
+        return arrays
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values from which `from_json` makes the same again, to the last bit."""
+        numeric = self.schema.of_kind("numeric")
+        categorical = self.schema.of_kind("categorical")
+        filled = zip(numeric, self.number_fill.tolist(), strict=True)
+        numbers = {c.name: None if math.isnan(fill) else fill for c, fill in filled}
+        texts = {
+            column.name: {"fill": fill or None, "categories": list(known)}
+            for column, fill, known in zip(
+                categorical, self.text_fill, self.categories, strict=True
+            )
+        }
+        return {
+            "format": FORMAT,
+            "task": self.task,
+            "classes": list(self.classes),
+            "targets": [vars(column) for column in self.schema.targets],
+            "columns": [
+                vars(c) | texts.get(c.name, {"fill": numbers.get(c.name)})
+                for c in self.schema.features
+            ],
+            "features": list(self.feature_names),
+            "input_shape": list(self.input_shape),
+            "dtype": self.dtype,
+            "reading": dict(self.reading),
+            "preprocess": [
+                {
+                    "step": component.dump(fitted.step),
+                    "learned": {k: v.tolist() for k, v in fitted.learned.items()},
+                }
+                for fitted in self.steps
+            ],
+            "one_hot": component.dump(self.encoder)["one_hot"],
+        }
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Preparation:
+        """The preparation that `to_json` wrote."""
+        try:
+            return cls(**_fields(plain))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            message = f"data.json is not what this version writes: {error!r}"
+            raise Error("run-data", message) from None
+
+
+def _fields(plain: Mapping[str, Any]) -> dict[str, Any]:
+    features, targets = (
+        tuple(Column(c["name"], c["kind"], c["missing"]) for c in plain[key])
+        for key in ("columns", "targets")
+    )
+    categorical = [c for c in plain["columns"] if c["kind"] == "categorical"]
+    fills = [c["fill"] for c in plain["columns"] if c["kind"] == "numeric"]
+    steps = [
+        Fitted(
+            _built(Preprocessing, step["step"]),
+            {k: np.array(v, np.float64) for k, v in step["learned"].items()},
+        )
+        for step in plain["preprocess"]
+    ]
+    return {
+        "schema": Schema(features, targets, plain["task"], tuple(plain["classes"])),
+        "number_fill": np.array(
+            [math.nan if f is None else f for f in fills], np.float64
+        ),
+        "text_fill": tuple(c["fill"] or "" for c in categorical),
+        "steps": tuple(steps),
+        "encoder": OneHot(**plain["one_hot"]),
+        "categories": tuple(tuple(c["categories"]) for c in categorical),
+        "input_shape": tuple(plain["input_shape"]),
+        "dtype": plain["dtype"],
+        "reading": dict(plain["reading"]),
+    }
+
+
+def _built(base: type, plain: Any) -> Any:
+    problems: list[component.Problem] = []
+    built = component.build(base, plain, (), problems)
+    if problems:
+        raise ValueError(problems[0].message)
+    return built
+
+
+# ---------------------------------------------------------------- learning
+
+
+def fit(
+    schema: Schema,
+    rows: Rows,
+    steps: Sequence[Preprocessing],
+    dtype: str,
+    reading: Mapping[str, Any],
+) -> Preparation:
+    """Learn fills, steps and categories from the rows of the training part."""
+    numeric = schema.of_kind("numeric")
+    categorical = schema.of_kind("categorical")
+    number_fill = np.array(
+        [_number_fill(c, rows.numbers[:, i]) for i, c in enumerate(numeric)], np.float64
+    )
+    text_fill = tuple(
+        _text_fill(c, rows.texts[:, i]) for i, c in enumerate(categorical)
+    )
+    numbers = np.where(np.isnan(rows.numbers), number_fill, rows.numbers)
+    fitted = []
+    for step in steps if numeric else ():
+        if not isinstance(step, OneHot):
+            fitted.append(Fitted(step, step.fit(numbers)))
+            numbers = fitted[-1].transform(numbers)
+    encoder = next((step for step in steps if isinstance(step, OneHot)), OneHot())
+    texts = np.where(rows.texts == "", np.array(text_fill, dtype=object), rows.texts)
+    categories = encoder.categories(texts) if categorical else ()
+    preparation = Preparation(
+        schema,
+        number_fill,
+        text_fill,
+        tuple(fitted),
+        encoder,
+        categories,
+        (),
+        dtype,
+        reading,
+    )
+    return replace(preparation, input_shape=(len(preparation.feature_names),))
+
+
+def _number_fill(column: Column, values: np.ndarray) -> float:
+    present = values[~np.isnan(values)]
+    if column.missing in ("error", "drop") or not len(present):
+        return math.nan
+    if column.missing == "most_frequent":
+        unique, counts = np.unique(present, return_counts=True)
+        return float(unique[counts.argmax()])  # of equal counts the smallest
+    return float(present.mean() if column.missing == "mean" else np.median(present))
+
+
+def _text_fill(column: Column, texts: np.ndarray) -> str:
+    present = sorted(texts[texts != ""].tolist())
+    if column.missing in ("error", "drop") or not present:
+        return ""
+    return str(max(dict.fromkeys(present), key=present.count))

@@ -1,0 +1,233 @@
+"""What the columns mean, decided once from the training table and the config.
+
+A `Schema` reads every later table in the same way: the validation file, the test file,
+and the raw rows that a finished run is asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nettrain.data.faults import Faults
+from nettrain.data.settings import Kind, Policy
+from nettrain.data.sources import Task
+from nettrain.data.table import Table
+from nettrain.errors import Error, Place
+
+Class = str | int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that is used: its kind, and what is done about a missing value."""
+
+    name: str
+    kind: Kind
+    missing: Policy
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a run.
+
+    Attributes:
+        features: the input columns, in the order of the table.
+        targets: the columns to predict.
+        task: classification or regression.
+        classes: in a classification, what the labels 0, 1, … stand for: texts sorted by
+            code point, or integers in ascending order.
+    """
+
+    features: tuple[Column, ...]
+    targets: tuple[Column, ...]
+    task: Task
+    classes: tuple[Class, ...] = ()
+
+    def of_kind(self, kind: Kind) -> tuple[Column, ...]:
+        return tuple(column for column in self.features if column.kind == kind)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows read by a schema; no value is missing that the schema does not fill.
+
+    Attributes:
+        numbers: (n, N) float64, NaN where a value is to be filled in.
+        texts: (n, C) object, "" where a value is to be filled in.
+        targets: int64 (n,) class indices, or float64 (n, T), or None if not asked for.
+        index: int64 (n,), the rows of the table.
+        table: where they came from.
+    """
+
+    numbers: np.ndarray
+    texts: np.ndarray
+    targets: np.ndarray | None
+    index: np.ndarray
+    table: Table
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, rows: np.ndarray) -> Rows:
+        return replace(
+            self,
+            numbers=self.numbers[rows],
+            texts=self.texts[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            index=self.index[rows],
+        )
+
+
+def read_rows(
+    schema: Schema, table: Table, *, targets: bool, drop: bool = True
+) -> Rows:
+    """The rows of a table, or all errors of its cells together.
+
+    Args:
+        targets: whether the target columns are read too.
+        drop: whether rows may be left out where the schema drops them; a prediction is
+            owed for each row.
+    """
+    used = (*schema.features, *(schema.targets if targets else ()))
+    _require(table, used)
+    missing = {column.name: _missing(table, column) for column in used}
+    dropped = np.zeros(len(table), bool)
+    for column in used:
+        if drop and column.missing == "drop":
+            dropped |= missing[column.name]
+    faults = Faults(table)
+    for column in schema.features:
+        fixes = _Fixes(column, target=False, drop=drop)
+        _check(faults, column, missing[column.name] & ~dropped, ~dropped, fixes)
+    for column in schema.targets if targets else ():
+        fixes = _Fixes(column, target=True, drop=drop)
+        _check(faults, column, missing[column.name] & ~dropped, ~dropped, fixes)
+    labels = _targets(schema, table, ~dropped, faults) if targets else None
+    faults.raise_all()
+    kept = np.flatnonzero(~dropped)
+    numbers = [table.numbers(c.name).values for c in schema.of_kind("numeric")]
+    texts = [table.texts(c.name) for c in schema.of_kind("categorical")]
+    return Rows(
+        _matrix(numbers, len(table), np.float64)[kept],
+        _matrix(texts, len(table), object)[kept],
+        None if labels is None else labels[kept],
+        kept,
+        table,
+    )
+
+
+def _matrix(columns: Sequence[np.ndarray], rows: int, dtype: type) -> np.ndarray:
+    """Columns side by side (rows, columns), in C order: sums depend on the order."""
+    matrix: np.ndarray = np.empty((rows, len(columns)), dtype)
+    for i, column in enumerate(columns):
+        matrix[:, i] = column
+    return matrix
+
+
+def _require(table: Table, columns: Sequence[Column]) -> None:
+    absent = [f'"{c.name}"' for c in columns if c.name not in table.names]
+    if absent:
+        names = ", ".join(table.names)
+        raise Error(
+            "data-missing-column",
+            f"no column {', '.join(absent)}, which the run was trained with",
+            place=Place(table.label, 1 if table.locate else None),
+            fix=f"the columns are: {names}" if len(names) <= 200 else None,
+        )
+
+
+def _missing(table: Table, column: Column) -> np.ndarray:
+    """bool (n,): the empty cells of a column."""
+    if column.kind == "categorical":
+        return np.equal(table.texts(column.name), "").astype(bool)
+    values, invalid = table.numbers(column.name)
+    return np.isnan(values) & ~invalid
+
+
+# ---------------------------------------------------------------- what can be wrong
+
+
+class _Fixes:
+    """What to do about a bad cell; the config line that would allow it, if any."""
+
+    def __init__(self, column: Column, target: bool, drop: bool) -> None:
+        name = column.name
+        policy = "median" if column.kind == "numeric" else "most_frequent"
+        policy = "drop" if target else policy
+        self.missing = (
+            f"fill it in, or allow it with data.missing: {{{name}: {policy}}}"
+        )
+        if column.missing == "drop" and not drop:
+            self.missing = (
+                "such rows were dropped in training; fill it in, or train with "
+                f"data.missing: {{{name}: {policy}}}"
+            )
+        self.text = (
+            "mend it, or say that the column is text with "
+            f"data.columns: {{{name}: categorical}}"
+        )
+        leave = f", or leave the column out with data.columns: {{{name}: ignore}}"
+        self.infinite = "mend it" + ("" if target else leave)
+
+
+def _check(
+    faults: Faults, column: Column, missing: np.ndarray, kept: np.ndarray, fixes: _Fixes
+) -> None:
+    """Note missing values that nothing is done about, texts and infinities."""
+    name = column.name
+    allowed = column.missing not in ("error", "drop")
+    if not allowed:
+        faults.add(
+            missing,
+            name,
+            "data-missing-value",
+            lambda cell: f'column "{name}" has no value here',
+            fixes.missing,
+        )
+    if column.kind == "categorical":
+        return
+    values, invalid = faults.table.numbers(name)
+    faults.add(
+        invalid & kept,
+        name,
+        "data-not-a-number",
+        lambda cell: f'{cell} is no number, and column "{name}" is numeric',
+        fixes.text,
+    )
+    faults.add(
+        np.isinf(values) & kept,
+        name,
+        "data-infinite",
+        lambda cell: f'{cell} in column "{name}" is infinite',
+        fixes.infinite,
+    )
+
+
+def _targets(
+    schema: Schema, table: Table, kept: np.ndarray, faults: Faults
+) -> np.ndarray:
+    """Class indices (n,), or numbers (n, T); a class that is not known is a fault."""
+    if schema.task == "regression":
+        columns = [table.numbers(column.name).values for column in schema.targets]
+        return _matrix(columns, len(table), np.float64)
+    (column,) = schema.targets
+    if column.kind == "categorical":
+        cells = table.texts(column.name)
+        usable = kept & (cells != "")
+    else:
+        cells = table.numbers(column.name).values
+        usable = kept & np.isfinite(cells)
+    known: dict[object, int] = {value: i for i, value in enumerate(schema.classes)}
+    labels = np.array([known.get(cell, -1) for cell in cells.tolist()], np.int64)
+    names = ", ".join(map(str, schema.classes[:10]))
+    faults.add(
+        usable & (labels < 0),
+        column.name,
+        "data-unseen-class",
+        lambda cell: f'class {cell} of column "{column.name}" was not trained on',
+        f"the classes are: {names}" + (", …" if len(schema.classes) > 10 else ""),
+    )
+    return labels

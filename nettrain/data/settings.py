@@ -1,0 +1,132 @@
+"""The `data:` section of a config."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from nettrain.component import Count, Share
+from nettrain.data.preprocess import Preprocessing
+from nettrain.data.sources import FileSource, Source, Task
+from nettrain.errors import Error
+
+Kind = Literal["numeric", "categorical"]
+Policy = Literal["error", "drop", "mean", "median", "most_frequent"]
+
+HELD = ("validation", "test")
+"""The parts that are kept from training."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows are kept from training.
+
+    Attributes:
+        validation: share of all rows, or a file of its own.
+        test: share of all rows, or a file of its own.
+        stratify: whether each class has the same share in every part; `auto` does so in
+            a classification wherever the classes have rows enough.
+        by: `random`, or `order`: the first rows train, the last ones test.
+    """
+
+    validation: Share | str = 0.0
+    test: Share | str = 0.0
+    stratify: Literal["auto"] | bool = "auto"
+    by: Literal["random", "order"] = "random"
+
+    def __post_init__(self) -> None:
+        for part in HELD:
+            given = getattr(self, part)
+            if isinstance(given, str):
+                _check_file(part, given)
+        if sum(self.shares.values()) >= 1:
+            shares = " + ".join(f"{share:g}" for share in self.shares.values())
+            raise Error(
+                "config-split",
+                f"validation + test = {shares} leave no rows to train on",
+                fix="shares are parts of all rows: validation + test must be below 1",
+            )
+        if self.stratify is True and self.by == "order":
+            raise Error(
+                "config-stratify",
+                "stratify: true contradicts by: order, which takes rows as they stand",
+                fix="leave one of the two out",
+            )
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each part that is taken from the rows of the source."""
+        given = {part: getattr(self, part) for part in HELD}
+        return {k: v for k, v in given.items() if not isinstance(v, str)}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The file of each part that has its own."""
+        given = {part: getattr(self, part) for part in HELD}
+        return {k: v for k, v in given.items() if isinstance(v, str)}
+
+
+def _check_file(part: str, path: str) -> None:
+    try:
+        FileSource(path)
+    except Error as error:
+        message = f"{part}: expected a share such as 0.15, or a file; {error.message}"
+        raise Error("config-split", message) from None
+
+
+DEFAULT_SPLIT = Split(0.15, 0.15)
+"""Taken where no split is given, except for parts that the source itself holds."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The data, how they are prepared, and the batches they are given in.
+
+    Attributes:
+        source: a bundled set, a generator, or a file: `table.csv`, `arrays.npz`.
+        target: the column to predict, or a list of them; sources that know theirs need
+            none.
+        task: `classification` or `regression`. Where neither this nor the loss says it,
+            texts and few integers mean classification.
+        columns: the kind of single columns: `numeric`, `categorical` or `ignore`. A
+            column is numeric where at least half of its cells are numbers.
+        missing: what is done about a missing value, for all columns or for each by
+            name: `error`, `drop` the row, or fill in the training part's `mean`,
+            `median` or `most_frequent` value.
+        split: which rows are kept for validation and test.
+        preprocess: steps applied to the columns in turn, learned on the training part.
+        shape: of one row as the network sees it, such as [1, 8, 8]; the flat row if not
+            given.
+        batch_size: rows in one update.
+        evaluation_batch_size: rows evaluated at a time.
+        shuffle: whether the rows are put in a new order for each epoch.
+    """
+
+    source: Source
+    target: str | tuple[str, ...] | None = None
+    task: Task | None = None
+    columns: dict[str, Literal["numeric", "categorical", "ignore"]] = field(
+        default_factory=dict
+    )
+    missing: Policy | dict[str, Policy] = "error"
+    split: Split = DEFAULT_SPLIT
+    preprocess: tuple[Preprocessing, ...] = ()
+    shape: tuple[Count, ...] | None = None
+    batch_size: Count = 32
+    evaluation_batch_size: Count = 1024
+    shuffle: bool = True
+
+    def located(
+        self, locate: Callable[[tuple[str | int, ...], str], str]
+    ) -> DataConfig:
+        """The same with each file name as `locate(path in the config, name)` has it."""
+        changes: dict[str, Any] = {}
+        if isinstance(self.source, FileSource):
+            path = locate(("data", "source"), self.source.path)
+            changes["source"] = replace(self.source, path=path)
+        files: dict[str, Any] = {
+            part: locate(("data", "split", part), name)
+            for part, name in self.split.files.items()
+        }
+        return replace(self, split=replace(self.split, **files), **changes)

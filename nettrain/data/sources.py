@@ -1,0 +1,257 @@
+"""Where rows come from: the family of sources, files, and arrays in memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from nettrain.component import Component, register, suggest
+from nettrain.data import delimited
+from nettrain.data.table import Table
+from nettrain.errors import Error, Place
+
+Task = Literal["classification", "regression"]
+PARTS = ("train", "validation", "test")
+Placer = Callable[[tuple[str | int, ...]], Place | None]
+"""Finds the place of a path such as ("data", "source") in the config."""
+
+
+def nowhere(path: tuple[str | int, ...]) -> Place | None:
+    """The placer of a config that stands in no file."""
+    return None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a source gives.
+
+    Attributes:
+        tables: `train`, which a split may be taken from, and the parts that the source
+            itself holds.
+        targets: the target columns, where the source knows them.
+        task: `classification` or `regression`, where the source knows it.
+    """
+
+    tables: Mapping[str, Table]
+    targets: tuple[str, ...] = ()
+    task: Task | None = None
+
+
+class Source(Component):
+    """A place that rows of data come from."""
+
+    kind = "source"
+
+    @classmethod
+    def shorthand(cls, value: object) -> Source | None:
+        """A text that looks like a file's name is one: `table.csv`."""
+        if not isinstance(value, str) or not ("." in value or "/" in value):
+            return None
+        return FileSource(path=value)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How further files are to be read: fields of `FileSource` beside the path."""
+        return {}
+
+    def load(self, seed: int, place: Placer = nowhere) -> Loaded:
+        """Read or make the rows; generators draw from `seed`."""
+        raise NotImplementedError
+
+
+# ---------------------------------------------------------------- files
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+@register("file")
+class FileSource(Source):
+    """A file of rows: `table.csv`, `table.tsv` or `arrays.npz`.
+
+    The first line of a table names its columns. An npz file holds `x` (n, …) and `y`
+    (n,) or (n, T), or parts already split: `x_train`, `y_train`, `x_validation`,
+    `y_validation`, `x_test`, `y_test`.
+
+    Attributes:
+        path: the file, absolute or relative to the config.
+        delimiter: the character between cells; `auto` is a comma, in a .tsv file a tab.
+        missing_values: cells that count as missing.
+    """
+
+    path: str
+    delimiter: str = "auto"
+    missing_values: tuple[str, ...] = delimited.MISSING
+
+    def check(self) -> Iterator[str]:
+        if self.ending not in (*_DELIMITERS, ".npz"):
+            yield (
+                f'the file "{self.path}" does not end in .csv, .tsv or .npz, '
+                "the formats that can be read"
+            )
+        if self.delimiter != "auto" and (
+            len(self.delimiter) != 1 or self.delimiter in '"\r\n '
+        ):
+            yield f'the delimiter "{self.delimiter}" is not one character between cells'
+
+    @property
+    def ending(self) -> str:
+        return Path(self.path).suffix.lower()
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        missing = list(self.missing_values)
+        return {"delimiter": self.delimiter, "missing_values": missing}
+
+    def to_config(self) -> Any:
+        plain = FileSource(self.path) == self
+        return self.path if plain else {"file": {"path": self.path, **self.reading}}
+
+    def load(self, seed: int, place: Placer = nowhere) -> Loaded:
+        data = self._bytes(place(("data", "source")))
+        label = shown(self.path)
+        if self.ending == ".npz":
+            return loaded_arrays(_npz(data, label), label)
+        delimiter = self.delimiter
+        if delimiter == "auto":
+            delimiter = _DELIMITERS[self.ending]
+        return Loaded(
+            {"train": delimited.read(data, label, delimiter, self.missing_values)}
+        )
+
+    def _bytes(self, place: Place | None) -> bytes:
+        try:
+            return Path(self.path).read_bytes()
+        except FileNotFoundError:
+            raise Error(
+                "data-missing-file",
+                f'there is no file "{shown(self.path)}"',
+                place=place,
+                fix=self._similar(),
+            ) from None
+        except OSError as error:
+            message = f'cannot read "{shown(self.path)}": {error.strerror}'
+            raise Error("data-unreadable-file", message, place=place) from None
+
+    def _similar(self) -> str:
+        folder = Path(self.path).parent
+        if not folder.is_dir():
+            return f'there is no folder "{shown(str(folder))}" either'
+        names = [entry.name for entry in folder.iterdir()]
+        fix = "a relative path counts from the folder of the config that it stands in"
+        return suggest(Path(self.path).name, names) or fix
+
+
+def shown(path: str) -> str:
+    """A path as messages show it: relative where it lies below the working folder."""
+    absolute, here = os.path.abspath(path), os.getcwd()
+    return os.path.relpath(absolute) if absolute.startswith(here + os.sep) else path
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def _npz(data: bytes, label: str) -> dict[str, np.ndarray]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array")
+            return {name.lower(): archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise Error(
+            "data-array",
+            f"not an npz file of plain arrays: {error}",
+            place=Place(label),
+            fix="write it with numpy.savez(path, x=inputs, y=targets)",
+        ) from None
+
+
+def loaded_arrays(arrays: Mapping[str, Any], label: str) -> Loaded:
+    """Tables from `x` and `y`, or from `x_train`, `y_train`, `x_validation`, …"""
+    single = "x" in arrays
+    names = {"x": "train"} if single else {f"x_{part}": part for part in PARTS}
+    tables = {
+        part: table_of(arrays[x], arrays.get(x.replace("x", "y", 1)), label, x)
+        for x, part in names.items()
+        if x in arrays
+    }
+    if "train" not in tables:
+        found = ", ".join(arrays) or "nothing"
+        message = (
+            f"expected arrays x and y, or x_train, y_train, x_test, …; found {found}"
+        )
+        raise Error("data-array", message, place=Place(label))
+    targets = tuple(n for n in tables["train"].names if n.startswith("target"))
+    return Loaded(tables, targets)
+
+
+def table_of(x: Any, y: Any | None, label: str, name: str = "x") -> Table:
+    """A table of arrays: inputs x1, x2, … and target, or target1, target2, …
+
+    Args:
+        x: (n, …) numbers, or an object array (n, columns) with texts among them.
+        y: (n,), (n, 1) or (n, T), or None.
+    """
+    x = np.asarray(x)
+    if x.ndim < 2 or not x.size:
+        message = f"{name} has the shape {x.shape}, expected (rows, columns)"
+        raise Error("data-array", message, place=Place(label))
+    names = [f"x{i + 1}" for i in range(x[0].size)]
+    columns = _columns(x.reshape(len(x), -1), label, name)
+    if y is not None:
+        y = _matrix(np.asarray(y), len(x), label, name.replace("x", "y", 1))
+        several = y.shape[1] > 1
+        names += [f"target{i + 1}" if several else "target" for i in range(y.shape[1])]
+        columns += _columns(y, label, name.replace("x", "y", 1))
+    return Table(tuple(names), columns, label, shape=x.shape[1:])
+
+
+def _matrix(y: np.ndarray, rows: int, label: str, name: str) -> np.ndarray:
+    """Targets as (n, T)."""
+    if y.ndim not in (1, 2) or not y.size:
+        message = f"{name} has the shape {y.shape}, expected (rows,) or (rows, targets)"
+        raise Error("data-array", message, place=Place(label))
+    if len(y) != rows:
+        message = f"{name} has {len(y)} rows, {name.replace('y', 'x', 1)} has {rows}"
+        raise Error("data-array", message, place=Place(label))
+    return y.reshape(rows, -1)
+
+
+def _columns(values: np.ndarray, label: str, name: str) -> list[np.ndarray | list[str]]:
+    if values.dtype.kind in "biuf":
+        return list(values.astype(np.float64).T)
+    if values.dtype.kind in "OU":
+        return [["" if _absent(v) else str(v) for v in column] for column in values.T]
+    message = f"{name} has the dtype {values.dtype}, expected numbers or texts"
+    raise Error("data-array", message, place=Place(label))
+
+
+def _absent(value: object) -> bool:
+    """None and NaN, the only value that differs from itself."""
+    return value is None or value != value
+
+
+@dataclass(frozen=True, eq=False)
+class ArraySource(Source):
+    """Arrays in memory, for `nt.fit`.
+
+    Attributes:
+        x: (n, …) inputs.
+        y: (n,) or (n, T) targets.
+    """
+
+    x: Any
+    y: Any
+
+    def to_config(self) -> str:
+        return "arrays in memory"
+
+    def load(self, seed: int, place: Placer = nowhere) -> Loaded:
+        return loaded_arrays({"x": self.x, "y": self.y}, "arrays")

@@ -1,0 +1,241 @@
+"""The one object through which files are touched.
+
+Everything that must survive a crash is written through a `Disk`, so that the same code
+runs on the real disk, on a recording one, and under injected faults: each system call
+passes `Disk.system`, which a test overrides. Whatever the operating system refuses
+becomes an `Error` of the family `disk` that names the file and the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from nettrain.errors import Error
+
+R = TypeVar("R")
+
+_OURS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a file of ours is opened: a link planted under its name is refused."""
+
+_PERMISSION = ("disk-permission", "choose another folder with --out, or allow writing")
+_FULL = ("disk-full", "free some space; what was saved before is whole")
+_CODES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: _PERMISSION,
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.EIO: ("disk-io", "the disk reports a fault; save to another one"),
+    errno.ENOENT: ("disk-missing", None),
+    errno.EEXIST: ("disk-exists", None),
+    errno.ELOOP: ("disk-link", "a link stands where a file of ours belongs; remove it"),
+}
+
+
+@dataclass(frozen=True)
+class File:
+    """An open file and the name it was opened under."""
+
+    descriptor: int
+    path: Path
+
+
+class Disk:
+    """The real disk. Paths may be relative; folders are not created by the way."""
+
+    def system(
+        self, action: str, path: Path, call: Callable[..., R], *given: object
+    ) -> R:
+        """Make one system call. Tests override this to record it or to let it fail."""
+        return call(*given)
+
+    def _do(self, action: str, path: Path, call: Callable[..., R], *given: object) -> R:
+        try:
+            return self.system(action, path, call, *given)
+        except (OSError, ValueError) as error:
+            raise _refused(action, path, error) from error
+
+    # ------------------------------------------------------------ open files
+
+    def create(self, path: Path) -> File:
+        """A new file for writing; it must not be there."""
+        flags = _OURS | os.O_CREAT | os.O_EXCL
+        return File(self._do("create", path, os.open, path, flags, 0o666), path)
+
+    def append(self, path: Path) -> File:
+        """A file for writing at its end, made where there is none."""
+        flags = _OURS | os.O_CREAT | os.O_APPEND
+        return File(self._do("open", path, os.open, path, flags, 0o666), path)
+
+    def write(self, file: File, data: bytes) -> None:
+        """All of `data`, however little of it one call takes."""
+        left = memoryview(data)
+        while left:
+            taken = self._do("write", file.path, os.write, file.descriptor, left)
+            left = left[taken:]
+
+    def truncate(self, file: File, length: int) -> None:
+        self._do("truncate", file.path, os.ftruncate, file.descriptor, length)
+
+    def fsync(self, file: File) -> None:
+        """Wait until the file stands on the medium.
+
+        Once this has failed it must not be tried again on the same descriptor: the
+        kernel reports a lost page once and then calls it clean (Rebello et al., "Can
+        applications recover from fsync failures?", USENIX ATC 2020).
+        """
+        self._do("fsync", file.path, os.fsync, file.descriptor)
+
+    def close(self, file: File) -> None:
+        self._do("close", file.path, os.close, file.descriptor)
+
+    def lock(self, path: Path) -> File | None:
+        """The file `path`, held for this process alone, or None if another holds it.
+
+        The lock is the kernel's: it ends with its holder, however that ends.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = File(self._do("open", path, os.open, path, flags, 0o666), path)
+        exclusive = fcntl.LOCK_EX | fcntl.LOCK_NB
+        try:
+            self._do("lock", path, fcntl.flock, file.descriptor, exclusive)
+        except Error as error:
+            self.close(file)
+            if isinstance(error.__cause__, BlockingIOError):
+                return None
+            raise
+        return file
+
+    def is_still(self, file: File) -> bool:
+        """Whether the name that the file was opened under still means this file."""
+        opened = self._do("stat", file.path, os.fstat, file.descriptor)
+        named = self._status(file.path, os.lstat)
+        return named is not None and os.path.samestat(opened, named)
+
+    # ------------------------------------------------------------ names
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give a file its new name in one step; a file of that name is replaced."""
+        self._do("rename", new, os.rename, old, new)
+
+    def remove(self, path: Path) -> None:
+        """Take a file away; one that is not there is no error."""
+        try:
+            self._do("remove", path, os.unlink, path)
+        except Error as error:
+            if error.code != "disk-missing":
+                raise
+
+    def make_folder(self, path: Path) -> None:
+        """One new folder, itself durable; it must not be there."""
+        self._do("make folder", path, os.mkdir, path)
+        self.fsync_folder(path.parent)
+
+    def make_folders(self, path: Path) -> None:
+        """A folder and all above it, where they are not there yet."""
+        if self.is_folder(path):
+            return
+        self.make_folders(path.parent)
+        try:
+            self.make_folder(path)
+        except Error as error:
+            # Another process may have made it between the look and the call.
+            if error.code != "disk-exists" or not self.is_folder(path):
+                raise
+
+    def fsync_folder(self, path: Path) -> None:
+        """Wait until the names in a folder stand on the medium."""
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        file = File(self._do("open", path, os.open, path, flags), path)
+        try:
+            self._do("fsync folder", path, os.fsync, file.descriptor)
+        finally:
+            self.close(file)
+
+    # ------------------------------------------------------------ looking
+
+    def read(self, path: Path) -> bytes:
+        return self._do("read", path, _read, path)
+
+    def list(self, path: Path) -> list[str]:
+        """The names in a folder, in order."""
+        return sorted(self._do("list", path, os.listdir, path))
+
+    def exists(self, path: Path) -> bool:
+        """Whether anything has this name, a dangling link included."""
+        return self._status(path, os.lstat) is not None
+
+    def is_folder(self, path: Path) -> bool:
+        status = self._status(path, os.stat)
+        return status is not None and stat.S_ISDIR(status.st_mode)
+
+    def _status(
+        self, path: Path, call: Callable[[Path], os.stat_result]
+    ) -> os.stat_result | None:
+        try:
+            return self._do("stat", path, call, path)
+        except Error as error:
+            if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return None
+            raise
+
+    # ------------------------------------------------------------ whole files
+
+    def replace(self, path: Path, data: bytes, *, durable: bool = True) -> None:
+        """Write a whole file so that a crash leaves the old one or the new one.
+
+        A temporary file in the same folder is written, flushed, closed and renamed,
+        and then the folder is flushed. The caller is the folder's one writer, so a
+        temporary file that is there already was left by a process that is gone.
+
+        Args:
+            durable: wait for the medium. Without it a power cut may leave an empty
+                file, which does for what can be drawn again.
+        """
+        temporary = path.with_name(f".{path.name}.tmp")
+        self.remove(temporary)
+        file = self.create(temporary)
+        try:
+            self._fill(file, data, durable)
+            self.rename(temporary, path)
+        except BaseException:
+            # The failure itself is what gets reported, whatever the tidying up does.
+            with contextlib.suppress(Error):
+                self.remove(temporary)
+            raise
+        if durable:
+            self.fsync_folder(path.parent)
+
+    def _fill(self, file: File, data: bytes, durable: bool) -> None:
+        try:
+            self.write(file, data)
+            if durable:
+                self.fsync(file)
+        except BaseException:
+            with contextlib.suppress(Error):
+                self.close(file)
+            raise
+        self.close(file)
+
+
+def _read(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _refused(action: str, path: Path, error: OSError | ValueError) -> Error:
+    """The error for a person: `cannot write a/run.json: no space left on device`."""
+    if isinstance(error, ValueError):
+        # A name with a NUL or a lone surrogate never reaches the system.
+        return Error("disk-name", f"cannot {action} {str(path)!r}: {error}")
+    code, fix = _CODES.get(error.errno or 0, ("disk-error", None))
+    reason = (error.strerror or str(error)).lower()
+    return Error(code, f"cannot {action} {path}: {reason}", fix=fix)

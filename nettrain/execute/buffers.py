@@ -1,0 +1,73 @@
+"""Buffers of a plan: lent for a node's life, then used again."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nettrain.graph.spec import Shape
+
+ALIGNMENT = 64
+"""Bytes. Vector kernels and BLAS see the same alignment in every run."""
+
+
+def aligned(shape: Shape, dtype: str) -> np.ndarray:
+    """A C-ordered array on a 64-byte boundary; its contents are arbitrary."""
+    nbytes = math.prod(shape) * np.dtype(dtype).itemsize
+    return _raw(nbytes)[:nbytes].view(dtype).reshape(shape)
+
+
+def _raw(nbytes: int) -> np.ndarray:
+    memory = np.empty(nbytes + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + nbytes]
+
+
+class Storage:
+    """A piece of memory and how many living nodes look at it.
+
+    Attributes:
+        raw: the bytes.
+        holders: nodes whose value lies here; the storage is free when none is left.
+        permanent: never freed or overwritten by another node: inputs, state, outputs.
+    """
+
+    __slots__ = ("holders", "permanent", "raw")
+
+    def __init__(self, raw: np.ndarray, permanent: bool = False) -> None:
+        self.raw, self.holders, self.permanent = raw, 0, permanent
+
+
+class Pool:
+    """Hands out storages and takes them back, the best fitting one first."""
+
+    def __init__(self) -> None:
+        self._free: list[np.ndarray] = []
+        self.nbytes = 0
+
+    def take(self, nbytes: int, permanent: bool = False) -> Storage:
+        fits = [i for i, raw in enumerate(self._free) if raw.nbytes >= nbytes]
+        if fits and not permanent:
+            best = min(fits, key=lambda i: (self._free[i].nbytes, -i))
+            return Storage(self._free.pop(best))
+        self.nbytes += nbytes
+        return Storage(_raw(nbytes), permanent)
+
+    def give(self, storage: Storage) -> None:
+        self._free.append(storage.raw)
+
+
+def view(storage: Storage, shape: Shape, dtype: str, like: np.ndarray | None) -> np.ndarray:
+    """An array over a storage, with axes in the memory order of `like`.
+
+    NumPy's own results keep the axis order of their operands; a buffer in C order would
+    make every elementwise operation on transposed data walk memory across its grain.
+    """
+    count = math.prod(shape)
+    flat = storage.raw[: count * np.dtype(dtype).itemsize].view(dtype)
+    if like is None or like.flags.c_contiguous:
+        return flat.reshape(shape)
+    axes = sorted(range(len(shape)), key=lambda i: (-abs(like.strides[i]), i))
+    ordered = flat.reshape([shape[i] for i in axes])
+    return ordered.transpose(sorted(range(len(axes)), key=axes.__getitem__))

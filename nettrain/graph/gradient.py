@@ -1,0 +1,139 @@
+"""The backward pass: a function from a graph to a graph.
+
+Reverse accumulation (Linnainmaa 1970; Rumelhart, Hinton and Williams 1986): walking from
+the cost to the leaves, each operation turns the gradient of its result into gradients of
+its inputs, and a node used several times adds up what comes back. Shared weights, time and
+second derivatives need nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from nettrain.errors import Error
+from nettrain.graph import operations as ops
+from nettrain.graph.node import Node, constant, made_at, scope, topological
+from nettrain.graph.spec import Spec
+
+
+def gradients(
+    cost: Node, nodes: Sequence[Node], seed: Node | None = None
+) -> list[Node]:
+    """Nodes of d cost / d node, each of its node's shape and dtype.
+
+    Args:
+        cost: a scalar, unless `seed` is given.
+        nodes: any nodes of the cost's graph, leaves or inner ones.
+        seed: gradient of the cost itself, of the cost's spec; 1 where left out.
+
+    Raises:
+        Error: `graph-not-connected` if the cost does not depend on a node,
+            `graph-not-differentiable` if it does, but only through operations without a
+            derivative. A gradient that is zero by value is no error.
+    """
+    found = adjoints(cost, nodes, seed)
+    for node in nodes:
+        if node not in found:
+            raise _unreached(cost, node)
+    return [found[node] for node in nodes]
+
+
+def adjoints(
+    cost: Node, nodes: Iterable[Node], seed: Node | None = None
+) -> dict[Node, Node]:
+    """As `gradients`, but nodes that no gradient reaches are left out of the result."""
+    if seed is None and cost.shape:
+        raise Error(
+            "graph-not-scalar",
+            f"the gradient of {cost!r} needs a scalar cost",
+            fix="reduce it with sum or mean, or give a seed",
+        )
+    if not cost.spec.is_float:
+        raise Error("graph-not-differentiable", f"{cost!r} is no float")
+    wanted = set(nodes)
+    order = topological([cost])
+    active = _depends(order, wanted)
+    contributions: dict[Node, list[Node]] = {cost: [seed or ones(cost.spec)]}
+    found: dict[Node, Node] = {}
+    for node in reversed(order):
+        if node not in active or node not in contributions:
+            continue
+        with scope(node.scope, node.origin):
+            total = _accumulate(node, contributions.pop(node))
+            if node in wanted:
+                found[node] = total
+            if any(x in active for x in node.inputs):
+                _propagate(node, total, active, contributions)
+    return found
+
+
+def ones(spec: Spec) -> Node:
+    return constant(np.ones(spec.shape, spec.dtype))
+
+
+def _depends(order: list[Node], wanted: set[Node]) -> set[Node]:
+    """The nodes whose value depends on a wanted one."""
+    active: set[Node] = set()
+    for node in order:
+        if node in wanted or any(x in active for x in node.inputs):
+            active.add(node)
+    return active
+
+
+def _accumulate(node: Node, parts: list[Node]) -> Node:
+    total = parts[0]
+    for part in parts[1:]:
+        total = ops.add(total, part)
+    return total.replace(name="", role="", scope=node.scope, adjoint_of=node)
+
+
+def _propagate(
+    node: Node, g: Node, active: set[Node], contributions: dict[Node, list[Node]]
+) -> None:
+    parts = node.op.vjp(g, node, *node.inputs)
+    for x, part in zip(node.inputs, parts, strict=True):
+        if part is not None and x in active and x.spec.is_float:
+            contributions.setdefault(x, []).append(_fit(part, x.spec))
+
+
+def _fit(g: Node, spec: Spec) -> Node:
+    """Undo broadcasting and dtype promotion."""
+    extra = len(g.shape) - len(spec.shape)
+    if extra:
+        g = ops.sum(g, axis=tuple(range(extra)))
+    repeated = [i for i, n in enumerate(spec.shape) if n == 1 and g.shape[i] != 1]
+    if repeated:
+        g = ops.sum(g, axis=tuple(repeated), keepdims=True)
+    return ops.cast(g, spec.dtype)
+
+
+def _unreached(cost: Node, node: Node) -> Error:
+    """Say whether a node is not connected at all, or where its path is cut."""
+    order = topological([cost])
+    depends = _depends(order, {node})
+    if cost not in depends:
+        return Error(
+            "graph-not-connected",
+            f"{cost!r} does not depend on {node!r}{made_at(node)}: it has no gradient",
+            fix="use the node on the way to the cost, or do not ask for its gradient",
+        )
+    # The last operations before the paths end are the ones without a derivative.
+    reached = {cost}
+    cuts: dict[str, None] = {}
+    for user in reversed(order):
+        if user not in reached or user not in depends:
+            continue
+        parts = user.op.vjp(ones(user.spec), user, *user.inputs) if user.inputs else []
+        for x, part in zip(user.inputs, parts, strict=True):
+            if part is not None:
+                reached.add(x)
+            elif x in depends:
+                cuts[user.op.name] = None
+    return Error(
+        "graph-not-differentiable",
+        f"{cost!r} depends on {node!r} only through {', '.join(cuts)}, "
+        "which has no derivative",
+        fix="use a differentiable operation, or do not ask for this gradient",
+    )

@@ -1,0 +1,80 @@
+"""What is known of a node's value before there is one: its shape and dtype."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from nettrain.errors import Error
+
+Shape = tuple[int, ...]
+
+FLOATS = ("float32", "float64")
+INTEGERS = ("int32", "int64", "uint32")
+DTYPES = (*FLOATS, *INTEGERS, "bool")
+_BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "uint32": 4, "bool": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Shape and dtype (a name of the array-API standard) of one array."""
+
+    shape: Shape
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {self.shape}"
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * _BYTES[self.dtype]
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype in FLOATS
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """The common shape by NumPy's rule; `graph-shape` error where there is none."""
+    rank = max(map(len, shapes))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    result = []
+    for sizes in zip(*padded, strict=True):
+        wanted = {size for size in sizes if size != 1}
+        if len(wanted) > 1:
+            listed = " and ".join(str(shape) for shape in shapes)
+            raise Error("graph-shape", f"shapes {listed} do not broadcast together")
+        result.append(wanted.pop() if wanted else 1)
+    return tuple(result)
+
+
+def promote(*dtypes: str) -> str:
+    """The common dtype: the wider float. Kinds are never mixed silently."""
+    if len(set(dtypes)) == 1:
+        return dtypes[0]
+    if all(dtype in FLOATS for dtype in dtypes):
+        return "float64"
+    listed = " and ".join(dict.fromkeys(dtypes))
+    raise Error(
+        "graph-dtype",
+        f"dtypes {listed} do not mix",
+        fix="convert one with cast(x, dtype)",
+    )
+
+
+def normalize_axes(axis: int | tuple[int, ...] | None, rank: int) -> tuple[int, ...]:
+    """Axes as sorted non-negative numbers; None means all."""
+    if axis is None:
+        return tuple(range(rank))
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    for a in axes:
+        if not -rank <= a < rank:
+            raise Error("graph-axis", f"axis {a} is outside an array of {rank} axes")
+    positive = sorted(a % rank for a in axes)
+    if len(set(positive)) < len(positive):
+        raise Error("graph-axis", f"axes {axes} name one axis twice")
+    return tuple(positive)

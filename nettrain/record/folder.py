@@ -1,0 +1,237 @@
+"""The run folder: which files a run consists of, and how they come to be there.
+
+Names are fixed, so nothing taken from a config, data or a checkpoint can lead out of
+it. Small files are replaced whole; see `Disk.replace`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nettrain.disk import Disk
+from nettrain.errors import Error
+from nettrain.record import json_text, lock
+
+FORMAT = 1
+RUN = "run.json"
+METRICS = "metrics.jsonl"
+STATISTICS = "statistics.csv"
+EVENTS = "events.jsonl"
+REPORT = "report.html"
+CHECKPOINTS = "checkpoints"
+PLOTS = "plots"
+
+_GROWING = (METRICS, STATISTICS, EVENTS)
+_WHOLE = (
+    "config.yaml",
+    "config.resolved.yaml",
+    RUN,
+    "data.json",
+    "findings.json",
+    REPORT,
+)
+_OURS = {
+    lock.LOCK,
+    *_GROWING,
+    *_WHOLE,
+    *(f".{name}.tmp" for name in _WHOLE),
+    CHECKPOINTS,
+    PLOTS,
+}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_name(name: str) -> str:
+    """The name of a run, sweep or trial, which is also that of a folder."""
+    if not _NAME.fullmatch(name):
+        message = (
+            f'the name "{name}" must begin with a letter or digit and hold only '
+            "letters, digits, dots, dashes and underscores, at most 100"
+        )
+        raise Error("config-name", message)
+    return name
+
+
+class RunFolder:
+    """The folder of one run. Whoever writes into it holds its `lock()`."""
+
+    def __init__(self, path: Path, disk: Disk, *, fresh: bool = False) -> None:
+        self.path, self.disk = path, disk
+        self._fresh = fresh
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / METRICS
+
+    @property
+    def statistics(self) -> Path:
+        return self.path / STATISTICS
+
+    @property
+    def events(self) -> Path:
+        return self.path / EVENTS
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / CHECKPOINTS
+
+    # ------------------------------------------------------------ coming to be
+
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        out: Path | str | None = None,
+        *,
+        root: Path | str = "runs",
+        disk: Disk | None = None,
+    ) -> RunFolder:
+        """A folder for a new run: `out`, or `root/name/NUMBER` with the next number.
+
+        Raises:
+            Error: `run-exists` if `out` holds a run, `run-not-empty` if it holds
+                anything else that is not ours. Nothing is touched then.
+        """
+        disk = disk or Disk()
+        if out is None:
+            return cls(_numbered(disk, Path(root) / check_name(name)), disk, fresh=True)
+        folder = cls(Path(out), disk, fresh=True)
+        if disk.exists(folder.path):
+            folder._check_free()
+        else:
+            disk.make_folders(folder.path)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path | str, *, disk: Disk | None = None) -> RunFolder:
+        """The folder of a run that has begun, which `run.json` shows."""
+        folder = cls(Path(path), disk or Disk())
+        if not folder.disk.exists(folder.path / RUN):
+            message = f"{path} is not a run: it has no {RUN}"
+            raise Error("run-missing", message, fix="nettrain runs lists what is there")
+        run = folder.read_json(RUN)
+        known = run.get("format") if isinstance(run, dict) else None
+        if known != FORMAT:
+            message = f"{path} has format {known}, this version reads {FORMAT}"
+            raise Error("run-format", message, fix="use the version that wrote it")
+        return folder
+
+    def _check_free(self) -> None:
+        """Refuse a folder that holds a run, or anything that is not ours."""
+        if not self.disk.is_folder(self.path):
+            raise Error("run-not-folder", f"{self.path} is no folder")
+        if self.disk.exists(self.path / RUN):
+            fix = f"nettrain resume {self.path}"
+            raise Error("run-exists", f"{self.path} holds a run already", fix=fix)
+        foreign = [name for name in self.disk.list(self.path) if name not in _OURS]
+        # run.json comes before the first checkpoint, so here these are still empty.
+        for inner in (CHECKPOINTS, PLOTS):
+            if self.disk.is_folder(self.path / inner):
+                foreign += [f"{inner}/{n}" for n in self.disk.list(self.path / inner)]
+        if foreign:
+            message = f"{self.path} is no run and holds {', '.join(foreign[:3])}"
+            raise Error("run-not-empty", message, fix="choose another folder")
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the folder's one writer.
+
+        Raises:
+            Error: `locked-run` if another process is; `run-exists` if one began a run
+                here since `create`.
+        """
+        with lock.held(self.disk, self.path):
+            if self._fresh:
+                self._check_free()
+                self._begin()
+            yield
+
+    def _begin(self) -> None:
+        """Make the inner folders, and drop rows that a half-made run may have left."""
+        for name in _GROWING:
+            self.disk.remove(self.path / name)
+        self.disk.make_folders(self.checkpoints)
+        self.disk.make_folders(self.path / PLOTS)
+        self._fresh = False
+
+    # ------------------------------------------------------------ whole files
+
+    def write(self, name: str, data: bytes) -> Path:
+        """Replace a file, or a picture `plots/NAME`."""
+        path = self._file(name)
+        drawn = name == REPORT or path.parent != self.path  # and can be drawn again
+        self.disk.replace(path, data, durable=not drawn)
+        return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        return self.write(name, text.encode("utf-8"))
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Keys in the order given; NaN and infinities become strings."""
+        return self.write(name, json_text.document(value))
+
+    def read_text(self, name: str) -> str:
+        try:
+            return self.disk.read(self._file(name)).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._damaged(name, error) from error
+
+    def read_json(self, name: str) -> Any:
+        text = self.read_text(name)
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(name, error) from error
+
+    def _file(self, name: str) -> Path:
+        inner, _, picture = name.rpartition("/")
+        if name in _WHOLE or (inner == PLOTS and _NAME.fullmatch(picture)):
+            return self.path / name
+        raise ValueError(f"{name!r} is no file of a run folder")
+
+    def _damaged(self, name: str, error: Exception) -> Error:
+        return Error("run-damaged", f"{self.path / name} is damaged: {error}")
+
+
+def _numbered(disk: Disk, parent: Path) -> Path:
+    """`parent/NUMBER`, one above the highest there is; making it is the claim."""
+    disk.make_folders(parent)
+    for number in itertools.count(max(_numbers(disk, parent), default=0) + 1):
+        try:
+            disk.make_folder(parent / str(number))
+        except Error as error:
+            if error.code != "disk-exists":
+                raise
+        else:
+            break
+    return parent / str(number)
+
+
+def _numbers(disk: Disk, parent: Path) -> list[int]:
+    if not disk.is_folder(parent):
+        return []
+    return [int(n) for n in disk.list(parent) if re.fullmatch(r"[1-9][0-9]{0,17}", n)]
+
+
+def find_finished(
+    root: Path | str, name: str, fingerprint: Any, *, disk: Disk | None = None
+) -> RunFolder | None:
+    """The newest finished run of this name whose `run.json` has this fingerprint."""
+    disk = disk or Disk()
+    parent = Path(root) / check_name(name)
+    for number in sorted(_numbers(disk, parent), reverse=True):
+        with contextlib.suppress(Error):  # half-made, damaged, or of another version
+            folder = RunFolder.open(parent / str(number), disk=disk)
+            run = folder.read_json(RUN)
+            if (
+                run.get("status") == "finished"
+                and run.get("fingerprint") == fingerprint
+            ):
+                return folder
+    return None

@@ -1,0 +1,222 @@
+"""cost.svg: did it learn, when was it best, and is it better than guessing?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nettrain.show import style
+from nettrain.show.columns import Columns, numbers, steps_per_epoch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_PARTS = (("train", "blue"), ("validation", "orange"))
+_PANELS = 3
+_POINTS = 1200
+
+
+def cost(
+    columns: Columns,
+    *,
+    best_epoch: int | None = None,
+    monitor: str = "validation/loss",
+    prior: float | None = None,
+) -> str:
+    """The cost over the run, every metric, and the learning rate where it varies.
+
+    Args:
+        columns: metrics.jsonl as columns: step, epoch, train/loss, and where there are
+            any learning_rate, train/METRIC, validation/loss, validation/METRIC.
+        best_epoch: the epoch that `monitor` found best; it is marked and labelled.
+        monitor: the column that decided which epoch is best.
+        prior: H0, the loss of the best constant prediction.
+    """
+    metrics = _metrics(columns)
+    rates = style.finite(numbers(columns, "learning_rate"))
+    varying = ["learning_rate"] if len(set(rates)) > 1 else []
+    panels = metrics[: _PANELS - len(varying)] + varying
+    with style.sheet():
+        figure = style.figure(980, 420)
+        width = 560 if panels else 880
+        curve = style.axes(
+            figure, (70, 56, width, 312), title="Cost", x="epoch", y="loss"
+        )
+        _losses(curve, columns, prior)
+        _best(curve, columns, best_epoch, monitor)
+        for index, name in enumerate(panels):
+            _panel(figure, columns, name, index, len(panels), best_epoch)
+        return style.svg(figure, _title(columns, best_epoch, monitor))
+
+
+def _title(columns: Columns, best_epoch: int | None, monitor: str) -> str:
+    last = style.finite(numbers(columns, "train/loss"))[-1:]
+    text = "Cost curves" + "".join(f", last training loss {v:.3g}" for v in last)
+    return text + (f", best epoch {best_epoch} by {monitor}" if best_epoch else "")
+
+
+def _metrics(columns: Columns) -> list[str]:
+    """Names of the metrics that training or validation has, the loss left out."""
+    names = [n.partition("/")[2] for n in columns if n.startswith(("train/", "validation/"))]
+    return [name for name in dict.fromkeys(names) if name != "loss"]
+
+
+def _time(columns: Columns) -> np.ndarray:
+    """The time of each row, in epochs."""
+    return numbers(columns, "step") / steps_per_epoch(columns)
+
+
+def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
+    time, step_loss = _time(columns), numbers(columns, "train/loss")
+    mean_time, mean = _epoch_means(columns, time, step_loss)
+    validation = numbers(columns, "validation/loss")
+    seen = np.isfinite(validation)
+    # Single batches may dip far below the curve; the view follows the means.
+    shown = style.finite(np.concatenate((mean, validation, [prior or np.nan])))
+    spread = np.concatenate((shown, np.quantile(style.finite(step_loss), (0.02, 0.98))))
+    _scale(axes, spread if len(shown) else np.array([1.0]))
+    faint = style.colour("pale_blue")
+    axes.plot(*_envelope(time, step_loss), color=faint, linewidth=0.8, label="each batch")
+    if len(mean) > 1:
+        axes.plot(mean_time, mean, color=style.colour("blue"), label="train, epoch mean")
+    if seen.any():
+        _curve(axes, time[seen], validation[seen], "orange", "validation")
+    if prior is not None:
+        axes.axhline(prior, color=style.colour("muted"), linewidth=1, linestyle=(0, (5, 4)))
+        _note(axes, 0.995, prior, f"guessing: H0 = {style.number(prior)}", "right")
+    axes.set_xlim(0, max(time.max(initial=0), 1e-9))
+    style.linear_axis(axes.xaxis, 8)
+    _legend(axes)
+
+
+def _epoch_means(
+    columns: Columns, time: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Time of the end of each epoch, and the mean of its finite values."""
+    epoch = numbers(columns, "epoch")
+    kept = np.isfinite(values) & np.isfinite(epoch)
+    epochs, index = np.unique(epoch[kept], return_inverse=True)
+    total = np.bincount(index, values[kept], len(epochs))
+    ends = np.zeros(len(epochs))
+    np.maximum.at(ends, index, time[kept])
+    return ends, total / np.maximum(np.bincount(index, minlength=len(epochs)), 1)
+
+
+def _envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """At most about `_POINTS` points that keep each stretch's lowest and highest value."""
+    kept = np.isfinite(values)
+    time, values = time[kept], values[kept]
+    size = -(-2 * len(values) // _POINTS)
+    if size < 3:
+        return time, values
+    picks = {
+        start + pick(values[start : start + size])
+        for start in range(0, len(values), size)
+        for pick in (np.argmin, np.argmax)
+    }
+    chosen = np.array(sorted(picks))
+    return time[chosen], values[chosen]
+
+
+def _scale(axes: Axes, values: np.ndarray) -> None:
+    """Limits around the values; logarithmic where they span more than a factor of 30."""
+    low, high = values.min(), values.max()
+    if style.spans_decades(values):
+        style.log_axis(axes, low / 1.5, high * 1.5)
+        return
+    margin = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
+    bottom = 0.0 if 0 <= low < high / 3 else low - margin
+    axes.set_ylim(bottom, high + margin)
+    style.linear_axis(axes.yaxis)
+
+
+def _curve(
+    axes: Axes, time: np.ndarray, values: np.ndarray, name: str, label: str
+) -> None:
+    marker = "o" if len(values) <= 12 else None
+    axes.plot(
+        time, values, color=style.colour(name), label=label, marker=marker, markersize=3.5
+    )
+
+
+def _legend(axes: Axes) -> None:
+    """A row of keys above the plot, at the right of its title."""
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=4,
+        borderaxespad=0.2,
+        columnspacing=1.4,
+        handlelength=1.4,
+    )
+
+
+def _note(axes: Axes, x: float, y: float, text: str, align: str) -> None:
+    """Small text just above y; x is a share of the width."""
+    axes.annotate(
+        text,
+        (x, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        horizontalalignment=align,
+        color=style.colour("muted"),
+        fontsize=9,
+    )
+
+
+def _best(axes: Axes, columns: Columns, epoch: int | None, monitor: str) -> None:
+    """A line at the best epoch, and a ring on the monitored curve where it is shown."""
+    if epoch is None:
+        return
+    at = (numbers(columns, "epoch") == epoch) & np.isfinite(numbers(columns, monitor))
+    if not at.any():
+        return
+    time, value = _time(columns)[at][-1], numbers(columns, monitor)[at][-1]
+    _best_line(axes, time)
+    if monitor == "validation/loss":
+        axes.plot([time], [value], "o", markersize=8, markerfacecolor="none",
+                  markeredgecolor=style.colour("ink"), markeredgewidth=1.4)  # fmt: skip
+    right = time < 0.6 * axes.get_xlim()[1]
+    axes.annotate(
+        f"best epoch {epoch}\n{monitor.replace('/', ' ')} {style.number(value)}",
+        (time, 0.86),
+        xycoords=("data", "axes fraction"),
+        xytext=(6 if right else -6, 0),
+        textcoords="offset points",
+        horizontalalignment="left" if right else "right",
+        verticalalignment="top",
+        fontsize=9,
+        linespacing=1.4,
+    )
+
+
+def _best_line(axes: Axes, time: float) -> None:
+    axes.axvline(time, color=style.colour("ink"), linewidth=0.9, linestyle=(0, (2, 3)))
+
+
+def _panel(
+    figure: Figure, columns: Columns, name: str, index: int, count: int, best: int | None
+) -> None:
+    """One small plot at the right: a metric on both parts, or the learning rate."""
+    height = (312 - 62 * (count - 1)) / count
+    box = (702, 56 + index * (height + 62), 250, height)
+    time = _time(columns)
+    axes = style.axes(figure, box, title=name.replace("_", " ").capitalize())
+    parts = [(f"{part}/{name}", part, c) for part, c in _PARTS if f"{part}/{name}" in columns]
+    shown = parts or [(name, "", "green")]
+    _scale(axes, np.concatenate([style.finite(numbers(columns, c)) for c, _, _ in shown]))
+    for column, part, hue in shown:
+        values = numbers(columns, column)
+        seen = np.isfinite(values)
+        _curve(axes, time[seen], values[seen], hue, part)
+    axes.set_xlim(0, max(time.max(initial=0), 1e-9))
+    style.linear_axis(axes.xaxis, 4)
+    if best is not None and parts:
+        _best_line(axes, time[numbers(columns, "epoch") == best].max(initial=0))
+    if index == count - 1:
+        axes.set_xlabel("epoch", fontsize=9)
+    if parts and index == 0:
+        _legend(axes)

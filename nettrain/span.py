@@ -1,0 +1,53 @@
+"""Lengths of training as people write them: `10 steps`, `1 epoch`, `5 %`."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+_UNITS = {
+    "step": "steps",
+    "steps": "steps",
+    "epoch": "epochs",
+    "epochs": "epochs",
+    "%": "%",
+}
+_PATTERN = re.compile(
+    r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(steps?|epochs?|%)\s*"
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A length of training.
+
+    Attributes:
+        amount: how many, at least 0.
+        unit: `steps` (updates), `epochs` (passes over the training data) or `%` of the run.
+    """
+
+    amount: float
+    unit: str
+
+    @classmethod
+    def from_config(cls, value: object) -> Span:
+        """Read `10 steps`, `1 epoch`, `5 %`, or a bare number, which counts steps."""
+        if isinstance(value, Span):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+            return cls(value, "steps")
+        match = _PATTERN.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise ValueError('expected a length such as "10 steps", "1 epoch" or "5 %"')
+        return cls(float(match[1]), _UNITS[match[2]])
+
+    def steps(self, steps_per_epoch: int, total_steps: int) -> int:
+        """The length in updates, rounded up; a positive length is at least one update."""
+        scale = {"steps": 1.0, "epochs": steps_per_epoch, "%": total_steps / 100}
+        return math.ceil(round(self.amount * scale[self.unit], 9))
+
+    def to_config(self) -> str:
+        amount = int(self.amount) if self.amount == int(self.amount) else self.amount
+        unit = self.unit[:-1] if amount == 1 and self.unit != "%" else self.unit
+        return f"{amount} {unit}"

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+
+import pytest
+
+from nettrain.disk import Disk
+from nettrain.errors import Error
+from nettrain.record.append import PENDING, AppendOnly, Prefix, cut
+
+
+def test_prefix_follows_the_bytes_on_disk(tmp_path):
+    log = AppendOnly(Disk(), tmp_path / "log")
+    for number in range(5):
+        log.write(f"row {number} ü\n")
+        prefix = log.sync()
+        data = (tmp_path / "log").read_bytes()
+        assert prefix == Prefix(len(data), hashlib.sha256(data).hexdigest())
+    log.close()
+    assert data.decode().splitlines()[-1] == "row 4 ü"
+
+
+def test_file_that_is_opened_again_goes_on_where_it_ended(tmp_path):
+    for text in ("a\n", "b\n"):
+        log = AppendOnly(Disk(), tmp_path / "log")
+        assert log.empty == (text == "a\n")
+        log.write(text)
+        assert not log.empty
+        prefix = log.sync()
+        log.close()
+    assert prefix == Prefix.of(b"a\nb\n")
+
+
+def test_rows_are_gathered_then_written_by_themselves(tmp_path, trial_disk):
+    disk = trial_disk()
+    log = AppendOnly(disk, tmp_path / "log")
+    for _ in range(100):
+        log.write("row\n")
+    assert ("write", "log") not in disk.calls
+    log.write("x" * PENDING)
+    assert disk.calls.count(("write", "log")) == 1
+    log.close()
+    assert (tmp_path / "log").stat().st_size == 400 + PENDING
+
+
+def test_close_writes_what_is_pending(tmp_path):
+    log = AppendOnly(Disk(), tmp_path / "log")
+    log.write("last\n")
+    log.close()
+    assert (tmp_path / "log").read_bytes() == b"last\n"
+
+
+def test_sync_flushes_the_name_too_and_only_what_is_new(tmp_path, trial_disk):
+    disk = trial_disk()
+    log = AppendOnly(disk, tmp_path / "log")
+    assert ("fsync folder", tmp_path.name) in disk.calls
+    log.write("a\n")
+    log.sync()
+    assert disk.calls[-2:] == [("write", "log"), ("fsync", "log")]
+    log.sync()
+    assert disk.calls.count(("fsync", "log")) == 1
+    log.close()
+
+
+def test_rows_of_an_earlier_process_are_synced_before_they_are_vouched_for(
+    tmp_path, trial_disk
+):
+    (tmp_path / "log").write_bytes(b"a\n")
+    disk = trial_disk()
+    log = AppendOnly(disk, tmp_path / "log")
+    assert log.sync() == Prefix.of(b"a\n")
+    assert ("fsync", "log") in disk.calls
+    log.close()
+
+
+@pytest.mark.parametrize("action", ["write", "fsync"])
+def test_fsync_is_never_tried_again_after_a_failure(tmp_path, trial_disk, action):
+    disk = trial_disk()
+    log = AppendOnly(disk, tmp_path / "log")
+    log.write("row\n")
+    disk.fail_at = len(disk.calls) + ["write", "fsync"].index(action)
+    disk.code = errno.EIO
+    with pytest.raises(Error, match="input/output"):
+        log.sync()
+    before = disk.calls.count(("fsync", "log"))
+    log.write("more\n")
+    for _ in range(2):
+        with pytest.raises(Error) as caught:
+            log.sync()
+        assert caught.value.exit_code == 6
+    log.close()
+    assert disk.calls.count(("fsync", "log")) == before
+    assert b"more" not in (tmp_path / "log").read_bytes()
+
+
+def test_cut_is_durable_and_leaves_the_prefix(tmp_path, trial_disk):
+    (tmp_path / "log").write_bytes(b"a\nb\nc\n")
+    disk = trial_disk()
+    cut(disk, tmp_path / "log", Prefix.of(b"a\nb\n"))
+    assert (tmp_path / "log").read_bytes() == b"a\nb\n"
+    actions = [action for action, _ in disk.calls]
+    assert actions[-3:] == ["truncate", "fsync", "close"]
+
+
+def test_prefix_is_checked_by_content_not_by_length():
+    prefix = Prefix.of(b"abc")
+    assert prefix.begins(b"abc")
+    assert prefix.begins(b"abcd")
+    assert not prefix.begins(b"abd")
+    assert not prefix.begins(b"ab")

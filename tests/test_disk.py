@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nettrain.disk import Disk
+from nettrain.errors import Error
+
+
+class Failing(Disk):
+    """Fails every call of one action, or only says what was called."""
+
+    def __init__(self, action=None, code=errno.ENOSPC):
+        self.action, self.code, self.actions = action, code, []
+
+    def system(self, action, path, call, *given):
+        self.actions.append(action)
+        if action == self.action:
+            raise OSError(self.code, os.strerror(self.code))
+        return call(*given)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "disk-full"),
+        (errno.EDQUOT, "disk-full"),
+        (errno.EROFS, "disk-permission"),
+        (errno.EACCES, "disk-permission"),
+        (errno.EPERM, "disk-permission"),
+        (errno.EIO, "disk-io"),
+        (errno.EMFILE, "disk-error"),
+    ],
+)
+def test_what_the_system_refuses_is_an_error_with_path_and_reason(tmp_path, number, code):
+    path = tmp_path / "run.json"
+    with pytest.raises(Error) as caught:
+        Failing("create", number).replace(path, b"x")
+    assert caught.value.code == code
+    assert caught.value.exit_code == 6
+    assert str(path.parent) in caught.value.message
+    assert os.strerror(number).lower() in caught.value.message
+
+
+def test_replace_flushes_before_the_rename_and_the_folder_after_it(tmp_path):
+    disk = Failing()
+    disk.replace(tmp_path / "run.json", b"new")
+    assert disk.actions == [
+        "remove",
+        "create",
+        "write",
+        "fsync",
+        "close",
+        "rename",
+        "open",
+        "fsync folder",
+        "close",
+    ]
+    assert (tmp_path / "run.json").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["run.json"]
+
+
+def test_replace_without_durability_does_not_wait(tmp_path):
+    disk = Failing()
+    disk.replace(tmp_path / "cost.svg", b"new", durable=False)
+    assert "fsync" not in disk.actions
+    assert (tmp_path / "cost.svg").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("action", ["create", "write", "fsync", "close", "rename"])
+def test_failed_replace_leaves_the_old_file_alone(tmp_path, action):
+    path = tmp_path / "run.json"
+    path.write_bytes(b"old")
+    disk = Failing(action)
+    with pytest.raises(Error) as caught:
+        disk.replace(path, b"new")
+    assert caught.value.code == "disk-full"
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["run.json"]
+    assert disk.actions.count("fsync") <= 1
+
+
+def test_replace_goes_over_a_temporary_file_of_a_dead_process(tmp_path):
+    (tmp_path / ".run.json.tmp").write_bytes(b"half")
+    Disk().replace(tmp_path / "run.json", b"whole")
+    assert (tmp_path / "run.json").read_bytes() == b"whole"
+    assert os.listdir(tmp_path) == ["run.json"]
+
+
+def test_write_goes_on_after_a_short_write(tmp_path):
+    class Short(Disk):
+        def system(self, action, path, call, *given):
+            if action == "write":
+                return call(given[0], given[1][:3])
+            return call(*given)
+
+    Short().replace(tmp_path / "a", b"0123456789")
+    assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize("opening", ["create", "append", "lock"])
+def test_our_files_are_never_opened_through_a_link(tmp_path, opening):
+    target = tmp_path / "target"
+    target.write_bytes(b"precious")
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(Error) as caught:
+        getattr(Disk(), opening)(tmp_path / "link")
+    assert caught.value.code in ("disk-link", "disk-exists")
+    assert target.read_bytes() == b"precious"
+
+
+def test_replace_takes_the_place_of_a_link_not_of_its_target(tmp_path):
+    target = tmp_path / "target"
+    target.write_bytes(b"precious")
+    for name in ("run.json", ".run.json.tmp"):
+        (tmp_path / name).symlink_to(target)
+    Disk().replace(tmp_path / "run.json", b"new")
+    assert target.read_bytes() == b"precious"
+    assert (tmp_path / "run.json").read_bytes() == b"new"
+
+
+def test_open_files_do_not_reach_child_processes(tmp_path):
+    file = Disk().create(tmp_path / "a")
+    assert not os.get_inheritable(file.descriptor)
+    Disk().close(file)
+
+
+def test_make_folders_makes_and_flushes_each_level(tmp_path):
+    disk = Failing()
+    disk.make_folders(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert disk.actions.count("make folder") == 2
+    assert disk.actions.count("fsync folder") == 2
+    disk.make_folders(tmp_path / "a" / "b")
+    assert disk.actions.count("make folder") == 2
+
+
+def test_make_folders_under_a_file_is_an_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(Error, match="file"):
+        Disk().make_folders(tmp_path / "file" / "b")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\udcff\0"])
+def test_name_that_no_system_takes_is_an_error(tmp_path, name):
+    with pytest.raises(Error) as caught:
+        Disk().read(tmp_path / name)
+    assert caught.value.code == "disk-name"
+    str(caught.value).encode("utf-8")
+
+
+def test_remove_of_nothing_is_no_error_but_of_a_folder_is(tmp_path):
+    Disk().remove(tmp_path / "nothing")
+    with pytest.raises(Error):
+        Disk().remove(tmp_path)
+
+
+def test_list_is_sorted_and_existence_includes_dangling_links(tmp_path):
+    for name in ("b", "a", "c"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "d").symlink_to(tmp_path / "nowhere")
+    assert Disk().list(tmp_path) == ["a", "b", "c", "d"]
+    assert Disk().exists(tmp_path / "d")
+    assert not Disk().is_folder(tmp_path / "d")
+    assert not Disk().exists(tmp_path / "a" / "b")
+
+
+def test_lock_is_held_once_and_ends_with_its_holder(tmp_path):
+    first = Disk().lock(tmp_path / "lock")
+    assert Disk().lock(tmp_path / "lock") is None
+    Disk().close(first)
+    second = Disk().lock(tmp_path / "lock")
+    assert second is not None
+    Disk().close(second)
+
+
+def test_lock_of_a_killed_process_does_not_block(tmp_path):
+    program = (
+        "import sys, os; from pathlib import Path; from nettrain.disk import Disk\n"
+        "assert Disk().lock(Path(sys.argv[1])) is not None\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "lock")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"held\n"
+        assert Disk().lock(tmp_path / "lock") is None
+        process.kill()
+        process.wait()
+    file = Disk().lock(tmp_path / "lock")
+    assert file is not None
+    Disk().close(file)
+
+
+def test_removed_lock_file_is_no_longer_the_same(tmp_path):
+    disk = Disk()
+    file = disk.lock(tmp_path / "lock")
+    assert disk.is_still(file)
+    disk.remove(tmp_path / "lock")
+    assert not disk.is_still(file)
+    (tmp_path / "lock").write_bytes(b"")
+    assert not disk.is_still(file)
+    disk.close(file)
