@@ -1,17 +1,19 @@
 """Components: a registered name stands for a dataclass, whose fields are its settings.
 
-A base class (`Layer`, `Optimizer`, …) derives from `Component`; a class registered under a
-name may stand wherever its base is asked for, and is written in one of three ways:
+A base class (`Layer`, `Optimizer`, …) derives from `Component`; a class registered
+under a name may stand wherever its base is asked for, and is written in one of three
+ways:
 
     relu                                 the name alone
     dense: 64                            the name and its first field
     dense: {units: 64, activation: relu} the name and its fields
 
 `build` turns plain values (what YAML gives) into instances by the annotations of the
-fields, and gathers every problem with its path instead of stopping at the first. The same
-annotations give the resolved config (`dump`), the JSON Schema (`json_schema`) and, with the
-docstrings, the documentation (`describe`). Constructors called from Python convert their
-arguments in the same way, so `Dense(64, activation="relu")` and the YAML mean the same.
+fields, and gathers every problem with its path instead of stopping at the first. The
+same annotations give the resolved config (`dump`), the JSON Schema (`json_schema`) and,
+with the docstrings, the documentation (`describe`). Constructors called from Python
+convert their arguments in the same way, so `Dense(64, activation="relu")` and the YAML
+mean the same.
 """
 
 from __future__ import annotations
@@ -98,7 +100,7 @@ class Component:
 
     @classmethod
     def shorthand(cls, value: object) -> Component | None:
-        """A family's own short form (a number, a file name), or None where it has none."""
+        """A family's own short form (a number, a file name), or None without one."""
         return None
 
     def __post_init__(self) -> None:
@@ -158,11 +160,11 @@ def first_field(cls: type) -> str | None:
     return next(own, None)
 
 
-# ---------------------------------------------------------------- plain value -> instance
+# -------------------------------------------------------------- plain value -> instance
 
 
 def build(annotation: Any, value: Any, path: Path, problems: list[Problem]) -> Any:
-    """The value as the annotation wants it; problems are appended, `INVALID` returned."""
+    """The value as the annotation wants it, or `INVALID` and its problems appended."""
     origin = typing.get_origin(annotation)
     if origin is Annotated:
         return _build_bounded(annotation, value, path, problems)
@@ -362,7 +364,7 @@ def _build_named(
 def build_fields(
     cls: type, value: Any, path: Path = (), problems: list[Problem] | None = None
 ) -> Any:
-    """A dataclass from a mapping of its fields; raises if no list for problems is given."""
+    """A dataclass from a mapping of its fields; raises without a list for problems."""
     found: list[Problem] = []
     made = _fields(cls, value, path, found)
     if problems is None:
@@ -494,7 +496,7 @@ def phrase(annotation: Any) -> str:
     return "a mapping"
 
 
-# ---------------------------------------------------------------- instance -> plain value
+# -------------------------------------------------------------- instance -> plain value
 
 
 def dump(value: Any) -> Any:

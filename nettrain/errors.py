@@ -1,8 +1,8 @@
 """Errors a person can act on: a code, a place, the value, what was expected, one fix.
 
-Every error that nettrain raises on purpose is an `Error`. Its code begins with the family
-that decides the exit status of the command line (`EXIT_CODES`). Several errors found
-together travel as one `Errors`.
+Every error that nettrain raises on purpose is an `Error`. Its code begins with the
+family that decides the exit status of the command line (`EXIT_CODES`). Several errors
+found together travel as one `Errors`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ EXIT_CODES = {
     "diverged": 7,
     "memory": 8,
 }
-"""Family of an error's code -> exit status. 0 is finished, 1 a bug, 128 + n a signal."""
+"""Family of an error's code -> exit status. 0: finished, 1: a bug, 128+n: a signal."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _rebuild(code: str, message: str, place: Place | None, fix: str | None) -> E
     return Error(code, message, place=place, fix=fix)
 
 
-class Errors(Error):
+class Errors(Error):  # noqa: N818 - it is several of them
     """Several errors found in one go; the exit status is the first one's."""
 
     def __init__(self, errors: Sequence[Error]) -> None:

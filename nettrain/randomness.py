@@ -1,10 +1,10 @@
 """Counter-based randomness: the same key and counter give the same bits, always.
 
-Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, "Parallel random numbers: as
-easy as 1, 2, 3", SC 2011), which 32-bit integer arithmetic of any array library computes.
-There is no generator to save: a key comes from the seed and a purpose path such as
-`init/model/dense1/weight` or `shuffle/train`, the counter from the step or epoch and the
-element. Resuming a run therefore needs only the number of the step.
+Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror and Shaw, "Parallel random numbers:
+as easy as 1, 2, 3", SC 2011), which 32-bit integer arithmetic of any array library
+computes. There is no generator to save: a key comes from the seed and a purpose path
+such as `init/model/dense1/weight` or `shuffle/train`, the counter from the step or
+epoch and the element. Resuming a run therefore needs only the number of the step.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def uniform(key: Key, shape: tuple[int, ...], counter: int = 0) -> np.ndarray:
 def normal(key: Key, shape: tuple[int, ...], counter: int = 0) -> np.ndarray:
     """Numbers of N(0, 1) in float64 (Box and Muller, 1958)."""
     radius, angle = uniform(key, (2, *shape), counter)
-    return np.sqrt(-2.0 * np.log1p(-radius)) * np.cos(2.0 * math.pi * angle)
+    made: np.ndarray = np.sqrt(-2.0 * np.log1p(-radius)) * np.cos(2.0 * math.pi * angle)
+    return made
 
 
 def permutation(key: Key, count: int, counter: int = 0) -> np.ndarray:

@@ -24,7 +24,8 @@ class Span:
 
     Attributes:
         amount: how many, at least 0.
-        unit: `steps` (updates), `epochs` (passes over the training data) or `%` of the run.
+        unit: `steps` (updates), `epochs` (passes over the training data) or `%` of the
+            run.
     """
 
     amount: float
@@ -43,7 +44,7 @@ class Span:
         return cls(float(match[1]), _UNITS[match[2]])
 
     def steps(self, steps_per_epoch: int, total_steps: int) -> int:
-        """The length in updates, rounded up; a positive length is at least one update."""
+        """The length in updates, rounded up: at least one, where it is positive."""
         scale = {"steps": 1.0, "epochs": steps_per_epoch, "%": total_steps / 100}
         return math.ceil(round(self.amount * scale[self.unit], 9))
 

@@ -36,7 +36,9 @@ class Failing(Disk):
         (errno.EMFILE, "disk-error"),
     ],
 )
-def test_what_the_system_refuses_is_an_error_with_path_and_reason(tmp_path, number, code):
+def test_what_the_system_refuses_is_an_error_with_path_and_reason(
+    tmp_path, number, code
+):
     path = tmp_path / "run.json"
     with pytest.raises(Error) as caught:
         Failing("create", number).replace(path, b"x")
@@ -121,6 +123,13 @@ def test_replace_takes_the_place_of_a_link_not_of_its_target(tmp_path):
     Disk().replace(tmp_path / "run.json", b"new")
     assert target.read_bytes() == b"precious"
     assert (tmp_path / "run.json").read_bytes() == b"new"
+
+
+def test_created_file_is_a_new_one(tmp_path):
+    (tmp_path / "a").write_bytes(b"precious")
+    with pytest.raises(Error) as caught:
+        Disk().create(tmp_path / "a")
+    assert caught.value.code == "disk-exists"
 
 
 def test_open_files_do_not_reach_child_processes(tmp_path):

@@ -13,7 +13,7 @@ import types
 import typing
 from typing import Annotated, Any
 
-from nettrain.component import Component, dump, field_types, registered
+from nettrain.component import Component, dump, field_types, first_field, registered
 from nettrain.config.tree import Tree, from_plain
 
 Kinds = tuple[Any, ...]
@@ -101,16 +101,15 @@ def spelt_out(tree: Tree, kinds: Kinds, key: str | int) -> Tree:
     settings `64` becomes `{units: 64}`, units being its first field.
     """
     if isinstance(tree.value, Component):
-        return dataclasses.replace(
-            from_plain(dump(tree.value), tree.origin.source), key=tree.key
-        )
+        plain = from_plain(dump(tree.value), tree.origin.source)
+        return spelt_out(dataclasses.replace(plain, key=tree.key), kinds, key)
     if isinstance(tree.value, dict) or isinstance(key, int):
         return tree
     cls = record(kinds)
     if cls is not None and issubclass(cls, Component):
-        fields = list(field_types(cls))
-        bare = tree.value is None or not fields
-        return tree.holding({} if bare else {fields[0]: tree})
+        first = first_field(cls)
+        bare = tree.value is None or first is None
+        return tree.holding({} if bare else {first: tree})
     names = named(kinds)
     if key not in names or tree.value is None:
         return tree

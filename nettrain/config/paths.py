@@ -1,7 +1,7 @@
 """Paths into a config: as a person writes them, and as keys and indices.
 
 A person writes `model.dense1.units`: an element of a list goes by its `name`, by its
-kind and ordinal among the unnamed of its kind (from 1), or by its index; a layer in a
+kind and its number among those of its kind (from 1), or by its index; a layer in a
 block goes by its own name after the block's (`model.residual1.dense1.units`). `find`
 turns that into keys, `("model", 0, "dense", "units")`, which hold whether or not short
 forms are used.
@@ -54,15 +54,17 @@ def find(tree: Tree, schema: type, text: str) -> Path:
 
 
 def element_names(tree: Tree, kinds: Kinds) -> list[str | None]:
-    """What each element of a list is called; None where that cannot be told."""
+    """What each element of a list is called; None where that cannot be told.
+
+    As `nettrain.nn` has it, an element with its own name counts among its kind, too.
+    """
     counts: Counter[str] = Counter()
     names: list[str | None] = []
     for index, element in enumerate(tree.value):
         inner = step(kinds, index)
         kind = component_name(element, inner)
         given = _given_name(element, inner, kind) if kind else None
-        if kind and not given:
-            counts[kind] += 1
+        counts[kind or ""] += 1
         names.append(given or (f"{kind}{counts[kind]}" if kind else None))
     return names
 

@@ -263,9 +263,9 @@ class _Converter:
         return {**self._merged(merge["<<"]), **own} if merge else own
 
     def _twice(self, key: str, first: Tree, origin: Origin) -> None:
-        numbered = first.key and self.source.kind != "command line"
-        line = f", first in line {first.origin.line}" if numbered else ""
-        message = f"the key {show(key)} stands twice in this mapping{line}"
+        message = f"the key {show(key)} stands twice in this mapping"
+        if first.key and self.source.kind != "command line":
+            message += f", first in line {first.key.line}"
         self._fault("config-duplicate-key", message, origin, "remove one of the two")
 
     def _merged(self, merge: Tree) -> dict[str, Tree]:

@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from nettrain.component import INVALID, Path, Problem, build, dump, show
-from nettrain.config.belongs import belongs
+from nettrain.config.belongs import Holder, belongs, holders
 from nettrain.config.merge import merged
 from nettrain.config.override import overridden
 from nettrain.config.patch import patched
@@ -79,13 +79,18 @@ class Resolved:
         assert built is not INVALID
         return built
 
+    @cached_property
+    def _holders(self) -> list[Holder]:
+        return list(holders(self.tree, (self.schema,)))
+
     def _error(self, problem: Problem) -> Error:
         fix = problem.fix
         node = locate(self.tree, self.schema, problem.path)[0]
         if problem.code == "config-unknown-key":
-            fix = belongs(self.tree, self.schema, str(problem.path[-1])) or fix
-        whole = problem.code in ("config-missing-key", "config-value")
-        at_key = problem.at_key or (whole and isinstance(node.value, dict))
+            fix = belongs(self._holders, str(problem.path[-1])) or fix
+        # A rule that several settings break is told at the name they stand under.
+        whole = problem.code != "config-type" and isinstance(node.value, (dict, tuple))
+        at_key = problem.at_key or whole
         return _placed(problem, self.place(problem.path, at_key), fix)
 
 

@@ -106,11 +106,7 @@ def _own_parts(loaded: Loaded, schema: Schema) -> dict[str, Rows]:
 
 
 def _part(preparation: Preparation, rows: Rows) -> Part:
-    inputs, targets = preparation.transform(rows), rows.targets
-    assert targets is not None  # every part is read with its targets
-    if preparation.task == "regression":
-        targets = targets.astype(preparation.dtype)
-    return Part(inputs, targets, rows.index)
+    return Part(preparation.transform(rows), preparation.labels(rows), rows.index)
 
 
 def _file(preparation: Preparation, path: str, place: Place | None) -> Rows:
@@ -133,8 +129,8 @@ def _digest(schema: Schema, parts: Mapping[str, Rows], before: str = "") -> str:
         digest.update(repr((part, rows.numbers.shape, rows.texts.tolist())).encode())
         for values in (rows.numbers, rows.targets, rows.index):
             assert values is not None
-            little = values.astype(values.dtype.newbyteorder("<"))
-            digest.update(np.ascontiguousarray(little).tobytes())
+            little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+            digest.update(np.ascontiguousarray(little).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -164,7 +160,8 @@ def _split(
         if count == 0:
             message = f"{len(rows)} rows are too few: none is left for {part}"
             path = ("data", "split", part) if part in shares else ("data", "split")
-            raise Error("config-split", message, place=place(path))
+            fix = "split: {} keeps every row for training"
+            raise Error("config-split", message, place=place(path), fix=fix)
     indices = _indices(config, schema, rows, counts, seed, place)
     return {part: rows.take(index) for part, index in indices.items()}
 

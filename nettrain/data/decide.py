@@ -85,8 +85,11 @@ def _contradictions(
             place=place(("data",)),
             fix=f"add target: {table.names[-1]}, or another of {_listed(table.names)}",
         )
-    for name in targets:
-        if name not in table.names:
+    for position, name in enumerate(targets):
+        if name in targets[:position]:
+            message = f'the target "{name}" is named twice'
+            yield Error("config-value", message, place=at_target)
+        elif name not in table.names:
             yield _unknown(name, table, at_target)
         elif config.columns.get(name) == "ignore":
             message = f'the target "{name}" is ignored'
@@ -193,7 +196,8 @@ def _infer_task(table: Table, targets: tuple[Column, ...]) -> Task:
 
 def _present(table: Table, name: str) -> np.ndarray:
     values = table.numbers(name).values
-    return values[np.isfinite(values)]
+    present: np.ndarray = values[np.isfinite(values)]
+    return present
 
 
 def _classes(table: Table, schema: Schema, place: Placer) -> tuple[Class, ...]:

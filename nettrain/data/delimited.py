@@ -24,12 +24,21 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Cell(NamedTuple):
-    """A cell of the strict reading, with its place."""
+    """A cell of the strict reading, and where it stands."""
 
     text: str
-    place: Place
+    line: int
+    start: int
+    """Where its line begins in the file's text."""
+    offset: int
+    """Where the cell begins in it."""
+    width: int = 1
     broken: str = ""
     """What is wrong with its quotes."""
+
+    def place(self, text: str, file: str) -> Place:
+        line = _line(text, self.start)
+        return Place(file, self.line, self.offset - self.start + 1, line, self.width)
 
 
 def read(
@@ -107,7 +116,7 @@ def _fast(text: str, delimiter: str) -> list[list[str]] | None:
 
 def _is_data(header: Sequence[str]) -> bool:
     """Whether a first line holds numbers; 0,1,2 alone may be names."""
-    numbers = all(NUMBER.fullmatch(name) for name in header)
+    numbers = bool(header) and all(NUMBER.fullmatch(name) for name in header)
     names = all(name.isdecimal() for name in header) and len(set(header)) == len(header)
     return numbers and not names
 
@@ -117,75 +126,86 @@ def _is_data(header: Sequence[str]) -> bool:
 
 def _strict(text: str, delimiter: str, file: str) -> list[list[str]]:
     """Header and rows with every structural error of the file raised together."""
-    rows = list(records(text, delimiter, file))
-    if len(rows) < 2:
-        lines = len(_LINE_END.findall(text)) + 1
-        place = Place(file, max(1, lines if rows else 1))
+    rows = list(records(text, delimiter))
+    faults = [*_quote_faults(rows), *_header_faults(rows[0] if rows else [])]
+    faults += [f for row in rows[1:] for f in _ragged(text, row, rows[0])]
+    if len(rows) < 2 and not faults:
         what = "the header but no rows" if rows else "nothing"
         fix = "the first line names the columns, each further line is a row"
+        place = Place(file, 1)
         raise Error("data-no-rows", f"the file holds {what}", place=place, fix=fix)
-    errors = [*_quote_errors(rows), *_header_errors(rows[0])]
-    errors += [error for row in rows[1:] for error in _ragged(row, rows[0])]
-    errors.sort(key=_position)
-    raise_all(errors[:LISTED] + more(len(errors) - LISTED, errors[:LISTED]))
+    faults.sort(key=lambda fault: fault.cell.offset)
+    errors = [
+        Error(f.code, f.message, place=f.cell.place(text, file), fix=f.fix)
+        for f in faults[:LISTED]
+    ]
+    raise_all(errors + more(len(faults) - LISTED, errors))
     return [[cell.text for cell in row] for row in rows]
 
 
-def _position(error: Error) -> tuple[int, int]:
-    place = error.place
-    return (place.line or 0, place.column or 0) if place else (0, 0)
+class _Fault(NamedTuple):
+    cell: Cell
+    code: str
+    message: str
+    fix: str
 
 
-def _quote_errors(rows: list[list[Cell]]) -> Iterator[Error]:
+def _quote_faults(rows: list[list[Cell]]) -> Iterator[_Fault]:
     for row in rows:
         for cell in row:
             if cell.broken:
                 fix = 'a quote inside a quoted cell is written twice: ""'
-                yield Error("data-quote", cell.broken, place=cell.place, fix=fix)
+                yield _Fault(cell, "data-quote", cell.broken, fix)
 
 
-def _header_errors(header: list[Cell]) -> Iterator[Error]:
+def _header_faults(header: list[Cell]) -> Iterator[_Fault]:
     names = [cell.text for cell in header]
     if _is_data(names):
         fix = "add a first line that names the columns"
         message = "the first line holds numbers, expected the columns' names"
-        yield Error("data-header", message, place=header[0].place, fix=fix)
+        yield _Fault(header[0], "data-header", message, fix)
         return
     for position, cell in enumerate(header):
         if not cell.text:
             last = position == len(header) - 1
-            fix = "remove the trailing comma, or name it" if last else "give it a name"
+            fix = (
+                "remove the trailing delimiter, or name it"
+                if last
+                else "give it a name"
+            )
             message = f"column {position + 1} has no name"
-            yield Error("data-header", message, place=cell.place, fix=fix)
+            yield _Fault(cell, "data-header", message, fix)
         elif cell.text in names[:position]:
-            first = header[names.index(cell.text)].place
-            message = f'column "{cell.text}" was already named in column {first.column}'
+            first = names.index(cell.text) + 1
+            message = (
+                f'column {position + 1} is named "{cell.text}", as column {first} is'
+            )
             fix = "give each column its own name"
-            yield Error("data-duplicate-column", message, place=cell.place, fix=fix)
+            yield _Fault(cell, "data-duplicate-column", message, fix)
 
 
-def _ragged(row: list[Cell], header: list[Cell]) -> Iterator[Error]:
+def _ragged(text: str, row: list[Cell], header: list[Cell]) -> Iterator[_Fault]:
     surplus = len(row) - len(header)
     if surplus == 0 or any(cell.broken for cell in row):
         return
     message = f"the row has {len(row)} cells, the header {len(header)}"
     if surplus > 0:
-        place = row[len(header)].place
+        at = row[len(header)]
         trailing = surplus == 1 and not row[-1].text
         fix = (
-            "remove the comma at the end of the line"
+            "remove the delimiter at the end of the line"
             if trailing
             else "put a cell that contains the delimiter in quotes"
         )
     else:
-        last = row[-1].place
-        end = len(last.text.rstrip()) + 1
-        place = Place(last.file, last.line, end, last.text)
-        fix = "add the cells that are missing; an empty cell needs its comma too"
-    yield Error("data-ragged-row", message, place=place, fix=fix)
+        last = row[-1]
+        end = last.start + len(_line(text, last.start).rstrip())
+        at = last._replace(offset=end, width=1)
+        fix = "add the cells that are missing; an empty cell needs its delimiter too"
+    yield _Fault(at, "data-ragged-row", message, fix)
 
 
-def records(text: str, delimiter: str, file: str) -> Iterator[list[Cell]]:
+def records(text: str, delimiter: str) -> Iterator[list[Cell]]:
     """The rows of a text, the header first, blank lines skipped."""
     d = re.escape(delimiter)
     pattern = re.compile(
@@ -198,17 +218,16 @@ def records(text: str, delimiter: str, file: str) -> Iterator[list[Cell]]:
     while position < len(text):
         match = pattern.match(text, position)
         assert match is not None  # the pattern matches the empty string too
-        row.append(_cell(match, Place(file, line, 0, _line(text, start)), start))
-        ends = [end.end() for end in _LINE_END.finditer(match[0])]
-        if ends:  # a quoted cell that goes over several lines
-            line, start = line + len(ends), position + ends[-1]
+        row.append(_cell(match, line, start))
+        if match["open"]:  # a quoted cell may go over several lines
+            for end in _LINE_END.finditer(text, position, match.end()):
+                line, start = line + 1, end.end()
         position = match.end()
         if text.startswith(delimiter, position):
             position += 1
             if position < len(text):
                 continue
-            end = Place(file, line, position - start + 1, _line(text, start))
-            row.append(Cell("", end))
+            row.append(Cell("", line, start, position))
         end_of_line = _LINE_END.match(text, position)
         if end_of_line:
             position = start = end_of_line.end()
@@ -218,22 +237,17 @@ def records(text: str, delimiter: str, file: str) -> Iterator[list[Cell]]:
         row = []
 
 
-def _cell(match: re.Match[str], at: Place, start: int) -> Cell:
-    """The cell of a match; `at` is its line, `start` where that line begins."""
-
-    def place(group: str) -> Place:
-        width = len(_LINE_END.split(match[group].rstrip())[0]) if group == "bare" else 1
-        return Place(at.file, at.line, match.start(group) - start + 1, at.text, width)
-
+def _cell(match: re.Match[str], line: int, start: int) -> Cell:
+    """The cell of a match on a line that begins at `start`."""
     if match["open"] is None:
-        return Cell(match["bare"].strip(), place("bare"))
-    text = match["quoted"].replace('""', '"').strip()
+        text = match["bare"].strip()
+        return Cell(text, line, start, match.start("bare"), max(1, len(text)))
+    text, broken = match["quoted"].replace('""', '"').strip(), ""
     if not match["close"]:
-        return Cell(text, place("open"), "a quote that is never closed")
-    if match["junk"].strip():
-        message = f'"{match["junk"].strip()[:40]}" after the closing quote'
-        return Cell(text, place("open"), message)
-    return Cell(text, place("open"))
+        broken = "a quote that is never closed"
+    elif match["junk"].strip():
+        broken = f'"{match["junk"].strip()[:40]}" after the closing quote'
+    return Cell(text, line, start, match.start("open"), broken=broken)
 
 
 def _locate(
@@ -242,9 +256,9 @@ def _locate(
     """The places of cells (row, column), by one strict reading as far as needed."""
     wanted = {row for row, _ in cells}
     found: dict[int, list[Cell]] = {}
-    for number, record in enumerate(records(text, delimiter, file), start=-1):
+    for number, record in enumerate(records(text, delimiter), start=-1):
         if number in wanted:
             found[number] = record
         if len(found) == len(wanted):
             break
-    return [found[row][column].place for row, column in cells]
+    return [found[row][column].place(text, file) for row, column in cells]

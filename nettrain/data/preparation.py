@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -122,16 +123,46 @@ class Preparation:
     def transform(self, rows: Rows) -> np.ndarray:
         """Inputs (n, *input_shape) of the run's dtype."""
         numbers = np.where(np.isnan(rows.numbers), self.number_fill, rows.numbers)
-        for fitted in self.steps:
-            numbers = fitted.transform(numbers)
+        with np.errstate(all="ignore"):  # what is not finite in the end is refused
+            for fitted in self.steps:
+                numbers = fitted.transform(numbers)
         blocks = [numbers]
         if self.categories:
             fill = np.array(self.text_fill, dtype=object)
             texts = np.where(rows.texts == "", fill, rows.texts)
             self._refuse_unseen(texts, rows)
             blocks.append(self.encoder.encode(texts, self.categories))
-        flat = np.concatenate(blocks, axis=1)
-        return flat.reshape(len(rows), *self.input_shape).astype(self.dtype)
+        flat = self._cast(np.concatenate(blocks, axis=1), self.feature_names, rows)
+        return flat.reshape(len(rows), *self.input_shape)
+
+    def labels(self, rows: Rows) -> np.ndarray:
+        """Targets of rows read with them: int64 (n,), or (n, T) of the run's dtype."""
+        if rows.targets is None:
+            raise ValueError("these rows were read without their targets")
+        if self.task == "classification":
+            return rows.targets
+        return self._cast(rows.targets, self.target_names, rows)
+
+    def _cast(self, x: np.ndarray, names: Sequence[str], rows: Rows) -> np.ndarray:
+        """x (n, F) in the run's dtype, whose range its values must not leave."""
+        with np.errstate(over="ignore"):
+            cast = x.astype(self.dtype)
+        faults = Faults(rows.table)
+        for column in np.flatnonzero(~np.isfinite(cast).all(axis=0)).tolist():
+            bad = np.zeros(len(rows.table), bool)
+            bad[rows.index] = ~np.isfinite(cast[:, column])
+            name = names[column]
+            faults.add(
+                bad,
+                name,
+                "data-infinite",
+                lambda cell, name=name: (  # type: ignore[misc]
+                    f'{cell} of column "{name}" is too large for {self.dtype}'
+                ),
+                "mend it, or write the column in a larger unit",
+            )
+        faults.raise_all()
+        return cast
 
     def _refuse_unseen(self, texts: np.ndarray, rows: Rows) -> None:
         if self.encoder.unknown == "ignore":
@@ -148,7 +179,8 @@ class Preparation:
                 lambda cell, name=column.name: (  # type: ignore[misc]
                     f'{cell} of column "{name}" is not in the training part'
                 ),
-                "allow it with data.preprocess: [{one_hot: {unknown: ignore}}]",
+                "allow it with data.preprocess: [{one_hot: {unknown: ignore}}], "
+                f"or leave the column out with data.columns: {{{column.name}: ignore}}",
             )
         faults.raise_all()
 
@@ -178,7 +210,7 @@ class Preparation:
             "format": FORMAT,
             "task": self.task,
             "classes": list(self.classes),
-            "targets": [vars(column) for column in self.schema.targets],
+            "targets": [dict(vars(column)) for column in self.schema.targets],
             "columns": [
                 vars(c) | texts.get(c.name, {"fill": numbers.get(c.name)})
                 for c in self.schema.features
@@ -255,30 +287,28 @@ def fit(
     reading: Mapping[str, Any],
 ) -> Preparation:
     """Learn fills, steps and categories from the rows of the training part."""
-    numeric = schema.of_kind("numeric")
-    categorical = schema.of_kind("categorical")
-    number_fill = np.array(
-        [_number_fill(c, rows.numbers[:, i]) for i, c in enumerate(numeric)], np.float64
-    )
+    numeric, categorical = schema.of_kind("numeric"), schema.of_kind("categorical")
+    _require_values(numeric, np.isnan(rows.numbers), rows)
+    _require_values(categorical, np.equal(rows.texts, ""), rows)
+    with np.errstate(all="ignore"):  # what is not finite in the end is refused
+        fills = [
+            _number_fill(c, x) for c, x in zip(numeric, rows.numbers.T, strict=True)
+        ]
+        number_fill = np.array(fills, np.float64)
+        numbers = np.where(np.isnan(rows.numbers), number_fill, rows.numbers)
+        fitted = _fit_steps(steps, numbers, numeric, rows) if numeric else ()
     text_fill = tuple(
-        _text_fill(c, rows.texts[:, i]) for i, c in enumerate(categorical)
+        _text_fill(c, x) for c, x in zip(categorical, rows.texts.T, strict=True)
     )
-    numbers = np.where(np.isnan(rows.numbers), number_fill, rows.numbers)
-    fitted = []
-    for step in steps if numeric else ():
-        if not isinstance(step, OneHot):
-            fitted.append(Fitted(step, step.fit(numbers)))
-            numbers = fitted[-1].transform(numbers)
-    encoder = next((step for step in steps if isinstance(step, OneHot)), OneHot())
     texts = np.where(rows.texts == "", np.array(text_fill, dtype=object), rows.texts)
-    categories = encoder.categories(texts) if categorical else ()
+    encoder = next((step for step in steps if isinstance(step, OneHot)), OneHot())
     preparation = Preparation(
         schema,
         number_fill,
         text_fill,
-        tuple(fitted),
+        fitted,
         encoder,
-        categories,
+        encoder.categories(texts) if categorical else (),
         (),
         dtype,
         reading,
@@ -286,9 +316,48 @@ def fit(
     return replace(preparation, input_shape=(len(preparation.feature_names),))
 
 
+def _require_values(columns: Sequence[Column], missing: np.ndarray, rows: Rows) -> None:
+    """Refuse a column of which the training part has no value to learn from."""
+    for column, empty in zip(columns, missing.all(axis=0), strict=True):
+        if empty:
+            message = f'column "{column.name}" is empty in the training part'
+            fix = f"leave it out with data.columns: {{{column.name}: ignore}}"
+            place = Place(rows.table.label)
+            raise Error("data-empty-column", message, place=place, fix=fix)
+
+
+def _fit_steps(
+    steps: Sequence[Preprocessing],
+    numbers: np.ndarray,
+    columns: Sequence[Column],
+    rows: Rows,
+) -> tuple[Fitted, ...]:
+    """Fit each step to what the one before it makes of the training part."""
+    fitted: list[Fitted] = []
+    _require_finite(numbers, columns, rows)
+    for step in [step for step in steps if not isinstance(step, OneHot)]:
+        learned = step.fit(numbers)
+        numbers = step.transform(numbers, learned)
+        for values in (*learned.values(), numbers):
+            _require_finite(values, columns, rows)
+        fitted.append(Fitted(step, learned))
+    return tuple(fitted)
+
+
+def _require_finite(values: np.ndarray, columns: Sequence[Column], rows: Rows) -> None:
+    """Refuse sums and squares that overflowed; `values` are (…, columns)."""
+    finite = np.isfinite(values).reshape(-1, len(columns)).all(axis=0)
+    for column, fine in zip(columns, finite, strict=True):
+        if not fine:
+            message = f'the values of column "{column.name}" are too large to work with'
+            fix = "write the column in a larger unit"
+            place = Place(rows.table.label)
+            raise Error("data-infinite", message, place=place, fix=fix)
+
+
 def _number_fill(column: Column, values: np.ndarray) -> float:
     present = values[~np.isnan(values)]
-    if column.missing in ("error", "drop") or not len(present):
+    if column.missing in ("error", "drop"):
         return math.nan
     if column.missing == "most_frequent":
         unique, counts = np.unique(present, return_counts=True)
@@ -297,7 +366,7 @@ def _number_fill(column: Column, values: np.ndarray) -> float:
 
 
 def _text_fill(column: Column, texts: np.ndarray) -> str:
-    present = sorted(texts[texts != ""].tolist())
-    if column.missing in ("error", "drop") or not present:
+    if column.missing in ("error", "drop"):
         return ""
-    return str(max(dict.fromkeys(present), key=present.count))
+    present = Counter(sorted(texts[texts != ""].tolist()))
+    return str(present.most_common(1)[0][0])  # of equal counts the first

@@ -107,16 +107,16 @@ def read_rows(
         _check(faults, column, missing[column.name] & ~dropped, ~dropped, fixes)
     labels = _targets(schema, table, ~dropped, faults) if targets else None
     faults.raise_all()
-    kept = np.flatnonzero(~dropped)
     numbers = [table.numbers(c.name).values for c in schema.of_kind("numeric")]
     texts = [table.texts(c.name) for c in schema.of_kind("categorical")]
-    return Rows(
-        _matrix(numbers, len(table), np.float64)[kept],
-        _matrix(texts, len(table), object)[kept],
-        None if labels is None else labels[kept],
-        kept,
+    rows = Rows(
+        _matrix(numbers, len(table), np.float64),
+        _matrix(texts, len(table), object),
+        labels,
+        np.arange(len(table)),
         table,
     )
+    return rows.take(np.flatnonzero(~dropped)) if dropped.any() else rows
 
 
 def _matrix(columns: Sequence[np.ndarray], rows: int, dtype: type) -> np.ndarray:
@@ -142,9 +142,11 @@ def _require(table: Table, columns: Sequence[Column]) -> None:
 def _missing(table: Table, column: Column) -> np.ndarray:
     """bool (n,): the empty cells of a column."""
     if column.kind == "categorical":
-        return np.equal(table.texts(column.name), "").astype(bool)
-    values, invalid = table.numbers(column.name)
-    return np.isnan(values) & ~invalid
+        missing: np.ndarray = np.equal(table.texts(column.name), "").astype(bool)
+    else:
+        values, invalid = table.numbers(column.name)
+        missing = np.isnan(values) & ~invalid
+    return missing
 
 
 # ---------------------------------------------------------------- what can be wrong
@@ -157,18 +159,9 @@ class _Fixes:
         name = column.name
         policy = "median" if column.kind == "numeric" else "most_frequent"
         policy = "drop" if target else policy
-        self.missing = (
-            f"fill it in, or allow it with data.missing: {{{name}: {policy}}}"
-        )
-        if column.missing == "drop" and not drop:
-            self.missing = (
-                "such rows were dropped in training; fill it in, or train with "
-                f"data.missing: {{{name}: {policy}}}"
-            )
-        self.text = (
-            "mend it, or say that the column is text with "
-            f"data.columns: {{{name}: categorical}}"
-        )
+        allow = "allow it" if drop else "train"
+        self.missing = f"fill it in, or {allow} with data.missing: {{{name}: {policy}}}"
+        self.text = f"mend it, or {allow} with data.columns: {{{name}: categorical}}"
         leave = f", or leave the column out with data.columns: {{{name}: ignore}}"
         self.infinite = "mend it" + ("" if target else leave)
 

@@ -158,13 +158,17 @@ def shown(path: str) -> str:
 # ---------------------------------------------------------------- arrays
 
 
+_UNREADABLE = (ValueError, OSError, EOFError, RuntimeError)
+
+
 def _npz(data: bytes, label: str) -> dict[str, np.ndarray]:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array")
+        archive = np.load(io.BytesIO(data), allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with archive:
             return {name.lower(): archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
         raise Error(
             "data-array",
             f"not an npz file of plain arrays: {error}",
@@ -199,18 +203,27 @@ def table_of(x: Any, y: Any | None, label: str, name: str = "x") -> Table:
         x: (n, …) numbers, or an object array (n, columns) with texts among them.
         y: (n,), (n, 1) or (n, T), or None.
     """
-    x = np.asarray(x)
+    x = _array(x, label, name)
     if x.ndim < 2 or not x.size:
         message = f"{name} has the shape {x.shape}, expected (rows, columns)"
         raise Error("data-array", message, place=Place(label))
     names = [f"x{i + 1}" for i in range(x[0].size)]
     columns = _columns(x.reshape(len(x), -1), label, name)
     if y is not None:
-        y = _matrix(np.asarray(y), len(x), label, name.replace("x", "y", 1))
+        name = name.replace("x", "y", 1)
+        y = _matrix(_array(y, label, name), len(x), label, name)
         several = y.shape[1] > 1
         names += [f"target{i + 1}" if several else "target" for i in range(y.shape[1])]
-        columns += _columns(y, label, name.replace("x", "y", 1))
+        columns += _columns(y, label, name)
     return Table(tuple(names), columns, label, shape=x.shape[1:])
+
+
+def _array(values: Any, label: str, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        message = f"{name} is no array: {error}"
+        raise Error("data-array", message, place=Place(label)) from None
 
 
 def _matrix(y: np.ndarray, rows: int, label: str, name: str) -> np.ndarray:

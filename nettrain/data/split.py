@@ -48,8 +48,8 @@ def at_random(rows: int, counts: dict[str, int], key: randomness.Key) -> Parts:
 
 def in_order(rows: int, counts: dict[str, int]) -> Parts:
     """The first rows train, the next validate, the last test."""
-    ordered = {part: counts[part] for part in ("train", "validation", "test")}
-    return _cut(np.arange(rows), ordered)
+    parts = [part for part in ("train", "validation", "test") if part in counts]
+    return _cut(np.arange(rows), {part: counts[part] for part in parts})
 
 
 def _cut(rows: np.ndarray, counts: dict[str, int]) -> Parts:

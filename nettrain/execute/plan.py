@@ -351,7 +351,9 @@ def _uses(order: Iterable[Node], kept: Iterable[Node]) -> dict[Node, int]:
 
 
 def _same(array: np.ndarray, node: Node) -> bool:
-    return array.shape == node.shape and array.dtype.name == node.dtype
+    """Whether a node's value may lie in an array; a broadcast view is read-only."""
+    alike = array.shape == node.shape and array.dtype.name == node.dtype
+    return alike and array.flags.writeable
 
 
 def _nbytes(size: Shape, dtype: str) -> int:

@@ -6,7 +6,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from nettrain.graph.rewrite import substitute
 
 Arrays = Mapping[Node, np.ndarray]
 STATEFUL = ("parameter", "state")
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -160,31 +163,31 @@ def initial_arrays(
     return arrays
 
 
-class Cache:
-    """Programs by the shapes of their inputs, the least recently used dropped first.
+class Cache(Generic[K, T]):
+    """What was compiled, by its key; the least recently used is dropped first.
 
     Args:
-        build: makes the program of a key.
+        build: compiles for a key, usually the shapes of the inputs.
         limit: how many are kept.
     """
 
     WARN_AT = 8
 
-    def __init__(self, build: Callable[[Hashable], Program], limit: int = 16) -> None:
+    def __init__(self, build: Callable[[K], T], limit: int = 16) -> None:
         self._build, self._limit = build, limit
-        self._programs: OrderedDict[Hashable, Program] = OrderedDict()
+        self._made: OrderedDict[K, T] = OrderedDict()
 
-    def __call__(self, key: Hashable) -> Program:
-        if key in self._programs:
-            self._programs.move_to_end(key)
-            return self._programs[key]
-        program = self._programs[key] = self._build(key)
-        if len(self._programs) == self.WARN_AT:
+    def __call__(self, key: K) -> T:
+        if key in self._made:
+            self._made.move_to_end(key)
+            return self._made[key]
+        made = self._made[key] = self._build(key)
+        if len(self._made) == self.WARN_AT:
             warnings.warn(
                 f"{self.WARN_AT} different input shapes have been compiled: every new "
                 "one costs a compilation; pad or group the batches",
                 stacklevel=2,
             )
-        if len(self._programs) > self._limit:
-            self._programs.popitem(last=False)
-        return program
+        if len(self._made) > self._limit:
+            self._made.popitem(last=False)
+        return made

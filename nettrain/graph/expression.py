@@ -1,7 +1,7 @@
-"""Expressions as text: `f = (x + y) * z` to nodes and back.
+"""Expressions as text: `f = (x + y) * z` to nodes.
 
-Text is parsed with Python's own grammar but never run: only names, numbers, `+ - * / ** @`,
-comparisons and calls of the public operations are understood.
+Text is parsed with Python's own grammar but never run: only names, numbers,
+`+ - * / ** @`, comparisons and calls of the public operations are understood.
 """
 
 from __future__ import annotations
@@ -9,24 +9,38 @@ from __future__ import annotations
 import ast
 import difflib
 import math
-from collections.abc import Mapping
+import operator
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from nettrain.errors import Error, Place
 from nettrain.graph import operations
-from nettrain.graph.node import Constant, Leaf, Node, topological
+from nettrain.graph.node import Node
+from nettrain.graph.writing import labels as labels
+from nettrain.graph.writing import write as write
 
 _LIMIT = 10_000
-_BINARY = {
+_BINARY: dict[type, Callable[[Any, Any], Node]] = {
     ast.Add: operations.add,
     ast.Sub: operations.subtract,
     ast.Mult: operations.multiply,
     ast.Div: operations.divide,
     ast.Pow: operations.power,
     ast.MatMult: operations.matmul,
+    ast.Lt: operations.less,
+    ast.LtE: operations.less_equal,
+    ast.Gt: operations.greater,
+    ast.GtE: operations.greater_equal,
 }
-_PRECEDENCE = {"<": 0, "<=": 0, ">": 0, ">=": 0, "+": 1, "-": 1, "*": 2, "/": 2, "@": 2}
-_PRECEDENCE |= {"-x": 3, "**": 4}
-_ATOM = 5
+_NUMBERS: dict[type, Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: math.pow,
+}
+_CALLS = [n for n in operations.__all__ if n not in ("getitem", "random_bits")]
 
 
 def parse(text: str, leaves: Mapping[str, Node]) -> list[Node]:
@@ -37,14 +51,19 @@ def parse(text: str, leaves: Mapping[str, Node]) -> list[Node]:
         leaves: the node of every name that no statement defines.
 
     Raises:
-        Error: `usage-expression`, with the column of what is not understood.
+        Error: `usage-expression`, with the column of what is not understood; or why an
+            operation cannot be applied, with the column.
     """
+    statements = _statements(text)
     reader = _Reader(text, dict(leaves))
-    return [reader.statement(s) for s in _statements(text)]
+    try:
+        return [reader.statement(s) for s in statements]
+    except RecursionError:
+        raise _error(text, "the expression is nested too deeply") from None
 
 
 def free_names(text: str) -> list[str]:
-    """The names that an expression uses without defining them, in order of appearance."""
+    """The names an expression uses without defining them, in order of appearance."""
     defined: set[str] = set()
     free: dict[str, None] = {}
     for statement in _statements(text):
@@ -72,25 +91,31 @@ def _statements(text: str) -> list[ast.stmt]:
             "usage-expression", f"an expression has at most {_LIMIT} characters"
         )
     try:
-        body = ast.parse(text.strip()).body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice on Python programs.
+            body = ast.parse(text.strip()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        column = getattr(error, "offset", None)
         reason = getattr(error, "msg", None) or "it is nested too deeply"
-        raise _error(text, f"cannot read the expression: {reason}", column) from None
+        message = f"cannot read the expression: {reason}"
+        line, column = getattr(error, "lineno", 1), getattr(error, "offset", 1)
+        raise _error(text, message, line, column) from None
     if not body:
-        raise _error(text, "the expression is empty", None)
+        raise _error(text, "the expression is empty")
     return body
 
 
 def _error(
-    text: str, message: str, column: int | None, fix: str | None = None
+    text: str,
+    message: str,
+    line: int | None = 1,
+    column: int | None = 1,
+    fix: str | None = None,
+    code: str = "usage-expression",
 ) -> Error:
-    place = (
-        Place("expression", 1, column or 1, text.strip().splitlines()[0])
-        if (text.strip())
-        else None
-    )
-    return Error("usage-expression", message, place=place, fix=fix)
+    lines = text.strip().splitlines() or [""]
+    number = min(line or 1, len(lines))
+    place = Place("expression", number, max(column or 1, 1), lines[number - 1])
+    return Error(code, message, place=place if text.strip() else None, fix=fix)
 
 
 class _Reader:
@@ -102,13 +127,16 @@ class _Reader:
     def statement(self, statement: ast.stmt) -> Node:
         if isinstance(statement, ast.Expr):
             return self.node(statement.value)
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-        if not isinstance(statement, ast.Assign) or not isinstance(target, ast.Name):
+        if not isinstance(statement, ast.Assign) or len(statement.targets) > 1:
             raise self.error(statement, "expected `name = expression`")
-        if len(statement.targets) > 1 or target.id in self.names:
+        (target,) = statement.targets
+        if not isinstance(target, ast.Name):
+            raise self.error(target, "expected `name = expression`")
+        if target.id in self.names:
             raise self.error(target, f"{target.id} is defined twice")
         node = self.node(statement.value)
-        self.names[target.id] = node.named(target.id)
+        # `f = x` is another name for x: a renamed copy would be another variable.
+        self.names[target.id] = node if node.name else node.named(target.id)
         return self.names[target.id]
 
     def node(self, syntax: ast.expr) -> Node:
@@ -120,45 +148,55 @@ class _Reader:
     def value(self, syntax: ast.expr) -> Node | float:
         """The node of a piece of syntax, or its number."""
         if isinstance(syntax, ast.Constant) and type(syntax.value) in (int, float):
-            return float(syntax.value)  # type: ignore[arg-type]
-        if isinstance(syntax, ast.Name) and syntax.id in self.names:
+            return self.number(syntax, lambda: float(syntax.value))  # type: ignore[arg-type]
+        if isinstance(syntax, ast.Name):
+            if syntax.id not in self.names:
+                raise self.unknown(syntax, "name", syntax.id, list(self.names))
             return self.names[syntax.id]
         if isinstance(syntax, ast.UnaryOp) and isinstance(syntax.op, ast.USub):
             inner = self.value(syntax.operand)
-            return -inner
+            negated: Node | float = self.apply(syntax, operator.neg, inner)
+            return negated
         if isinstance(syntax, ast.BinOp) and type(syntax.op) in _BINARY:
-            return self.binary(syntax)
+            return self.binary(syntax, syntax.op, syntax.left, syntax.right)
+        if isinstance(syntax, ast.Compare) and len(syntax.ops) == 1:
+            return self.binary(
+                syntax, syntax.ops[0], syntax.left, syntax.comparators[0]
+            )
         if isinstance(syntax, ast.Call) and isinstance(syntax.func, ast.Name):
             return self.call(syntax, syntax.func.id)
-        raise self.error(syntax, f"cannot use {ast.unparse(syntax)!r} in an expression")
+        raise self.not_understood(syntax)
 
-    def binary(self, syntax: ast.BinOp) -> Node | float:
-        left, right = self.value(syntax.left), self.value(syntax.right)
-        if isinstance(left, Node) or isinstance(right, Node):
-            return _BINARY[type(syntax.op)](left, right)  # type: ignore[operator, no-any-return]
+    def binary(
+        self,
+        syntax: ast.expr,
+        op: ast.operator | ast.cmpop,
+        left: ast.expr,
+        right: ast.expr,
+    ) -> Node | float:
+        if type(op) not in _BINARY:
+            raise self.not_understood(syntax)
+        a, b = self.value(left), self.value(right)
+        if isinstance(a, Node) or isinstance(b, Node):
+            made: Node = self.apply(syntax, _BINARY[type(op)], a, b)
+            return made
+        if type(op) not in _NUMBERS:
+            raise self.error(syntax, "these numbers cannot be combined")
+        return self.number(syntax, lambda: _NUMBERS[type(op)](a, b))
+
+    def number(self, syntax: ast.expr, compute: Callable[[], float]) -> float:
         try:
-            folded = {
-                ast.Add: lambda: left + right,
-                ast.Sub: lambda: left - right,
-                ast.Mult: lambda: left * right,
-                ast.Div: lambda: left / right,
-                ast.Pow: lambda: math.pow(left, right),
-            }[type(syntax.op)]()
-        except (KeyError, ArithmeticError, ValueError):
-            raise self.error(syntax, "these numbers cannot be combined") from None
-        return float(folded)
+            value = compute()
+        except (ArithmeticError, ValueError):
+            value = math.nan
+        if not math.isfinite(value):
+            raise self.error(syntax, "these numbers have no finite result")
+        return value
 
     def call(self, syntax: ast.Call, name: str) -> Node:
-        public = [n for n in operations.__all__ if n not in ("getitem", "random_bits")]
-        if name not in public:
-            close = difflib.get_close_matches(name, public, 1)
-            fix = (
-                f'did you mean "{close[0]}"?'
-                if close
-                else "known: " + ", ".join(public)
-            )
-            raise self.error(syntax, f"unknown operation {name}", fix)
-        if syntax.keywords and any(k.arg != "axis" for k in syntax.keywords):
+        if name not in _CALLS:
+            raise self.unknown(syntax, "operation", name, _CALLS)
+        if any(keyword.arg != "axis" for keyword in syntax.keywords):
             raise self.error(syntax, f"{name} takes nodes and axis=number here")
         arguments = [self.value(a) for a in syntax.args]
         options = {}
@@ -168,57 +206,45 @@ class _Reader:
                 raise self.error(keyword.value, "an axis is an integer")
             options["axis"] = int(axis)
         try:
-            return getattr(operations, name)(*arguments, **options)  # type: ignore[no-any-return]
+            made: Node = self.apply(
+                syntax, getattr(operations, name), *arguments, **options
+            )
         except (TypeError, AttributeError):
             raise self.error(syntax, f"{name} does not take these arguments") from None
+        return made
 
-    def error(self, syntax: ast.AST, message: str, fix: str | None = None) -> Error:
-        return _error(self.text, message, getattr(syntax, "col_offset", 0) + 1, fix)
+    def apply(
+        self, syntax: ast.expr, function: Callable[..., Any], *args: Any, **options: Any
+    ) -> Any:
+        """What a function of nodes makes; its misfits get the place in the text."""
+        try:
+            return function(*args, **options)
+        except Error as error:
+            raise self.error(
+                syntax, error.message, error.fix, code=error.code
+            ) from None
 
+    def unknown(
+        self, syntax: ast.expr, what: str, name: str, known: list[str]
+    ) -> Error:
+        close = difflib.get_close_matches(name, known, 1)
+        listed = "known: " + ", ".join(known) if known else None
+        fix = f'did you mean "{close[0]}"?' if close else listed
+        return self.error(syntax, f"unknown {what} {name}", fix)
 
-def write(node: Node) -> str:
-    """A node as an expression of its nearest named nodes, with no more brackets than needed.
+    def not_understood(self, syntax: ast.expr) -> Error:
+        written = ast.unparse(syntax)
+        short = written if len(written) <= 60 else written[:57] + "…"
+        return self.error(syntax, f"cannot use {short!r} in an expression")
 
-    >>> from nettrain.graph.node import variables
-    >>> x, y, z = variables("x y z")
-    >>> write((x + y) * z)
-    '(x + y) * z'
-    """
-    return labels([node], whole=True)[node]
-
-
-def labels(outputs: list[Node], whole: bool = False) -> dict[Node, str]:
-    """A short text for every node: its path, else its expression.
-
-    Args:
-        outputs: whose graph is labelled.
-        whole: write outputs themselves as expressions even where they have a name.
-    """
-    texts: dict[Node, tuple[str, int]] = {}
-    for node in topological(outputs):
-        if node.path and not (whole and node in outputs and node.inputs):
-            texts[node] = (node.path, _ATOM)
-        else:
-            texts[node] = _text(node, [texts[x] for x in node.inputs])
-    return {node: text for node, (text, _) in texts.items()}
-
-
-def _text(node: Node, inputs: list[tuple[str, int]]) -> tuple[str, int]:
-    if isinstance(node.op, Constant):
-        array = node.op.array
-        return (f"{array:g}" if array.ndim == 0 else f"constant{array.shape}"), _ATOM
-    if isinstance(node.op, Leaf):
-        return node.op.kind, _ATOM
-    symbol = node.op.symbol
-    if symbol:
-        own = _PRECEDENCE[symbol]
-        (left, a), (right, b) = inputs
-        tight = symbol in ("-", "/", "@", "**")
-        left = f"({left})" if a < own or (symbol == "**" and a <= own) else left
-        right = f"({right})" if b < own or (tight and b <= own) else right
-        return f"{left} {symbol} {right}", own
-    if node.op.name == "negative":
-        text, inner = inputs[0]
-        return (f"-{text}" if inner > _PRECEDENCE["-x"] else f"-({text})"), 3
-    attributes = [str(a) for a in node.op.attributes()]
-    return f"{node.op.name}({', '.join([t for t, _ in inputs] + attributes)})", _ATOM
+    def error(
+        self,
+        syntax: ast.expr | ast.stmt,
+        message: str,
+        fix: str | None = None,
+        code: str = "usage-expression",
+    ) -> Error:
+        line = self.text.strip().splitlines()[syntax.lineno - 1]
+        # Python counts bytes, people count characters.
+        column = len(line.encode()[: syntax.col_offset].decode()) + 1
+        return _error(self.text, message, syntax.lineno, column, fix, code)

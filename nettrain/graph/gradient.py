@@ -1,9 +1,9 @@
 """The backward pass: a function from a graph to a graph.
 
-Reverse accumulation (Linnainmaa 1970; Rumelhart, Hinton and Williams 1986): walking from
-the cost to the leaves, each operation turns the gradient of its result into gradients of
-its inputs, and a node used several times adds up what comes back. Shared weights, time and
-second derivatives need nothing more.
+Reverse accumulation (Linnainmaa 1970; Rumelhart, Hinton and Williams 1986): walking
+from the cost to the leaves, each operation turns the gradient of its result into
+gradients of its inputs, and a node used several times adds up what comes back. Shared
+weights, time and second derivatives need nothing more.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from nettrain.errors import Error
 from nettrain.graph import operations as ops
-from nettrain.graph.node import Node, constant, made_at, scope, topological
+from nettrain.graph.node import Leaf, Node, constant, made_at, scope, topological
 from nettrain.graph.spec import Spec
 
 
@@ -52,10 +52,14 @@ def adjoints(
         )
     if not cost.spec.is_float:
         raise Error("graph-not-differentiable", f"{cost!r} is no float")
+    if seed is None:
+        seed = ones(cost.spec)
+    if seed.spec != cost.spec:
+        raise Error("graph-shape", f"the seed {seed!r} is not of the spec of {cost!r}")
     wanted = set(nodes)
     order = topological([cost])
     active = _depends(order, wanted)
-    contributions: dict[Node, list[Node]] = {cost: [seed or ones(cost.spec)]}
+    contributions: dict[Node, list[Node]] = {cost: [seed]}
     found: dict[Node, Node] = {}
     for node in reversed(order):
         if node not in active or node not in contributions:
@@ -64,7 +68,7 @@ def adjoints(
             total = _accumulate(node, contributions.pop(node))
             if node in wanted:
                 found[node] = total
-            if any(x in active for x in node.inputs):
+            if not active.isdisjoint(node.inputs):
                 _propagate(node, total, active, contributions)
     return found
 
@@ -77,16 +81,26 @@ def _depends(order: list[Node], wanted: set[Node]) -> set[Node]:
     """The nodes whose value depends on a wanted one."""
     active: set[Node] = set()
     for node in order:
-        if node in wanted or any(x in active for x in node.inputs):
+        if node in wanted or not active.isdisjoint(node.inputs):
             active.add(node)
     return active
 
 
 def _accumulate(node: Node, parts: list[Node]) -> Node:
+    """The sum of what comes back to a node, marked as its gradient."""
     total = parts[0]
     for part in parts[1:]:
         total = ops.add(total, part)
-    return total.replace(name="", role="", scope=node.scope, adjoint_of=node)
+    if isinstance(total.op, Leaf):
+        return total  # A copy of a leaf would be another leaf.
+    return Node(
+        total.op,
+        total.inputs,
+        total.spec,
+        scope=node.scope,
+        origin=total.origin,
+        adjoint_of=node,
+    )
 
 
 def _propagate(
@@ -100,12 +114,13 @@ def _propagate(
 
 def _fit(g: Node, spec: Spec) -> Node:
     """Undo broadcasting and dtype promotion."""
-    extra = len(g.shape) - len(spec.shape)
-    if extra:
-        g = ops.sum(g, axis=tuple(range(extra)))
-    repeated = [i for i, n in enumerate(spec.shape) if n == 1 and g.shape[i] != 1]
-    if repeated:
-        g = ops.sum(g, axis=tuple(repeated), keepdims=True)
+    if g.shape != spec.shape:
+        extra = len(g.shape) - len(spec.shape)
+        if extra:
+            g = ops.sum(g, axis=tuple(range(extra)))
+        repeated = [i for i, n in enumerate(spec.shape) if n == 1 and g.shape[i] != 1]
+        if repeated:
+            g = ops.sum(g, axis=tuple(repeated), keepdims=True)
     return ops.cast(g, spec.dtype)
 
 
@@ -119,21 +134,39 @@ def _unreached(cost: Node, node: Node) -> Error:
             f"{cost!r} does not depend on {node!r}{made_at(node)}: it has no gradient",
             fix="use the node on the way to the cost, or do not ask for its gradient",
         )
-    # The last operations before the paths end are the ones without a derivative.
-    reached = {cost}
-    cuts: dict[str, None] = {}
-    for user in reversed(order):
-        if user not in reached or user not in depends:
-            continue
-        parts = user.op.vjp(ones(user.spec), user, *user.inputs) if user.inputs else []
-        for x, part in zip(user.inputs, parts, strict=True):
-            if part is not None:
-                reached.add(x)
-            elif x in depends:
-                cuts[user.op.name] = None
+    if not node.spec.is_float:
+        return Error(
+            "graph-not-differentiable",
+            f"{node!r}{made_at(node)} has no gradient: it is not made of floats",
+        )
+    cuts = ", ".join(_cuts(order, depends))
     return Error(
         "graph-not-differentiable",
-        f"{cost!r} depends on {node!r} only through {', '.join(cuts)}, "
-        "which has no derivative",
+        f"{cost!r} depends on {node!r} only through {cuts}, which has no derivative",
         fix="use a differentiable operation, or do not ask for this gradient",
     )
+
+
+def _cuts(order: list[Node], depends: set[Node]) -> list[str]:
+    """The operations at which the ways from the cost, the last node, to a node end.
+
+    Where a way goes on through values that are no floats, as through the condition of
+    `where`, the operation that made them of floats is the one to blame.
+    """
+    reached = {order[-1]}
+    cuts: dict[str, None] = {}
+    for user in reversed(order):
+        if user not in reached or not user.inputs:
+            continue
+        inputs = user.inputs
+        parts: Sequence[Node | None] = [None] * len(inputs)
+        if user.spec.is_float:
+            parts = user.op.vjp(ones(user.spec), user, *inputs)
+        for x, part in zip(inputs, parts, strict=True):
+            if x not in depends:
+                continue
+            if part is not None or not x.spec.is_float:
+                reached.add(x)
+            else:
+                cuts[user.op.name] = None
+    return list(cuts)

@@ -1,152 +1,45 @@
-"""Nodes and operations: what the one graph is made of.
+"""Nodes: an operation applied to nodes is a node, and a graph is nothing more.
 
-A node says *what* is computed: an operation applied to other nodes. It holds no value and
-no gradient; executors give values to nodes, and gradients are nodes themselves. Nodes are
-immutable and point only to their inputs, so a graph cannot have a cycle.
+A node says *what* is computed. It holds no value and no gradient; executors give values
+to nodes, and gradients are nodes themselves. Nodes are immutable and point only to
+their inputs, so a graph cannot have a cycle.
 """
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-import functools
+import math
+import operator
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from nettrain.errors import Error
-from nettrain.graph.spec import DTYPES, FLOATS, Shape, Spec
+from nettrain.graph.operation import Array as Array
+from nettrain.graph.operation import Constant as Constant
+from nettrain.graph.operation import Leaf as Leaf
+from nettrain.graph.operation import Operation as Operation
+from nettrain.graph.operation import Sample as Sample
+from nettrain.graph.scope import CURRENT
+from nettrain.graph.scope import scope as scope
+from nettrain.graph.spec import DTYPES, FLOATS, INTEGERS, Shape, Spec
 
-Array = Any
-"""An array of whatever namespace an executor computes with."""
 Scalar = bool | int | float
+Operand = Any
+"""A node, or an array or number that becomes a constant."""
 
-
-@dataclass(frozen=True, eq=False)
-class Operation:
-    """One primitive. Its fields are its attributes (an axis, a shape); see `operations`.
-
-    A subclass states, on one screen, the formula, the shapes (`spec`), the value
-    (`forward`, in array-API names of the namespace `xp`) and the local derivative (`vjp`,
-    in operations on nodes, so that it can be differentiated again).
-    """
-
-    name: ClassVar[str] = "operation"
-    symbol: ClassVar[str] = ""
-    """How an expression writes it between its operands, such as `+`."""
-    samples: ClassVar[tuple[Sample, ...]] = ()
-    """Arguments from which this operation's tests are generated."""
-    smooth: ClassVar[bool] = True
-    """Whether the second derivative is tested too."""
-
-    def spec(self, *inputs: Spec) -> Spec:
-        """Shape and dtype of the result; an `Error` of family `graph` if inputs misfit."""
-        raise NotImplementedError
-
-    def forward(self, xp: Any, *inputs: Array) -> Array:
-        """The value, from the values of the inputs; never changes them."""
-        raise NotImplementedError
-
-    def vjp(self, g: Node, y: Node, *inputs: Node) -> Sequence[Node | None]:
-        """For each input x, g · dy/dx; None where nothing can be differentiated.
-
-        Args:
-            g: gradient of the cost with respect to the result, of the result's spec.
-            y: the node of this operation.
-            inputs: its inputs. A result may have the broadcast shape of an input:
-                `gradients` sums it back and converts it to the input's dtype.
-        """
-        return [None] * len(inputs)
-
-    def attributes(self) -> tuple[Any, ...]:
-        """The fields, hashable, to tell whether two nodes compute the same."""
-        return tuple(
-            getattr(self, f) for f in getattr(self, "__dataclass_fields__", {})
-        )
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Inputs on which an operation is tested: shapes, and how to draw their values.
-
-    Attributes:
-        shapes: one for each input.
-        attributes: fields of the operation.
-        low, high: values are drawn from U(low, high); samples stay away from kinks.
-        dtypes: of each input where they are not the float dtype under test.
-    """
-
-    shapes: tuple[Shape, ...]
-    attributes: tuple[Any, ...] = ()
-    low: float = 0.3
-    high: float = 1.7
-    dtypes: tuple[str | None, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Leaf(Operation):
-    """A node without inputs whose value is given from outside.
-
-    Attributes:
-        kind: `variable`, `input`, `parameter` or `state` (running averages, optimizer
-            slots, counters).
-        value: shape and dtype.
-        initial: the array a parameter or state starts with, where one was given.
-    """
-
-    kind: str
-    value: Spec
-    initial: np.ndarray | None = None
-
-    def spec(self, *inputs: Spec) -> Spec:
-        return self.value
-
-
-@dataclass(frozen=True, eq=False)
-class Constant(Operation):
-    """A node whose value never changes."""
-
-    name = "constant"
-    array: np.ndarray
-
-    def spec(self, *inputs: Spec) -> Spec:
-        return Spec(self.array.shape, self.array.dtype.name)
-
-    def forward(self, xp: Any, *inputs: Array) -> Array:
-        return xp.asarray(self.array)
-
-    def attributes(self) -> tuple[Any, ...]:
-        return (self.array.shape, self.array.dtype.name, self.array.tobytes())
-
-
-@dataclass(frozen=True)
-class _Scope:
-    path: str = ""
-    origin: str = ""
-
-
-_SCOPE: contextvars.ContextVar[_Scope] = contextvars.ContextVar(
-    "scope", default=_Scope()
+_FIELDS = (
+    "op",
+    "inputs",
+    "spec",
+    "name",
+    "scope",
+    "role",
+    "unit_axis",
+    "origin",
+    "adjoint_of",
 )
-
-
-@contextlib.contextmanager
-def scope(path: str, origin: str = "") -> Iterator[None]:
-    """Nodes made inside belong to `path` (such as `model/dense1`) and come from `origin`.
-
-    Args:
-        path: absolute; an inner scope replaces an outer one.
-        origin: the config line, where there is one; otherwise each node remembers the
-            line of source that made it.
-    """
-    token = _SCOPE.set(_Scope(path, origin))
-    try:
-        yield
-    finally:
-        _SCOPE.reset(token)
 
 
 class Node:
@@ -158,24 +51,13 @@ class Node:
         spec: shape and dtype of the value.
         name: short name, unique within its scope if a person gave it, else empty.
         scope: path of the layer it belongs to, such as `model/dense1`.
-        role: what it is to a network: `pre_activation`, `activation`, `cost`, …, or empty.
+        role: what it is to a network, such as `pre_activation`, or empty.
         unit_axis: which axis counts a layer's units, where it has any.
         origin: `file:line` of the source or of the config that made it.
         adjoint_of: the node this one is the gradient of, or None.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "adjoint_of",
-        "inputs",
-        "name",
-        "op",
-        "origin",
-        "role",
-        "scope",
-        "spec",
-        "unit_axis",
-    )
+    __slots__ = (*_FIELDS, "__weakref__")
     __array_ufunc__ = None
     """`array + node` asks the node first."""
 
@@ -201,22 +83,24 @@ class Node:
         origin: str = "",
         adjoint_of: Node | None = None,
     ) -> None:
-        context = _SCOPE.get()
-        put = functools.partial(object.__setattr__, self)
-        put("op", op)
-        put("inputs", inputs)
-        put("spec", op.spec(*[x.spec for x in inputs]) if spec is None else spec)
-        put("name", name)
-        put("scope", context.path if scope is None else scope)
-        put("role", role)
-        put("unit_axis", unit_axis)
-        put("origin", origin or context.origin)
-        put("adjoint_of", adjoint_of)
+        path, line = CURRENT.get()
+        if spec is None:
+            spec = op.spec(*[x.spec for x in inputs])
+        _put_op(self, op)
+        _put_inputs(self, inputs)
+        _put_spec(self, spec)
+        _put_name(self, name)
+        _put_scope(self, path if scope is None else scope)
+        _put_role(self, role)
+        _put_unit_axis(self, unit_axis)
+        _put_origin(self, origin or line)
+        _put_adjoint_of(self, adjoint_of)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise Error("graph-immutable", f"a node cannot be changed ({name})")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> None:
+        raise Error("graph-immutable", f"a node cannot be changed ({name})")
 
     @property
     def shape(self) -> Shape:
@@ -235,12 +119,12 @@ class Node:
 
     @property
     def kind(self) -> str:
-        """What a picture writes in its box: the operation's name or the kind of leaf."""
+        """What a picture writes in its box: the operation or the kind of leaf."""
         return self.op.kind if isinstance(self.op, Leaf) else self.op.name
 
     def replace(self, **changes: Any) -> Node:
-        """A copy with other fields; the value is the same unless op or inputs change."""
-        fields = {f: getattr(self, f) for f in self.__slots__ if f != "__weakref__"}
+        """A copy with other fields; its spec is worked out anew with op or inputs."""
+        fields = {field: getattr(self, field) for field in _FIELDS}
         if "op" in changes or "inputs" in changes:
             fields["spec"] = None
         return Node(**{**fields, **changes})
@@ -249,7 +133,7 @@ class Node:
         """The same value under a name, within the current scope."""
         return self.replace(
             name=name,
-            scope=_SCOPE.get().path,
+            scope=CURRENT.get()[0],
             role=role or self.role,
             unit_axis=self.unit_axis if unit_axis is None else unit_axis,
         )
@@ -288,66 +172,76 @@ class Node:
         )
 
     def __getitem__(self, index: Any) -> Node:
-        return _operations().getitem(self, index)
+        return operations.getitem(self, index)
 
     def __neg__(self) -> Node:
-        return _operations().negative(self)
+        return operations.negative(self)
 
     def __abs__(self) -> Node:
-        return _operations().absolute(self)
+        return operations.absolute(self)
 
-    def __add__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().add(self, other)
+    def __add__(self, other: Operand) -> Node:
+        return operations.add(self, other)
 
-    def __radd__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().add(other, self)
+    def __radd__(self, other: Operand) -> Node:
+        return operations.add(other, self)
 
-    def __sub__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().subtract(self, other)
+    def __sub__(self, other: Operand) -> Node:
+        return operations.subtract(self, other)
 
-    def __rsub__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().subtract(other, self)
+    def __rsub__(self, other: Operand) -> Node:
+        return operations.subtract(other, self)
 
-    def __mul__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().multiply(self, other)
+    def __mul__(self, other: Operand) -> Node:
+        return operations.multiply(self, other)
 
-    def __rmul__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().multiply(other, self)
+    def __rmul__(self, other: Operand) -> Node:
+        return operations.multiply(other, self)
 
-    def __truediv__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().divide(self, other)
+    def __truediv__(self, other: Operand) -> Node:
+        return operations.divide(self, other)
 
-    def __rtruediv__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().divide(other, self)
+    def __rtruediv__(self, other: Operand) -> Node:
+        return operations.divide(other, self)
 
-    def __pow__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().power(self, other)
+    def __pow__(self, other: Operand) -> Node:
+        return operations.power(self, other)
 
-    def __rpow__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().power(other, self)
+    def __rpow__(self, other: Operand) -> Node:
+        return operations.power(other, self)
 
-    def __matmul__(self, other: Node | np.ndarray) -> Node:
-        return _operations().matmul(self, other)
+    def __matmul__(self, other: Operand) -> Node:
+        return operations.matmul(self, other)
 
-    def __rmatmul__(self, other: Node | np.ndarray) -> Node:
-        return _operations().matmul(other, self)
+    def __rmatmul__(self, other: Operand) -> Node:
+        return operations.matmul(other, self)
 
-    def __lt__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().less(self, other)
+    def __lt__(self, other: Operand) -> Node:
+        return operations.less(self, other)
 
-    def __le__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().less_equal(self, other)
+    def __le__(self, other: Operand) -> Node:
+        return operations.less_equal(self, other)
 
-    def __gt__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().greater(self, other)
+    def __gt__(self, other: Operand) -> Node:
+        return operations.greater(self, other)
 
-    def __ge__(self, other: Node | Scalar | np.ndarray) -> Node:
-        return _operations().greater_equal(self, other)
+    def __ge__(self, other: Operand) -> Node:
+        return operations.greater_equal(self, other)
 
 
-def _operations() -> Any:
-    """The operations, looked up late: they are made of nodes themselves."""
-    return sys.modules["nettrain.graph.operations"]
+# Slots are written through their descriptors: nodes are immutable for everyone else,
+# and this costs half of what `object.__setattr__` does.
+(
+    _put_op,
+    _put_inputs,
+    _put_spec,
+    _put_name,
+    _put_scope,
+    _put_role,
+    _put_unit_axis,
+    _put_origin,
+    _put_adjoint_of,
+) = (vars(Node)[field].__set__ for field in _FIELDS)
 
 
 def made_at(node: Node) -> str:
@@ -357,30 +251,35 @@ def made_at(node: Node) -> str:
 
 def _caller() -> str:
     """`file:line` of the nearest frame outside this package."""
-    frame: Any = sys._getframe(2)
-    while frame and frame.f_globals.get("__name__", "").startswith("nettrain."):
+    frame = sys._getframe(2)
+    while frame.f_globals.get("__name__", "").startswith("nettrain."):
+        if frame.f_back is None:
+            return ""
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else ""
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def apply(op: Operation, *inputs: Node) -> Node:
-    """The node of an operation on nodes; a misfit names the operation and its inputs."""
-    origin = _SCOPE.get().origin or _caller()
+    """The node of an operation on nodes; a misfit names the operation and inputs."""
+    path, origin = CURRENT.get()
     try:
-        return Node(op, inputs, origin=origin)
+        spec = op.spec(*[x.spec for x in inputs])
     except Error as error:
-        listed = ", ".join(repr(x) for x in inputs)
-        where = f" in {_SCOPE.get().path}" if _SCOPE.get().path else ""
-        raise Error(
-            error.code, f"{op.name}({listed}){where}: {error.message}", fix=error.fix
-        ) from None
+        listed = ", ".join(map(repr, inputs))
+        where = f" in {path}" if path else ""
+        message = f"{op.name}({listed}){where}: {error.message}"
+        raise Error(error.code, message, fix=error.fix) from None
+    return Node(op, inputs, spec, "", path, "", None, origin or _caller())
 
 
 def leaf(kind: str, name: str, shape: Shape, dtype: str, **fields: Any) -> Node:
     """A leaf node of kind `variable`, `input`, `parameter` or `state`."""
     if dtype not in DTYPES:
         raise Error("graph-dtype", f"unknown dtype {dtype}", fix=f"one of {DTYPES}")
-    return Node(Leaf(kind, Spec(tuple(shape), dtype)), name=name, **fields)
+    sizes = tuple(map(operator.index, shape))
+    if min(sizes, default=0) < 0:
+        raise Error("graph-shape", f"{name}: {sizes} is no shape")
+    return Node(Leaf(kind, Spec(sizes, dtype)), name=name, **fields)
 
 
 def variables(names: str, shape: Shape = (), dtype: str = "float64") -> Any:
@@ -393,23 +292,49 @@ def variables(names: str, shape: Shape = (), dtype: str = "float64") -> Any:
     >>> str(x + y)
     'x + y'
     """
-    made = tuple(leaf("variable", name, shape, dtype) for name in names.split())
+    origin = CURRENT.get()[1] or _caller()
+    made = tuple(
+        [leaf("variable", n, shape, dtype, origin=origin) for n in names.split()]
+    )
     return made[0] if len(made) == 1 else made
 
 
 def constant(array: Any, dtype: str | None = None) -> Node:
     """A node with a fixed value; the array is copied."""
-    value = np.array(array, dtype=dtype)
+    value = _array(array, dtype)
     value.setflags(write=False)
-    return Node(Constant(value))
+    return Node(Constant(value), (), Spec(value.shape, _NAMES[value.dtype]))
 
 
 def parameter(name: str, array: Any) -> Node:
     """A leaf that training changes, starting with `array`, of its shape and dtype."""
-    value = np.array(array)
-    return Node(
-        Leaf("parameter", Spec(value.shape, value.dtype.name), value), name=name
-    )
+    value = _array(array, None)
+    spec = Spec(value.shape, _NAMES[value.dtype])
+    origin = CURRENT.get()[1] or _caller()
+    return Node(Leaf("parameter", spec, value), (), spec, name, origin=origin)
+
+
+def _array(values: Any, dtype: str | None) -> np.ndarray:
+    """A copy as an array of a dtype that nodes have."""
+    try:
+        made = np.array(values, dtype)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Error("graph-operand", f"cannot make an array: {error}") from None
+    if made.dtype not in _NAMES:
+        raise Error(
+            "graph-dtype",
+            f"arrays of {made.dtype.name} cannot be used",
+            fix=f"convert to one of {', '.join(DTYPES)}",
+        )
+    return made
+
+
+# Asking NumPy each time would take as long as making the node.
+_NAMES = {np.dtype(name): name for name in DTYPES}
+_SCALARS = {name: Spec((), name) for name in DTYPES}
+_RANGES: dict[str, tuple[float, float]] = {"bool": (0, -1)}
+_RANGES |= {d: (int(np.iinfo(d).min), int(np.iinfo(d).max)) for d in INTEGERS}
+_RANGES |= {d: (float(np.finfo(d).min), float(np.finfo(d).max)) for d in FLOATS}
 
 
 def as_nodes(*values: Any) -> tuple[Node, ...]:
@@ -424,39 +349,55 @@ def as_nodes(*values: Any) -> tuple[Node, ...]:
     if not dtypes:
         raise Error("graph-operand", f"expected a node among {values!r}")
     weak = next((d for d in dtypes if d in FLOATS), dtypes[0])
-    return tuple(v if isinstance(v, Node) else _weak(v, weak) for v in values)
+    return tuple([v if isinstance(v, Node) else _weak(v, weak) for v in values])
 
 
 def _weak(value: Any, dtype: str) -> Node:
     if isinstance(value, np.ndarray) and value.ndim:
         return constant(value)
-    if not isinstance(value, (bool, int, float, np.generic, np.ndarray)):
+    number = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
+    if not isinstance(number, (bool, int, float)):
         raise Error(
             "graph-operand", f"expected a node, an array or a number, got {value!r}"
         )
-    number = value.item() if isinstance(value, (np.generic, np.ndarray)) else value
-    if dtype not in FLOATS and isinstance(number, float):
+    if not _holds(dtype, number):
         raise Error(
             "graph-dtype",
             f"the number {number} does not fit an array of {dtype}",
             fix='convert the array first: cast(x, "float32")',
         )
-    return constant(number, dtype)
+    array = np.array(number, dtype)
+    array.setflags(write=False)
+    return Node(Constant(array), (), _SCALARS[dtype])
+
+
+def _holds(dtype: str, number: Scalar) -> bool:
+    """Whether an array of the dtype can hold a number, up to rounding."""
+    if isinstance(number, bool):
+        return True
+    low, high = _RANGES[dtype]
+    if dtype in FLOATS:
+        return not abs(number) > high or number in (math.inf, -math.inf)
+    return isinstance(number, int) and low <= number <= high
 
 
 def topological(outputs: Iterable[Node]) -> list[Node]:
     """Every node that the outputs need, inputs before users; iterative, any depth."""
     order: list[Node] = []
-    state: dict[Node, bool] = {}  # False: entered, True: finished
+    done: set[Node] = set()
     stack = list(outputs)[::-1]
     while stack:
         node = stack[-1]
-        if node in state:
-            stack.pop()
-            if not state[node]:
-                state[node] = True
-                order.append(node)
-            continue
-        state[node] = False
-        stack.extend(x for x in reversed(node.inputs) if x not in state)
+        if node not in done:
+            waiting = [x for x in node.inputs if x not in done]
+            if waiting:
+                stack += waiting[::-1]
+                continue
+            done.add(node)
+            order.append(node)
+        stack.pop()
     return order
+
+
+# Operations are made of nodes, and nodes' operators are made of operations.
+from nettrain.graph import operations  # noqa: E402

@@ -1,7 +1,7 @@
 """Passes over a graph: each takes nodes and gives nodes with the same values.
 
-`rewrite` is the one walk; `simplify`, `share` (common subexpressions) and `fold` (constant
-folding) are rules for it. After a pass the graph is verified.
+`rewrite` is the one walk; `simplify`, `sharing` (common subexpressions) and `folding`
+(constant folding) are rules for it. After a pass the graph is verified.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from nettrain.graph.node import Constant, Leaf, Node, constant
+from nettrain.errors import Error
+from nettrain.graph.node import Constant, Leaf, Node, constant, made_at
 from nettrain.graph.operations import shape
 from nettrain.graph.operations.elementwise import Add, Cast, Divide, Multiply
 from nettrain.graph.operations.random import RandomBits
@@ -21,27 +22,45 @@ Rule = Callable[[Node], Node]
 Mapping = dict[Node, Node]
 
 
-def rewrite(outputs: Iterable[Node], *rules: Rule) -> Mapping:
+def rewrite(
+    outputs: Iterable[Node], *rules: Rule, instead: Mapping | None = None
+) -> Mapping:
     """Apply the rules to every node, inputs first.
+
+    Args:
+        outputs: whose graph is rewritten.
+        rules: each gets a node, its inputs already rewritten, and gives it or another
+            of the same value.
+        instead: old nodes that others take the place of before any rule is asked.
 
     Returns:
         For each old node its new one, of the same value.
     """
+    instead = instead or {}
     new: Mapping = {}
     for node in verify(outputs):
-        inputs = tuple(new[x] for x in node.inputs)
-        changed = any(a is not b for a, b in zip(inputs, node.inputs, strict=True))
-        made = node.replace(inputs=inputs, spec=node.spec) if changed else node
+        inputs = tuple([new[x] for x in node.inputs])
+        made = instead[node] if node in instead else _with(node, inputs)
         for rule in rules:
             made = rule(made)
+        if made.spec != node.spec:
+            raise Error(
+                "graph-verify", f"{made!r} cannot replace {node!r}{made_at(node)}"
+            )
         new[node] = made
-    verify(new[node] for node in list(new))
+    verify(list(new.values()))
     return new
+
+
+def _with(node: Node, inputs: tuple[Node, ...]) -> Node:
+    if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+        return node
+    return node.replace(inputs=inputs, spec=node.spec)
 
 
 def substitute(outputs: Iterable[Node], instead: Mapping) -> Mapping:
     """The graph with some nodes exchanged for others of the same spec."""
-    return rewrite(outputs, lambda node: instead.get(node, node))
+    return rewrite(outputs, instead=instead)
 
 
 def sharing() -> Rule:
@@ -68,10 +87,9 @@ def simplify(node: Node) -> Node:
         return node.inputs[0] if node.inputs[0].spec == node.spec else node
     if isinstance(node.op, (Cast, shape.Reshape, shape.BroadcastTo)):
         (x,) = node.inputs
-        if x.spec == node.spec:
-            return x
         if isinstance(node.op, shape.Reshape) and isinstance(x.op, shape.Reshape):
-            return node.replace(inputs=x.inputs, spec=node.spec)
+            (x,) = x.inputs
+        return x if x.spec == node.spec else _with(node, (x,))
     return node
 
 
@@ -95,8 +113,10 @@ def folding(xp: Any, limit: int = 4096) -> Rule:
             return node
         if node.spec.nbytes > max(limit, *(x.spec.nbytes for x in node.inputs)):
             return node
-        value = node.op.forward(xp, *[x.op.forward(xp) for x in node.inputs])
+        # What is not finite is for the step's guards to find, not for a warning here.
+        with np.errstate(all="ignore"):
+            value = node.op.forward(xp, *[x.op.forward(xp) for x in node.inputs])
         folded = constant(np.asarray(value), node.dtype)
-        return folded.replace(name=node.name, scope=node.scope, role=node.role)
+        return node.replace(op=folded.op, inputs=())
 
     return rule

@@ -11,7 +11,8 @@ Shape = tuple[int, ...]
 
 FLOATS = ("float32", "float64")
 INTEGERS = ("int32", "int64", "uint32")
-DTYPES = (*FLOATS, *INTEGERS, "bool")
+NUMBERS = (*FLOATS, *INTEGERS)
+DTYPES = (*NUMBERS, "bool")
 _BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8, "uint32": 4, "bool": 1}
 
 
@@ -40,21 +41,21 @@ class Spec:
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """The common shape by NumPy's rule; `graph-shape` error where there is none."""
-    rank = max(map(len, shapes))
-    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
-    result = []
-    for sizes in zip(*padded, strict=True):
-        wanted = {size for size in sizes if size != 1}
-        if len(wanted) > 1:
-            listed = " and ".join(str(shape) for shape in shapes)
-            raise Error("graph-shape", f"shapes {listed} do not broadcast together")
-        result.append(wanted.pop() if wanted else 1)
+    result = [1] * max(map(len, shapes))
+    for shape in shapes:
+        for i, size in enumerate(shape, len(result) - len(shape)):
+            if size == 1 or size == result[i]:
+                continue
+            if result[i] != 1:
+                listed = " and ".join(str(s) for s in shapes)
+                raise Error("graph-shape", f"shapes {listed} do not broadcast together")
+            result[i] = size
     return tuple(result)
 
 
 def promote(*dtypes: str) -> str:
     """The common dtype: the wider float. Kinds are never mixed silently."""
-    if len(set(dtypes)) == 1:
+    if dtypes.count(dtypes[0]) == len(dtypes):
         return dtypes[0]
     if all(dtype in FLOATS for dtype in dtypes):
         return "float64"
@@ -64,6 +65,36 @@ def promote(*dtypes: str) -> str:
         f"dtypes {listed} do not mix",
         fix="convert one with cast(x, dtype)",
     )
+
+
+def common(*specs: Spec) -> Spec:
+    """The broadcast shape and the common dtype."""
+    largest = specs[0]
+    for x in specs:
+        if len(x.shape) > len(largest.shape):
+            largest = x
+    # Nearly always it is one of them: the others repeat along its leading axes.
+    rank, dtype = len(largest.shape), largest.dtype
+    for x in specs:
+        if x.dtype != dtype or x.shape != largest.shape[rank - len(x.shape) :]:
+            break
+    else:
+        return largest
+    shape = broadcast_shapes(*[x.shape for x in specs])
+    return Spec(shape, promote(*[x.dtype for x in specs]))
+
+
+_NAMES = {FLOATS: "floats", NUMBERS: "numbers", ("bool",): "truth values (bool)"}
+
+
+def require(dtypes: tuple[str, ...], *specs: Spec) -> None:
+    """`graph-dtype` error unless every dtype is one of `dtypes`."""
+    for x in specs:
+        if x.dtype not in dtypes:
+            fix = f'convert first: cast(x, "{dtypes[0]}")'
+            raise Error(
+                "graph-dtype", f"takes {_NAMES[dtypes]}, got {x.dtype}", fix=fix
+            )
 
 
 def normalize_axes(axis: int | tuple[int, ...] | None, rank: int) -> tuple[int, ...]:

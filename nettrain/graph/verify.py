@@ -12,8 +12,8 @@ def verify(outputs: Iterable[Node]) -> list[Node]:
     """The graph in topological order, after checking each node.
 
     Raises:
-        Error: if a node's spec is not what its operation makes of its inputs (a pass was
-            wrong: `graph-verify`), or if two leaves share a path (`graph-name`).
+        Error: if a node's spec is not what its operation makes of its inputs (a pass
+            was wrong: `graph-verify`), or if two leaves share a path (`graph-name`).
     """
     order = topological(outputs)
     leaves: dict[str, Node] = {}

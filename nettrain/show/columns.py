@@ -69,18 +69,22 @@ class History:
 def history(columns: Columns, role: str) -> History:
     """The rows of statistics.csv with that role, ordered by depth and time."""
     rows = np.flatnonzero(np.asarray(columns["role"], dtype=str) == role)
-    paths = [str(columns["node"][row]) for row in rows]
+    paths = np.asarray(columns["node"], dtype=str)[rows].tolist()
     nodes = {path: index for index, path in enumerate(dict.fromkeys(paths))}
     step = numbers(columns, "step")
     steps, first, moment = np.unique(step[rows], return_index=True, return_inverse=True)
     epochs = numbers(columns, "epoch")[rows][first]
     node = np.array([nodes[path] for path in paths], dtype=int)
     per_epoch = steps_per_epoch(columns)
-    return History(tuple(nodes), steps, epochs, per_epoch, columns, (rows, node, moment))
+    return History(
+        tuple(nodes), steps, epochs, per_epoch, columns, (rows, node, moment)
+    )
 
 
 def layer_names(nodes: Sequence[str]) -> list[str]:
-    """Short labels: `dense1` for `model/dense1/pre_activation`, paths where not unique."""
+    """Short labels: `dense1` for `model/dense1/pre_activation`, paths where shared."""
     layers = [node.rpartition("/")[0].removeprefix("model/") or node for node in nodes]
     short = [node.removeprefix("model/") for node in nodes]
-    return [a if layers.count(a) == 1 else b for a, b in zip(layers, short, strict=True)]
+    return [
+        a if layers.count(a) == 1 else b for a, b in zip(layers, short, strict=True)
+    ]

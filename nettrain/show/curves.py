@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nettrain.show import style
+from nettrain.show import palette, style
 from nettrain.show.columns import Columns, numbers, steps_per_epoch
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def _title(columns: Columns, best_epoch: int | None, monitor: str) -> str:
 
 def _metrics(columns: Columns) -> list[str]:
     """Names of the metrics that training or validation has, the loss left out."""
-    names = [n.partition("/")[2] for n in columns if n.startswith(("train/", "validation/"))]
+    names = [
+        n.partition("/")[2] for n in columns if n.startswith(("train/", "validation/"))
+    ]
     return [name for name in dict.fromkeys(names) if name != "loss"]
 
 
@@ -77,14 +79,20 @@ def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     shown = style.finite(np.concatenate((mean, validation, [prior or np.nan])))
     spread = np.concatenate((shown, np.quantile(style.finite(step_loss), (0.02, 0.98))))
     _scale(axes, spread if len(shown) else np.array([1.0]))
-    faint = style.colour("pale_blue")
-    axes.plot(*_envelope(time, step_loss), color=faint, linewidth=0.8, label="each batch")
+    faint = palette.colour("pale_blue")
+    axes.plot(
+        *_envelope(time, step_loss), color=faint, linewidth=0.8, label="each batch"
+    )
     if len(mean) > 1:
-        axes.plot(mean_time, mean, color=style.colour("blue"), label="train, epoch mean")
+        axes.plot(
+            mean_time, mean, color=palette.colour("blue"), label="train, epoch mean"
+        )
     if seen.any():
         _curve(axes, time[seen], validation[seen], "orange", "validation")
     if prior is not None:
-        axes.axhline(prior, color=style.colour("muted"), linewidth=1, linestyle=(0, (5, 4)))
+        axes.axhline(
+            prior, color=palette.colour("muted"), linewidth=1, linestyle=(0, (5, 4))
+        )
         _note(axes, 0.995, prior, f"guessing: H0 = {style.number(prior)}", "right")
     axes.set_xlim(0, max(time.max(initial=0), 1e-9))
     style.linear_axis(axes.xaxis, 8)
@@ -105,7 +113,7 @@ def _epoch_means(
 
 
 def _envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most about `_POINTS` points that keep each stretch's lowest and highest value."""
+    """At most about `_POINTS` points: each stretch's lowest and highest value."""
     kept = np.isfinite(values)
     time, values = time[kept], values[kept]
     size = -(-2 * len(values) // _POINTS)
@@ -121,7 +129,7 @@ def _envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _scale(axes: Axes, values: np.ndarray) -> None:
-    """Limits around the values; logarithmic where they span more than a factor of 30."""
+    """Limits around the values; logarithmic where they span decades."""
     low, high = values.min(), values.max()
     if style.spans_decades(values):
         style.log_axis(axes, low / 1.5, high * 1.5)
@@ -137,13 +145,18 @@ def _curve(
 ) -> None:
     marker = "o" if len(values) <= 12 else None
     axes.plot(
-        time, values, color=style.colour(name), label=label, marker=marker, markersize=3.5
+        time,
+        values,
+        color=palette.colour(name),
+        label=label,
+        marker=marker,
+        markersize=3.5,
     )
 
 
 def _legend(axes: Axes) -> None:
     """A row of keys above the plot, at the right of its title."""
-    axes.legend(
+    legend = axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
         ncols=4,
@@ -151,6 +164,8 @@ def _legend(axes: Axes) -> None:
         columnspacing=1.4,
         handlelength=1.4,
     )
+    for line in legend.get_lines():
+        line.set_linewidth(2.0)
 
 
 def _note(axes: Axes, x: float, y: float, text: str, align: str) -> None:
@@ -162,7 +177,7 @@ def _note(axes: Axes, x: float, y: float, text: str, align: str) -> None:
         xytext=(0, 4),
         textcoords="offset points",
         horizontalalignment=align,
-        color=style.colour("muted"),
+        color=palette.colour("muted"),
         fontsize=9,
     )
 
@@ -177,8 +192,15 @@ def _best(axes: Axes, columns: Columns, epoch: int | None, monitor: str) -> None
     time, value = _time(columns)[at][-1], numbers(columns, monitor)[at][-1]
     _best_line(axes, time)
     if monitor == "validation/loss":
-        axes.plot([time], [value], "o", markersize=8, markerfacecolor="none",
-                  markeredgecolor=style.colour("ink"), markeredgewidth=1.4)  # fmt: skip
+        axes.plot(
+            [time],
+            [value],
+            "o",
+            markersize=8,
+            markerfacecolor="none",
+            markeredgecolor=palette.colour("ink"),
+            markeredgewidth=1.4,
+        )
     right = time < 0.6 * axes.get_xlim()[1]
     axes.annotate(
         f"best epoch {epoch}\n{monitor.replace('/', ' ')} {style.number(value)}",
@@ -194,20 +216,31 @@ def _best(axes: Axes, columns: Columns, epoch: int | None, monitor: str) -> None
 
 
 def _best_line(axes: Axes, time: float) -> None:
-    axes.axvline(time, color=style.colour("ink"), linewidth=0.9, linestyle=(0, (2, 3)))
+    axes.axvline(
+        time, color=palette.colour("ink"), linewidth=0.9, linestyle=(0, (2, 3))
+    )
 
 
 def _panel(
-    figure: Figure, columns: Columns, name: str, index: int, count: int, best: int | None
+    figure: Figure,
+    columns: Columns,
+    name: str,
+    index: int,
+    count: int,
+    best: int | None,
 ) -> None:
     """One small plot at the right: a metric on both parts, or the learning rate."""
     height = (312 - 62 * (count - 1)) / count
     box = (702, 56 + index * (height + 62), 250, height)
     time = _time(columns)
     axes = style.axes(figure, box, title=name.replace("_", " ").capitalize())
-    parts = [(f"{part}/{name}", part, c) for part, c in _PARTS if f"{part}/{name}" in columns]
+    parts = [
+        (f"{part}/{name}", part, c) for part, c in _PARTS if f"{part}/{name}" in columns
+    ]
     shown = parts or [(name, "", "green")]
-    _scale(axes, np.concatenate([style.finite(numbers(columns, c)) for c, _, _ in shown]))
+    _scale(
+        axes, np.concatenate([style.finite(numbers(columns, c)) for c, _, _ in shown])
+    )
     for column, part, hue in shown:
         values = numbers(columns, column)
         seen = np.isfinite(values)

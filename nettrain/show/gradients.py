@@ -1,4 +1,4 @@
-"""gradient-flow.svg and updates.svg: does the signal arrive, and do the weights move?"""
+"""gradient-flow.svg and updates.svg: does the signal arrive, do the weights move?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nettrain.show import style
+from nettrain.show import palette, style
 from nettrain.show.columns import Columns, History, history, layer_names
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ _COLUMNS = 80
 def gradient_flow(columns: Columns, *, threshold: float = 1e-3) -> str:
     """How much of the gradient at the output arrives at each layer, over the run.
 
-    On the left RMS(δ_l) / RMS(δ_out), δ = dL/dz of a pre-activation, over depth, with the
-    ratio below which it counts as vanished; on the right RMS(δ_l) over depth and time.
+    On the left RMS(δ_l) / RMS(δ_out), δ = dL/dz of a pre-activation, over depth, with
+    the ratio below which it has vanished; on the right RMS(δ_l) over depth and time.
 
     Args:
         columns: statistics.csv as columns; rows with role `pre_activation` are used.
@@ -71,9 +71,14 @@ def _over_depth(
     moments = flow.epoch_ends(_LINES)
     labels = flow.labels()
     marker = "o" if len(names) <= 30 else None
-    for moment, hue in zip(moments, style.ramp(len(moments)), strict=True):
-        axes.plot(ratios[:, moment], color=hue, marker=marker, markersize=3.5,
-                  label=labels[moment])  # fmt: skip
+    for moment, hue in zip(moments, palette.ramp(len(moments)), strict=True):
+        axes.plot(
+            ratios[:, moment],
+            color=hue,
+            marker=marker,
+            markersize=3.5,
+            label=labels[moment],
+        )
     _band(axes, 0, threshold, f"vanished: below {style.power(threshold)}")
     axes.set_xlim(-0.4, len(names) - 0.6)
     style.layer_ticks(axes.xaxis, names, box[2])
@@ -82,8 +87,10 @@ def _over_depth(
 
 def _band(axes: Axes, low: float, high: float, text: str) -> None:
     """Shade the range where a gradient counts as vanished, and say so."""
-    axes.axhspan(low or axes.get_ylim()[0], high, color=style.colour("red"), alpha=0.1)
-    axes.axhline(high, color=style.colour("red"), linewidth=1, linestyle=(0, (5, 4)))
+    axes.axhspan(
+        low or axes.get_ylim()[0], high, color=palette.colour("red"), alpha=0.1
+    )
+    axes.axhline(high, color=palette.colour("red"), linewidth=1, linestyle=(0, (5, 4)))
     axes.annotate(
         text,
         (0.01, high),
@@ -91,22 +98,22 @@ def _band(axes: Axes, low: float, high: float, text: str) -> None:
         xytext=(0, -4),
         textcoords="offset points",
         verticalalignment="top",
-        color=style.colour("red"),
+        color=palette.colour("red"),
         fontsize=9,
     )
 
 
 def _over_time(figure: Figure, flow: History, decades: np.ndarray) -> None:
-    """A map of RMS(δ): layers from input (bottom) to output (top), moments as columns."""
+    """A map of RMS(δ): layers from the input (bottom) up, moments as columns."""
     names, labels = layer_names(flow.nodes), flow.labels()
     count = min(_COLUMNS, len(labels))
     chosen = np.linspace(0, len(labels) - 1, count).round().astype(int)
     low, high = float(np.nanmin(decades)), float(np.nanmax(decades))
     high = max(high, low + 0.5)
-    scaled = (decades[:, chosen] - low) / (high - low) * style.HEATS
-    classes = np.clip(np.nan_to_num(scaled, nan=-1), -1, style.HEATS - 1).astype(int)
+    scaled = (decades[:, chosen] - low) / (high - low) * palette.HEATS
+    classes = np.clip(np.nan_to_num(scaled, nan=-1), -1, palette.HEATS - 1).astype(int)
     axes = style.axes(figure, (662, 56, 230, 312), title="Gradient over time", grid="")
-    style.cells(axes, classes, [f"heat{i}" for i in range(style.HEATS)])
+    style.cells(axes, classes, [f"heat{i}" for i in range(palette.HEATS)])
     axes.set(xlim=(0, count), ylim=(0, len(names)))
     _moment_ticks(axes, [labels[i] for i in chosen])
     style.layer_ticks(axes.yaxis, names, 312, at=0.5, upright=True)
@@ -122,16 +129,16 @@ def _moment_ticks(axes: Axes, labels: list[str]) -> None:
 def _scale_bar(figure: Figure, low: float, high: float) -> None:
     """The key of the map: a bar of its colours over decades of RMS(δ)."""
     axes = style.axes(figure, (908, 56, 10, 312), grid="")
-    heats = np.arange(style.HEATS)[:, None]
-    style.cells(axes, heats, [f"heat{i}" for i in range(style.HEATS)])
-    axes.set(xlim=(0, 1), ylim=(0, style.HEATS))
+    heats = np.arange(palette.HEATS)[:, None]
+    style.cells(axes, heats, [f"heat{i}" for i in range(palette.HEATS)])
+    axes.set(xlim=(0, 1), ylim=(0, palette.HEATS))
     axes.spines[:].set_visible(False)
     axes.set_xticks([])
     axes.yaxis.tick_right()
     ticks = np.linspace(low, high, 4)
     labels = [style.number(float(f"{10.0**tick:.1e}")) for tick in ticks]
-    axes.set_yticks(np.linspace(0, style.HEATS, 4), labels)
-    axes.set_title("RMS δ", fontsize=9, loc="center", color=style.colour("muted"))
+    axes.set_yticks(np.linspace(0, palette.HEATS, 4), labels)
+    axes.set_title("RMS δ", fontsize=9, loc="center", color=palette.colour("muted"))
 
 
 def updates(columns: Columns, *, healthy: tuple[float, float] = HEALTHY_UPDATES) -> str:
@@ -150,15 +157,22 @@ def updates(columns: Columns, *, healthy: tuple[float, float] = HEALTHY_UPDATES)
         figure = style.figure(980, 420)
         if not names:
             return _nothing(figure, "no update of a weight was recorded")
-        axes = style.axes(figure, (76, 56, 730, 312), title="Size of the updates",
-                          x="epoch", y="‖ΔW‖ / ‖W‖ per update")  # fmt: skip
+        axes = style.axes(
+            figure,
+            (76, 56, 730, 312),
+            title="Size of the updates",
+            x="epoch",
+            y="‖ΔW‖ / ‖W‖ per update",
+        )
         _ratios(axes, motion.steps / motion.per_epoch, ratios[moving], names, healthy)
         return style.svg(figure, _updates_title(ratios, healthy))
 
 
 def _updates_title(ratios: np.ndarray, healthy: tuple[float, float]) -> str:
     typical = float(np.nanmedian(ratios))
-    where = "above" if typical > healthy[1] else "below" if typical < healthy[0] else "in"
+    where = (
+        "above" if typical > healthy[1] else "below" if typical < healthy[0] else "in"
+    )
     return f"Update ratios: median {style.number(typical)}, {where} the healthy band"
 
 
@@ -170,19 +184,23 @@ def _ratios(
     healthy: tuple[float, float],
 ) -> None:
     seen = style.finite(ratios)
-    style.log_axis(axes, min(seen.min(), healthy[0]) / 2, max(seen.max(), healthy[1]) * 2)
-    axes.axhspan(*healthy, color=style.colour("healthy"), linewidth=0, zorder=0)
+    style.log_axis(
+        axes, min(seen.min(), healthy[0]) / 2, max(seen.max(), healthy[1]) * 2
+    )
+    axes.axhspan(*healthy, color=palette.colour("healthy"), linewidth=0, zorder=0)
     axes.annotate(
         f"healthy: {style.number(healthy[0])} … {style.number(healthy[1])}",
         (0.01, healthy[0]),
         xycoords=("axes fraction", "data"),
         xytext=(0, 5),
         textcoords="offset points",
-        color=style.colour("green"),
+        color=palette.colour("green"),
         fontsize=9,
     )
-    few = len(names) <= len(style.SERIES)
-    hues = [style.colour(n) for n in style.SERIES] if few else style.ramp(len(names))
+    few = len(names) <= len(palette.SERIES)
+    hues = (
+        [palette.colour(n) for n in palette.SERIES] if few else palette.ramp(len(names))
+    )
     for row, name, hue in zip(ratios, names, hues, strict=False):
         kept = np.isfinite(row)
         axes.plot(time[kept], row[kept], color=hue, label=name.removeprefix("model/"))
@@ -195,5 +213,10 @@ def _keys(axes: Axes, few: bool) -> None:
     """Name every line, or of many only some over depth."""
     handles, labels = axes.get_legend_handles_labels()
     stride = 1 if few else math.ceil(len(labels) / 10)
-    axes.legend(handles[::stride], labels[::stride], loc="upper left",
-                bbox_to_anchor=(1.01, 1.02), handlelength=1.2)  # fmt: skip
+    axes.legend(
+        handles[::stride],
+        labels[::stride],
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1.02),
+        handlelength=1.2,
+    )

@@ -1,13 +1,6 @@
-"""One look for all pictures: colours for light and dark, type, axes, SVG and PNG bytes.
+"""matplotlib in the one look of all pictures: type, axes, scales, and SVG text.
 
-A picture is drawn once, in the light colours of `COLOURS`. In the SVG each of these
-colours becomes a class beside the attribute, and the embedded style sheet replaces it
-where the reader prefers dark. The picture brings its own paper, so it is readable on any
-page, and where a viewer knows nothing of dark it is simply light.
-
-Hues are those of Okabe & Ito (2008), "Color universal design", which people with any
-common colour vision tell apart, lightened for dark paper; ramps change in lightness.
-matplotlib is imported when the first picture is drawn: it costs a third of a second.
+matplotlib is imported when the first picture is drawn: that costs a third of a second.
 """
 
 from __future__ import annotations
@@ -18,114 +11,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 import numpy as np
+
+from nettrain.show.palette import NAMES, colour, document
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FONTS = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
-
-COLOURS: dict[str, tuple[str, str]] = {
-    "paper": ("#ffffff", "#10141a"),
-    "ink": ("#1f2429", "#e8edf2"),
-    "muted": ("#5f6870", "#9aa5b1"),
-    "grid": ("#e4e8ec", "#262d36"),
-    "pale": ("#c9d1d8", "#454f5b"),
-    "blue": ("#0072b2", "#56b4e9"),
-    "orange": ("#d97706", "#f2a93b"),
-    "green": ("#00855f", "#2fc79a"),
-    "red": ("#c94f00", "#ff8a50"),
-    "purple": ("#a8467f", "#e08fc0"),
-    "sky": ("#3a9bd9", "#8fd0f7"),
-    "brown": ("#7a5c2e", "#c9a66b"),
-    "pale_blue": ("#b3d4ea", "#27587c"),
-    "pale_red": ("#f3c9ad", "#6b3a1e"),
-    "pale_purple": ("#e3c0d5", "#57304a"),
-    "healthy": ("#dcefe7", "#123a2e"),
-}
-"""Name -> colour on light and on dark paper; the light ones are all different."""
-
-SERIES = ("blue", "orange", "green", "purple", "sky", "red", "brown", "muted")
-"""Colours of unordered series, in the order in which they are taken."""
-
-_TIME = (
-    ("#b9d7ee", "#234a66"),
-    ("#94c0e2", "#2d6085"),
-    ("#6da8d6", "#3977a5"),
-    ("#478fc8", "#478fc4"),
-    ("#2776b6", "#5ea8df"),
-    ("#155d9b", "#82c1ef"),
-    ("#0d457b", "#abd8f8"),
-    ("#082e58", "#d8eeff"),
-)
-_HEAT = (
-    ("#fdf3df", "#20180c"),
-    ("#fbe0b0", "#3d2a0e"),
-    ("#f7c77e", "#61400f"),
-    ("#efa851", "#8a5710"),
-    ("#df8734", "#b37016"),
-    ("#c56624", "#d68d29"),
-    ("#9f481d", "#eeae4f"),
-    ("#742f18", "#f9cf85"),
-    ("#481c12", "#fdedc8"),
-)
-COLOURS |= {f"time{i}": pair for i, pair in enumerate(_TIME)}
-COLOURS |= {f"heat{i}": pair for i, pair in enumerate(_HEAT)}
-
-HEATS = len(_HEAT)
-_NAMES = {light: name for name, (light, _) in COLOURS.items()}
 _DPI = 72.0
-
-
-def colour(name: str) -> str:
-    """The light colour of that name, which the SVG turns into a class."""
-    return COLOURS[name][0]
-
-
-def ramp(count: int) -> list[str]:
-    """`count` colours from faint to strong, for an order such as epochs or depth."""
-    last = len(_TIME) - 1
-    return [colour(f"time{round(last * (i + 1) / count)}") for i in range(count)]
-
-
-def css() -> str:
-    """The style sheet of every picture: its type, and each colour in the dark.
-
-    The colour rules name no ancestor: what `<use>` copies would have lost it.
-    """
-    dark = "".join(
-        f".nt-f-{name}{{fill:{on_dark}}}.nt-s-{name}{{stroke:{on_dark}}}"
-        for name, (_, on_dark) in COLOURS.items()
-    )
-    return (
-        f"svg.nettrain text{{font-family:{FONTS}}}"
-        f"@media (prefers-color-scheme:dark){{{dark}}}"
-    )
-
-
-def paint(fill: str | None = None, stroke: str | None = None) -> str:
-    """SVG attributes for named colours; `None` paints nothing."""
-    parts = []
-    for attribute, name in (("fill", fill), ("stroke", stroke)):
-        parts.append(f'{attribute}="{colour(name) if name else "none"}"')
-    names = [f"nt-{a}-{name}" for a, name in (("f", fill), ("s", stroke)) if name]
-    return " ".join([f'class="{" ".join(names)}"', *parts]) if names else " ".join(parts)
-
-
-def document(body: str, width: float, height: float, title: str) -> str:
-    """An SVG document around a body: size in pixels, accessible title, styles, paper."""
-    size = f"{width:.0f}", f"{height:.0f}"
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" '
-        'xmlns:xlink="http://www.w3.org/1999/xlink" class="nettrain" role="img" '
-        f'aria-label="{escape(title, {chr(34): "&quot;"})}" '
-        f'width="{size[0]}" height="{size[1]}" viewBox="0 0 {size[0]} {size[1]}">\n'
-        f"<title>{escape(title)}</title>\n<style>{css()}</style>\n"
-        f'<rect width="100%" height="100%" rx="6" {paint("paper")}/>\n{body}</svg>\n'
-    )
 
 
 # ---------------------------------------------------------------- matplotlib
@@ -203,7 +98,7 @@ def axes(
 
 
 def svg(figure: Figure, title: str) -> str:
-    """The figure as SVG text: the same bytes for the same data, no date, text as text."""
+    """The figure as SVG, text as text; the same bytes for the same data, no date."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     figure.patch.set_visible(False)
@@ -224,9 +119,9 @@ def _restyle(match: re.Match[str]) -> str:
     kept, attributes, classes = [], [], []
     for declaration in match[1].split(";"):
         name, _, value = declaration.strip().partition(": ")
-        if name in ("fill", "stroke") and value in _NAMES:
+        if name in ("fill", "stroke") and value in NAMES:
             attributes.append(f'{name}="{value}"')
-            classes.append(f"nt-{name[0]}-{_NAMES[value]}")
+            classes.append(f"nt-{name[0]}-{NAMES[value]}")
         elif name and name != "font-family":
             kept.append(f"{name}:{value}")
     if classes:
@@ -248,7 +143,9 @@ def finite(values: Iterable[Any]) -> np.ndarray:
 def spans_decades(values: Iterable[Any], ratio: float = 30.0) -> bool:
     """Whether positive values differ so much that only a log scale shows them."""
     numbers = finite(values)
-    return bool(numbers.size and numbers.min() > 0 and numbers.max() > ratio * numbers.min())
+    return bool(
+        numbers.size and numbers.min() > 0 and numbers.max() > ratio * numbers.min()
+    )
 
 
 def number(value: float) -> str:
@@ -269,32 +166,47 @@ def power(value: float, _position: int | None = None) -> str:
 
 
 def log_axis(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic y axis from low to high with a few plain ticks and no minor ones."""
+    """A logarithmic y axis from low to high with a few plain ticks."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     first, last = math.log10(low), math.log10(high)
     stride = max(1, math.ceil((last - first) / 7))
-    decades = [e for e in range(math.ceil(first), math.floor(last) + 1) if e % stride == 0]
-    steps = (1,) if len(decades) > 2 else (1, 2, 5) if last - first > 0.7 else (1, 2, 3, 5, 7)
-    shown = decades if len(steps) == 1 else range(math.floor(first), math.ceil(last) + 1)
+    decades = [
+        e for e in range(math.ceil(first), math.floor(last) + 1) if e % stride == 0
+    ]
+    steps = (
+        (1,)
+        if len(decades) > 2
+        else (1, 2, 5)
+        if last - first > 0.7
+        else (1, 2, 3, 5, 7)
+    )
+    shown = (
+        decades if len(steps) == 1 else range(math.floor(first), math.ceil(last) + 1)
+    )
     ticks = [m * 10.0**e for e in shown for m in steps]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(power))
 
 
-def linear_axis(axis: Any, ticks: int = 6, whole: bool = False) -> None:
-    """A few round ticks on an axis, written without offset; only integers if `whole`."""
+def linear_axis(axis: Any, ticks: int = 6) -> None:
+    """A few round ticks on an axis, written without offset."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10], integer=whole))
+    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(round(value, 10))))
 
 
 def layer_ticks(
-    axis: Any, names: Sequence[str], room: float, *, at: float = 0, upright: bool = False
+    axis: Any,
+    names: Sequence[str],
+    room: float,
+    *,
+    at: float = 0,
+    upright: bool = False,
 ) -> None:
     """Name the positions at, at + 1, …, leaving out names where `room` pixels are few.
 
@@ -322,14 +234,19 @@ def cells(axes: Axes, classes: np.ndarray, colours: Sequence[str]) -> None:
             corner
             for row, line in enumerate(classes == index)
             for start, end in _runs(line)
-            for corner in ((start, row), (end, row), (end, row + 1), (start, row + 1))
-            + ((start, row),)
+            for corner in _corners(start, end, row)
         ]
         if corners:
             path = Path(np.array(corners, float), codes * (len(corners) // 5))
             # Smoothed edges would leave seams between neighbouring rectangles.
             patch = PathPatch(path, facecolor=colour(name), linewidth=0, aa=False)
             axes.add_patch(patch)
+
+
+def _corners(start: int, end: int, row: int) -> tuple[tuple[int, int], ...]:
+    """The outline of a rectangle one row high, closed."""
+    first = (start, row)
+    return first, (end, row), (end, row + 1), (start, row + 1), first
 
 
 def _runs(line: np.ndarray) -> list[tuple[int, int]]:

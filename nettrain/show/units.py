@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nettrain.show import style
+from nettrain.show import palette, style
 from nettrain.show.columns import Columns, History, history, layer_names
 
 if TYPE_CHECKING:
@@ -37,8 +37,9 @@ def activations(columns: Columns) -> str:
             figure.axes[0].set_title("No activation was recorded")
             return style.svg(figure, "No activation was recorded")
         names = layer_names(spread.nodes)
-        above = style.axes(figure, (76, 56, 870, 220), title="Activations over depth",
-                           y="value")  # fmt: skip
+        above = style.axes(
+            figure, (76, 56, 870, 220), title="Activations over depth", y="value"
+        )
         below = style.axes(figure, (76, 312, 870, 96), y="share of zeros")
         _spreads(above, spread)
         _zeros(below, spread)
@@ -73,18 +74,37 @@ def _spreads(axes: Axes, spread: History) -> None:
     width = max(1.0, min(12.0, 280 / len(at)))
     for moment, shift, hue, label in _ends(spread):
         centre, half = mean[:, moment], deviation[:, moment]
-        hue = style.colour(hue)
-        axes.vlines(at + shift, low[:, moment], high[:, moment], color=hue, linewidth=1.2)
+        hue = palette.colour(hue)
+        axes.vlines(
+            at + shift, low[:, moment], high[:, moment], color=hue, linewidth=1.2
+        )
         # No value lies beyond the range, though a standard deviation may.
         bottom, top = np.maximum(centre - half, low[:, moment]), centre + half
-        axes.vlines(at + shift, bottom, np.minimum(top, high[:, moment]), color=hue,
-                    linewidth=width, label=label)  # fmt: skip
-        axes.plot(at + shift, centre, "_", color=style.colour("ink"),
-                  markersize=width + 2, markeredgewidth=1.4)  # fmt: skip
-    axes.axhline(0, color=style.colour("pale"), linewidth=0.8, zorder=0.6)
+        axes.vlines(
+            at + shift,
+            bottom,
+            np.minimum(top, high[:, moment]),
+            color=hue,
+            linewidth=width,
+            label=label,
+        )
+        axes.plot(
+            at + shift,
+            centre,
+            "_",
+            color=palette.colour("ink"),
+            markersize=width + 2,
+            markeredgewidth=1.4,
+        )
+    axes.axhline(0, color=palette.colour("pale"), linewidth=0.8, zorder=0.6)
     _value_scale(axes, style.finite((low, high)), style.finite(deviation))
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2,
-                handlelength=1)  # fmt: skip
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        ncols=2,
+        borderaxespad=0.2,
+        handlelength=1,
+    )
     axes.annotate(
         "bar: mean ± std, line: min … max",
         (0.5, 1),
@@ -92,7 +112,7 @@ def _spreads(axes: Axes, spread: History) -> None:
         xytext=(0, 8),
         textcoords="offset points",
         horizontalalignment="center",
-        color=style.colour("muted"),
+        color=palette.colour("muted"),
         fontsize=9,
     )
 
@@ -121,8 +141,14 @@ def _zeros(axes: Axes, spread: History) -> None:
     zeros = spread.values("value_zero")
     width = max(1.0, min(14.0, 300 / len(at)))
     for moment, shift, hue, _ in _ends(spread):
-        axes.vlines(at + shift, 0, zeros[:, moment], color=style.colour(hue),
-                    linewidth=width, capstyle="butt")  # fmt: skip
+        axes.vlines(
+            at + shift,
+            0,
+            zeros[:, moment],
+            color=palette.colour(hue),
+            linewidth=width,
+            capstyle="butt",
+        )
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
 
@@ -133,8 +159,8 @@ def _zeros(axes: Axes, spread: History) -> None:
 def dead_neurons(units: Mapping[str, np.ndarray]) -> str:
     """A map of every unit in every epoch: alive, dead, or dead since the first epoch.
 
-    Units are sorted by the epoch of their death, so the map is a staircase whose area is
-    the loss; large layers are drawn in bins of units.
+    Units are sorted by the epoch of their death, so the map is a staircase whose area
+    is the loss; large layers are drawn in bins of units.
 
     Args:
         units: layer name -> (epochs, units), true where a unit was dead in an epoch.
@@ -180,9 +206,15 @@ def _key(figure: Figure, any_units: bool) -> None:
     top = 1 - 36 / (figure.get_figheight() * 72)
     title = "Units over epochs" if any_units else "No units were counted"
     figure.text(56 / 980, top, title, fontsize=11)
-    handles = [Patch(color=style.colour(name), label=label) for name, label in keys]
-    figure.legend(handles=handles, loc="lower right", bbox_to_anchor=(0.975, top),
-                  ncols=3, borderaxespad=0, handlelength=1)  # fmt: skip
+    handles = [Patch(color=palette.colour(name), label=label) for name, label in keys]
+    figure.legend(
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(0.975, top),
+        ncols=3,
+        borderaxespad=0,
+        handlelength=1,
+    )
 
 
 def _layer(
@@ -207,8 +239,7 @@ def _layer(
 
 def _classes(dead: np.ndarray) -> np.ndarray:
     """Cells (rows, columns) as indices into `_MAP`, of dead (epochs, units)."""
-    epochs, count = dead.shape
-    first = np.where(dead.any(axis=0), dead.argmax(axis=0), epochs)
+    first = np.where(dead.any(axis=0), dead.argmax(axis=0), len(dead))
     ordered = dead[:, np.lexsort((-dead.sum(axis=0), first))]
     born = np.logical_and.accumulate(ordered, axis=0)
     shares = _binned(ordered), _binned(born)

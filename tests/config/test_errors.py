@@ -76,6 +76,7 @@ BAD = [
     ("seed: &s x\nname: *s", "config-type", 3, 7, 4, None),
     ("train: &t {epochs: 0}", "config-range", 3, 20, 1, None),
     ("name: &n 3", "config-type", 3, 7, 4, None),
+    ("seed: 0x" + "f" * 300, "config-limit", 3, 7, 154, None),
     ("seed: " + "9" * 301, "config-limit", 3, 7, 154, None),
     # components
     ("optimizer: adm", "config-unknown-component", 3, 12, 3, 'did you mean "adam"?'),
@@ -170,13 +171,13 @@ def test_all_errors_at_once_by_line_and_as_a_compiler_shows_them(resolved) -> No
     learning_rte: 1
     data: {source: moons, batch_size: 0}
     model: [dense: {unit: 3}]
-    extends: b.yaml
+    extends: B.yaml
     seed: 1
     seed: 2
     """
     base = "optimizer: {adam: {learning_rte: 1}}\ntrain: {steps: -1}\n"
     with pytest.raises(Errors) as caught:
-        resolved(dedent(text), "seed=x", "nonsense", "train.stop=[", b=base).build()
+        resolved(dedent(text), "seed=x", "nonsense", "train.stop=[", B=base).build()
     places = [str(error.place) for error in caught.value.errors]
     assert places == [
         "a.yaml:1:1",
@@ -184,14 +185,14 @@ def test_all_errors_at_once_by_line_and_as_a_compiler_shows_them(resolved) -> No
         "a.yaml:3:9",
         "a.yaml:3:17",
         "a.yaml:6:1",
-        "b.yaml:1:20",
-        "b.yaml:2:16",
+        "B.yaml:1:20",
+        "B.yaml:2:16",
         "command line: nonsense",
         "command line: seed=x",
         "command line: train.stop=[",
     ]
     assert str(caught.value.errors[5]) == (
-        'error[config-unknown-key] b.yaml:1:20: unknown key "learning_rte" in '
+        'error[config-unknown-key] B.yaml:1:20: unknown key "learning_rte" in '
         "optimizer.adam\n"
         "      1 | optimizer: {adam: {learning_rte: 1}}\n"
         "        |                    ^^^^^^^^^^^^\n"
@@ -202,6 +203,7 @@ def test_all_errors_at_once_by_line_and_as_a_compiler_shows_them(resolved) -> No
 def test_a_key_belongs_where_this_config_would_take_it(resolved) -> None:
     cases = {
         "learning_rate: 1\noptimizer: sgd": "it belongs in optimizer.sgd",
+        "relu: 1": "it belongs in model",
         "slope: 1": "it belongs in model.dense1.activation.leaky_relu",
         "peak: 1\noptimizer: {adam: {learning_rate: {cosine: 1}}}": (
             "it belongs in optimizer.adam.learning_rate.cosine"

@@ -130,7 +130,7 @@ def layers(found: object) -> object:
         ("model.0.dense.units", ("model", 0, "dense", "units")),
         ("model.head", ("model", 2)),
         ("model.head.activation", ("model", 2, "dense", "activation")),
-        ("model.dense2.units", ("model", 3, "dense", "units")),
+        ("model.dense3.units", ("model", 3, "dense", "units")),
         ("model.relu1", ("model", 1)),
         (
             "model.residual1.dense1.units",
@@ -316,6 +316,7 @@ def test_an_override_of_a_scalar_schedule_drops_the_scalar(resolved) -> None:
     )
     assert found.value["optimizer"]["adam"]["learning_rate"] == {"cosine": {"final": 0}}
     assert found.source(("optimizer", "adam")) == "a.yaml:1"
+    assert found.place(("optimizer", "adam", "learning_rate"), key=True).column == 20
 
 
 @pytest.mark.parametrize(
@@ -370,6 +371,14 @@ def test_a_mapping_from_python(resolved, dense) -> None:
     assert str(found.place(("data", "source"))) == "mapping: data.source"
     assert "units: 64" in found.text
     assert config["model"][0].units == 64
+
+
+def test_a_bare_component_from_python_is_spelt_out(resolved, dense) -> None:
+    config = {"model": [dense(64, activation="leaky_relu")]}
+    found = resolved(config, "model.dense1.activation.leaky_relu.slope=.5")
+    layer = found.value["model"][0]["dense"]
+    assert layer["activation"] == {"leaky_relu": {"slope": 0.5}}
+    assert layer["units"] == 64
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A disk that keeps a list of what is asked of it, and can be made to fail or to die."""
+"""A disk that keeps a list of what is asked of it, and can be made to fail or die."""
 
 from __future__ import annotations
 

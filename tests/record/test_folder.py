@@ -208,8 +208,17 @@ def test_text_and_pictures_are_written_in_their_places(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["../run.json", "plots/../run.json", "plots/../../x", "/etc/passwd", "x", "plots/"]
-    + ["metrics.jsonl", "plots/.x", "checkpoints/step-000000000001.safetensors"],
+    [
+        "../run.json",
+        "plots/../run.json",
+        "plots/../../x",
+        "plots/",
+        "plots/.x",
+        "/etc/passwd",
+        "x",
+        "metrics.jsonl",
+        "checkpoints/step-000000000001.safetensors",
+    ],
 )
 def test_no_other_name_is_written(tmp_path, name):
     folder = _begun(tmp_path)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 
 import numpy as np
 import pytest
@@ -17,8 +19,9 @@ from nettrain.record.store import CheckpointStore, file_name, newest, recover, s
 class Run:
     """Saves every step in an own folder, as a training loop does."""
 
-    def __init__(self, path, tensors, disk=None, **given):
-        self.disk, self.tensors, self.said = disk or Disk(), tensors, []
+    def __init__(self, path, tensors, disk=None, said=None, **given):
+        self.disk, self.tensors = disk or Disk(), tensors
+        self.said = [] if said is None else said
         self.folder = RunFolder.create("digits", path, disk=self.disk)
         with self.folder.lock():
             self.folder.write_json("run.json", {"format": 1})
@@ -71,11 +74,7 @@ def _steps(run):
 
 def test_order_of_a_save(tmp_path, tensors, trial_disk):
     disk = trial_disk()
-    run = Run(tmp_path / "run", tensors, disk, keep=2)
-    run.said = disk.calls
-    run.metrics.close()
-    run.statistics.close()
-    run.open(keep=2)
+    run = Run(tmp_path / "run", tensors, disk, said=disk.calls, keep=2)
     for step in (1, 2):
         run.save(step)
     disk.calls.clear()
@@ -150,7 +149,8 @@ def test_recovery_takes_the_newest_and_cuts_what_came_after(run):
     run.statistics.append({"step": 3})
     run.metrics.flush()
     run.statistics.flush()
-    run.folder.metrics.open("ab").write(b'{"torn')
+    with open(run.folder.metrics, "ab") as file:
+        file.write(b'{"torn')
     found = recover(run.folder)
     assert (found.checkpoint.meta.step, found.skipped) == (2, ())
     assert run.folder.metrics.stat().st_size == lengths[0]
@@ -201,6 +201,30 @@ def test_damaged_checkpoint_is_set_aside_and_the_previous_one_used(run, damage):
     assert aside.read_bytes() == damaged
     assert [row["step"] for row in read_metrics(run.disk, run.folder.metrics)] == [1, 2]
     assert recover(run.folder).skipped == ()
+
+
+def test_setting_aside_is_durable_before_rows_are_cut(tmp_path, tensors, trial_disk):
+    disk = trial_disk()
+    run = Run(tmp_path / "run", tensors, disk)
+    run.save(1)
+    run.path(2).write_bytes(b"")
+    disk.calls.clear()
+    recover(run.folder)
+    assert [call for call in disk.calls if call[0] != "stat"][-13:] == [
+        ("rename", f".bad-{file_name(2)}"),
+        ("open", "checkpoints"),
+        ("fsync folder", "checkpoints"),
+        ("close", "checkpoints"),
+        ("open", "metrics.jsonl"),
+        ("truncate", "metrics.jsonl"),
+        ("fsync", "metrics.jsonl"),
+        ("close", "metrics.jsonl"),
+        ("open", "statistics.csv"),
+        ("truncate", "statistics.csv"),
+        ("fsync", "statistics.csv"),
+        ("close", "statistics.csv"),
+        ("list", "checkpoints"),
+    ]
 
 
 def test_what_was_set_aside_before_is_not_lost(run):
@@ -282,9 +306,6 @@ def test_checkpoint_of_a_newer_version_stops_recovery_and_stays(run):
 
 
 def _with_format(data, number):
-    import hashlib
-    import re
-
     data = re.sub(rb'\\"format\\":1', rb'\\"format\\":%d' % number, data, count=1)
     place = re.search(rb'\\"sha256\\":\\"', data).end()
     zeroed = data[:place] + b"0" * 64 + data[place + 64 :]
@@ -327,13 +348,11 @@ def test_unreadable_checkpoint_is_skipped_but_a_forbidden_one_is_not(run):
 # ---------------------------------------------------------------- faults at each call
 
 
-def _story(path, tensors, disk, saved):
-    """Begin a run and save five steps; `saved` lists those that were said to be saved."""
-    run = Run(path, tensors, disk, keep=2)
-    run.said = []
+def _story(path, tensors, disk, said):
+    """Begin a run and save five steps; `said` lists what was said to be saved."""
+    run = Run(path, tensors, disk, said, keep=2)
     for step in range(1, 6):
         run.save(step)
-        saved.append(step)
 
 
 def _calls(tmp_path, tensors, trial_disk):
@@ -342,8 +361,9 @@ def _calls(tmp_path, tensors, trial_disk):
     return len(disk.calls)
 
 
-def _check(path, tensors, saved):
+def _check(path, tensors, said):
     """Everything that was said to be saved is there, and agrees with its rows."""
+    saved = [int(re.search("step ([0-9]+) saved", line)[1]) for line in said]
     if not (path / "run.json").exists():
         assert not saved
         return
@@ -364,23 +384,23 @@ def _check(path, tensors, saved):
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
 def test_failure_of_any_call_leaves_what_was_saved(tmp_path, tensors, trial_disk, code):
     for number in range(_calls(tmp_path, tensors, trial_disk)):
-        path, saved = tmp_path / f"{code}-{number}", []
+        path, said = tmp_path / f"{code}-{number}", []
         disk = trial_disk(fail_at=number, code=code)
         try:
-            _story(path, tensors, disk, saved)
+            _story(path, tensors, disk, said)
         except Error as error:
             assert error.exit_code == 6
         else:
             pytest.fail(f"the failure of {disk.calls[number]} went unseen")
         disk.release()
-        _check(path, tensors, saved)
+        _check(path, tensors, said)
 
 
 def test_death_at_any_call_leaves_what_was_saved(tmp_path, tensors, trial_disk, dead):
     for number in range(_calls(tmp_path, tensors, trial_disk)):
-        path, saved = tmp_path / str(number), []
+        path, said = tmp_path / str(number), []
         disk = trial_disk(fail_at=number, code=None)
         with pytest.raises(dead):
-            _story(path, tensors, disk, saved)
+            _story(path, tensors, disk, said)
         disk.release()
-        _check(path, tensors, saved)
+        _check(path, tensors, said)

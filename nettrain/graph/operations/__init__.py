@@ -1,10 +1,11 @@
 """The primitives: some forty operations, closed under differentiation.
 
-One file a family: `elementwise`, `reduce`, `shape`, `matmul`, `random`. Windows
-(`window`), indexing by arrays (`gather`) and rolled loops (`scan`) belong beside them.
+One file a family: `elementwise` (with `arithmetic` and `compare`), `reduce`, `shape`,
+`matmul`, `random`. Windows (`window`), indexing by arrays (`gather`) and rolled loops
+(`scan`) belong beside them.
 
 To add one: a subclass of `Operation` with its formula, `spec`, `forward`, `vjp` and
-`samples`; a function of the same name; an entry here. Its tests are made of its samples.
+`samples`; a function of the same name; an entry here. Its samples make its tests.
 """
 
 from nettrain.graph.operations.elementwise import (
@@ -20,6 +21,7 @@ from nettrain.graph.operations.elementwise import (
     expm1,
     greater,
     greater_equal,
+    isfinite,
     less,
     less_equal,
     log,
@@ -88,6 +90,7 @@ __all__ = [
     "getitem",
     "greater",
     "greater_equal",
+    "isfinite",
     "less",
     "less_equal",
     "log",

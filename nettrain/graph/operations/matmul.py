@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from nettrain.errors import Error
 from nettrain.graph.node import Array, Node, Operation, Sample, apply, as_nodes
 from nettrain.graph.operations.shape import expand_dims, reshape, transpose
-from nettrain.graph.spec import Spec, broadcast_shapes, promote
+from nettrain.graph.spec import FLOATS, Spec, broadcast_shapes, promote, require
 
 
 class Matmul(Operation):
@@ -29,8 +30,7 @@ class Matmul(Operation):
                 f"matrices {a.shape} and {b.shape} do not fit: "
                 "the last size of the first must be the last but one of the second",
             )
-        if not (a.is_float and b.is_float):
-            raise Error("graph-dtype", f"takes floats, got {a.dtype} and {b.dtype}")
+        require(FLOATS, a, b)
         batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
         shape = (*batch, a.shape[-2], b.shape[-1])
         return Spec(shape, promote(a.dtype, b.dtype))
@@ -45,23 +45,23 @@ class Matmul(Operation):
 
 def matmul(a: Any, b: Any) -> Node:
     """A @ B; a vector is a row on the left and a column on the right."""
-    a, b = as_nodes(a, b)
+    if not (isinstance(a, Node) and isinstance(b, Node)):
+        a, b = as_nodes(a, b)
     if not a.shape or not b.shape:
         raise Error("graph-shape", f"{a!r} @ {b!r}: a scalar is no matrix")
     left = expand_dims(a, 0) if len(a.shape) == 1 else a
     right = expand_dims(b, 1) if len(b.shape) == 1 else b
-    shape = Matmul().spec(left.spec, right.spec).shape if _fits(left, right) else ()
-    if len(right.shape) == 2 and len(left.shape) > 2:
-        # One large product instead of a stack, so that the weight's gradient is one too.
-        left = reshape(left, (-1, left.shape[-1]))
-    product = apply(Matmul(), left, right)
+    fits = left.shape[-1] == right.shape[-2]
+    if fits and len(right.shape) == 2 and len(left.shape) > 2:
+        # One large product, not a stack of them, so that dB = Aᵀ G is one product too.
+        rows = left.shape[:-1]
+        left = reshape(left, (math.prod(rows), left.shape[-1]))
+        product = reshape(apply(Matmul(), left, right), (*rows, right.shape[-1]))
+    else:
+        product = apply(Matmul(), left, right)
+    shape = product.shape
     if len(a.shape) == 1:
         shape = (*shape[:-2], shape[-1])
     if len(b.shape) == 1:
         shape = shape[:-1]
     return reshape(product, shape)
-
-
-def _fits(a: Node, b: Node) -> bool:
-    """Whether the inner sizes agree; where not, applying the operation says so."""
-    return a.shape[-1] == b.shape[-2]

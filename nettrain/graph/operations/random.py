@@ -42,5 +42,5 @@ class RandomBits(Operation):
 
 
 def random_bits(key: Node, counter: Node, shape: Shape) -> Node:
-    """Uniform uint32 words of the given shape, the same for the same key and counter."""
+    """Uniform uint32 words, the same for the same key, counter and shape."""
     return apply(RandomBits(tuple(shape)), key, counter)

@@ -7,7 +7,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nettrain.errors import Error
 from nettrain.graph.node import Array, Node, Operation, Sample, apply
@@ -22,7 +22,7 @@ from nettrain.graph.operations.elementwise import (
     subtract,
 )
 from nettrain.graph.operations.shape import broadcast_to, reshape
-from nettrain.graph.spec import Spec, normalize_axes, promote
+from nettrain.graph.spec import FLOATS, NUMBERS, Spec, normalize_axes, promote, require
 
 Axis = int | tuple[int, ...] | None
 
@@ -43,11 +43,18 @@ class Reduction(Operation):
     """
 
     samples = _SAMPLES
+    takes: ClassVar[tuple[str, ...]] = NUMBERS
+    """The dtypes it is defined for."""
+    of_none: ClassVar[bool] = False
+    """Whether it is defined where there are no elements."""
     axes: tuple[int, ...]
     keepdims: bool = False
 
     def spec(self, *inputs: Spec) -> Spec:
         (x,) = inputs
+        require(self.takes, x)
+        if not self.of_none and any(x.shape[i] == 0 for i in self.axes):
+            raise Error("graph-shape", f"the {self.name} of no elements is not defined")
         kept = self.kept(x.shape)
         if self.keepdims:
             return Spec(kept, x.dtype)
@@ -67,7 +74,7 @@ class Reduction(Operation):
 class Sum(Reduction):
     """y = Σ x over the axes;  dy/dx = 1."""
 
-    name = "sum"
+    name, of_none = "sum", True
 
     def forward(self, xp: Any, *inputs: Array) -> Array:
         (x,) = inputs
@@ -83,11 +90,6 @@ class Max(Reduction):
 
     name, smooth = "max", False
 
-    def spec(self, *inputs: Spec) -> Spec:
-        if any(inputs[0].shape[i] == 0 for i in self.axes):
-            raise Error("graph-shape", "the maximum of no elements is not defined")
-        return super().spec(*inputs)
-
     def forward(self, xp: Any, *inputs: Array) -> Array:
         return xp.max(inputs[0], axis=self.axes, keepdims=self.keepdims)
 
@@ -101,7 +103,7 @@ class Max(Reduction):
 class LogSumExp(Reduction):
     """y = ln Σ e^x = m + ln Σ e^(x-m), m = max x;  dy/dx = e^(x-y) (the softmax)."""
 
-    name = "logsumexp"
+    name, takes = "logsumexp", FLOATS
 
     def forward(self, xp: Any, *inputs: Array) -> Array:
         (x,) = inputs
@@ -125,6 +127,7 @@ class SumOfSquares(Operation):
     samples = (Sample(((3, 4), (2,))), Sample(((5,),)))
 
     def spec(self, *inputs: Spec) -> Spec:
+        require(NUMBERS, *inputs)
         return Spec((), promote(*[x.dtype for x in inputs]))
 
     def forward(self, xp: Any, *inputs: Array) -> Array:
@@ -148,6 +151,8 @@ class Summary(Operation):
     COLUMNS = ("mean", "std", "rms", "min", "max", "zero")
 
     def spec(self, *inputs: Spec) -> Spec:
+        if inputs[0].size == 0:
+            raise Error("graph-shape", "the summary of no elements is not defined")
         return Spec((len(self.COLUMNS),), "float64")
 
     def forward(self, xp: Any, *inputs: Array) -> Array:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from nettrain.errors import Error
 from nettrain.graph.node import Array, Node, Operation, Sample, apply
@@ -108,14 +111,10 @@ class Slice(Operation):
 
     def vjp(self, g: Node, y: Node, *inputs: Node) -> Sequence[Node | None]:
         (x,) = inputs
-        ends = [
-            a + (m - 1) * s + 1 for a, m, s in zip(self.starts, y.shape, self.steps)
-        ]
-        after = tuple(
-            n - (end if m else a)
-            for n, end, m, a in zip(x.shape, ends, y.shape, self.starts, strict=True)
-        )
-        return (pad(g, self.starts, after, tuple(s - 1 for s in self.steps)),)
+        # The last of m elements stands (m - 1) steps after the first.
+        sizes = zip(x.shape, y.shape, self.starts, self.steps, strict=True)
+        after = tuple([n - a - ((m - 1) * s + 1 if m else 0) for n, m, a, s in sizes])
+        return (pad(g, self.starts, after, tuple([s - 1 for s in self.steps])),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +136,8 @@ class Pad(Operation):
 
     def spec(self, *inputs: Spec) -> Spec:
         (x,) = inputs
-        widths = (*self.before, *self.after, *self.interior)
-        if min(widths, default=0) < 0 or len(widths) != 3 * len(x.shape):
+        widths = (self.before, self.after, self.interior)
+        if any(len(w) != len(x.shape) or min(w, default=0) < 0 for w in widths):
             raise Error("graph-shape", f"paddings {widths} do not fit shape {x.shape}")
         sizes = zip(x.shape, self.before, self.after, self.interior, strict=True)
         shape = [b + a + n + max(n - 1, 0) * i for n, b, a, i in sizes]
@@ -259,7 +258,7 @@ def pad(
     after: tuple[int, ...],
     interior: tuple[int, ...] | None = None,
 ) -> Node:
-    """x with zeros before, after and (`interior`) between its elements, for each axis."""
+    """x with zeros before, after and (`interior`) between its elements, by axis."""
     interior = interior or (0,) * len(x.shape)
     return apply(Pad(tuple(before), tuple(after), tuple(interior)), x)
 
@@ -267,12 +266,13 @@ def pad(
 def getitem(x: Node, index: Any) -> Node:
     """x[index] for integers, slices with positive steps, `...` and None."""
     index = index if isinstance(index, tuple) else (index,)
-    taken = sum(1 for i in index if i is not None and i is not Ellipsis)
-    if taken > len(x.shape) or index.count(Ellipsis) > 1:
+    dots = [at for at, item in enumerate(index) if item is Ellipsis]
+    taken = sum(1 for item in index if item is not None) - len(dots)
+    if taken > len(x.shape) or len(dots) > 1:
         raise Error("graph-index", f"{x!r} has too few axes for the index {index}")
-    if Ellipsis not in index:
+    if not dots:
         index = (*index, Ellipsis)
-    where = index.index(Ellipsis)
+    where = dots[0] if dots else len(index) - 1
     fill = (slice(None),) * (len(x.shape) - taken)
     index = (*index[:where], *fill, *index[where + 1 :])
     slices, shape = _cut(x, index)
@@ -290,21 +290,28 @@ def _cut(x: Node, index: tuple[Any, ...]) -> tuple[list[tuple[int, int, int]], S
         if item is None:
             shape.append(1)
             continue
-        size = x.shape[len(slices)]
+        start, stop, step = _range(x, item, x.shape[len(slices)])
+        slices.append((start, max(start, stop), step))
         if isinstance(item, slice):
-            if item.step is not None and item.step < 1:
-                raise Error(
-                    "graph-index", f"{x!r}: the step {item.step} is not positive"
-                )
-            start, stop, step = item.indices(size)
-            slices.append((start, max(start, stop), step))
             shape.append(len(range(start, stop, step)))
-        elif isinstance(item, int) and -size <= item < size:
-            slices.append((item % size, item % size + 1, 1))
-        else:
-            raise Error(
-                "graph-index",
-                f"{x!r}: {item!r} is no index of an axis of size {size}",
-                fix="integers within the axis, slices, ... and None are",
-            )
     return slices, tuple(shape)
+
+
+def _range(x: Node, item: Any, size: int) -> tuple[int, int, int]:
+    """Start, stop and step of an index of one axis of x, of the given size."""
+    try:
+        if isinstance(item, slice):
+            taken = item.indices(size)
+            if taken[2] > 0:
+                return taken
+        elif not isinstance(item, (bool, np.bool_)):
+            at = operator.index(item)
+            if -size <= at < size:
+                return at % size, at % size + 1, 1
+    except (TypeError, ValueError):
+        pass
+    raise Error(
+        "graph-index",
+        f"{x!r}: {item!r} is no index of an axis of size {size}",
+        fix="integers within the axis, slices with positive steps, ... and None are",
+    )

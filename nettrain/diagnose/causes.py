@@ -1,0 +1,110 @@
+"""The verdict: which findings hold, and which one is the cause of the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from nettrain.diagnose.detectors.nonfinite import located
+from nettrain.diagnose.evidence import Evidence
+from nettrain.diagnose.finding import Finding
+from nettrain.diagnose.settings import DiagnoseConfig
+
+ORDER = (
+    "D1", "I1", "I3", "I5 bias", "I5 width", "I4", "P2", "P1", "R1", "L1", "N1",
+    "A1 died", "G1 from the start", "A2", "G2", "L2", "L3", "D2", "D4", "O2", "U1",
+    "L4", "O1",
+)  # fmt: skip
+"""Causes: the first that holds is the primary diagnosis. A finding stands at its
+`place` or else its id; behind these come other errors, then other warnings, in the
+order of `TABLE`."""
+
+TABLE = (
+    "N1", "D1", "D2", "D3", "D4", "I1", "I2", "I3", "I4", "I5", "P1", "P2", "P3", "L1",
+    "L2", "L3", "L4", "L5", "L6", "G1", "G2", "G3", "A1", "A2", "R1", "U1", "O0", "O1",
+    "O2", "O3", "C1", "B1", "B2", "X1",
+)  # fmt: skip
+"""All findings that there will be, in the order in which they are documented."""
+
+COMPANIONS = {"I4": ("A1", "G1", "L4")}
+"""Risks that are a cause only where one of these came of them."""
+
+RAISED = {
+    "D1": TABLE,
+    "I3": ("G1", "G2", "A1", "A2", "N1", "L1", "L3", "L4"),
+}
+"""Findings that are an error where one of these, as an error, came of them."""
+
+OUTCOMES = ("O0", "O1", "O2", "O3", "C1", "X1", "U1", "L4")
+"""Findings about the end of a run: notes until it is there."""
+
+_RANK = {"error": 0, "warning": 1, "note": 2}
+
+
+def diagnose(evidence: Evidence, config: DiagnoseConfig | None = None) -> list[Finding]:
+    """Every finding, the primary one first.
+
+    Where numbers became non-finite, only what was seen before still counts.
+
+    Args:
+        evidence: what was measured so far; `finished` once training is over.
+        config: thresholds and silenced findings; the defaults where left out.
+    """
+    config = config or DiagnoseConfig()
+    bad = located(evidence)
+    sound = evidence if bad is None else evidence.before(bad.step)
+    found = [
+        finding
+        for detector in config.detectors()
+        for finding in detector.detect(
+            evidence if detector.registered_name == "N1" else sound
+        )
+    ]
+    heard = [finding for finding in found if finding.id not in config.silence]
+    return ordered(heard, evidence.finished)
+
+
+def ordered(findings: Sequence[Finding], finished: bool) -> list[Finding]:
+    """Severities settled, one primary cause among errors and warnings, in its order.
+
+    Args:
+        findings: as the detectors gave them.
+        finished: whether training is over.
+    """
+    settled = [_settled(finding, findings, finished) for finding in findings]
+    ids = {finding.id for finding in settled}
+    ranked = sorted(settled, key=lambda finding: _rank(finding, ids))
+    if not ranked or ranked[0].severity == "note":
+        return ranked
+    first = dataclasses.replace(ranked[0], primary=True)
+    return [first, *(_consequence(other, first) for other in ranked[1:])]
+
+
+def _consequence(finding: Finding, primary: Finding) -> Finding:
+    """Errors and warnings behind the primary one follow from it; notes stand alone."""
+    if finding.severity == "note":
+        return finding
+    return dataclasses.replace(finding, consequence_of=primary.id)
+
+
+def _settled(finding: Finding, findings: Sequence[Finding], finished: bool) -> Finding:
+    """The severity in the light of the other findings."""
+    if finding.id in OUTCOMES and not finished:
+        return dataclasses.replace(finding, severity="note")
+    raising = RAISED.get(finding.id, ())
+    errors = {f.id for f in findings if f.severity == "error" and f.id != finding.id}
+    if finding.severity == "warning" and errors.intersection(raising):
+        return dataclasses.replace(finding, severity="error")
+    return finding
+
+
+def _rank(finding: Finding, ids: set[str]) -> tuple[int, int, int, int]:
+    """Notes last; causes in their order; then by severity and the table's order."""
+    place = finding.place or finding.id
+    needed = COMPANIONS.get(finding.id)
+    cause = place in ORDER and (needed is None or bool(ids.intersection(needed)))
+    note = int(finding.severity == "note")
+    behind = len(TABLE)
+    row = TABLE.index(finding.id) if finding.id in TABLE else behind
+    at = ORDER.index(place) if cause else len(ORDER)
+    return note, at, _RANK[finding.severity], row

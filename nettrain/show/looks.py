@@ -1,0 +1,69 @@
+"""How each kind of box looks, the same in every format: shape, colours, dashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from nettrain.show.drawing import Box, Drawing, Kind
+from nettrain.show.layout import Rectangle
+from nettrain.show.palette import HEALTHS
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colours are names of the palette."""
+
+    shape: Literal["round", "pill", "hexagon"]
+    fill: str
+    stroke: str
+    width: float = 1.2
+    dashed: bool = False
+
+
+_LOOKS: dict[Kind, Look] = {
+    "input": Look("pill", "tint_blue", "blue"),
+    "parameter": Look("hexagon", "tint_orange", "orange", 1.6),
+    "constant": Look("round", "paper", "muted", dashed=True),
+    "operation": Look("round", "paper", "muted"),
+    "activation": Look("round", "tint_green", "green"),
+    "cost": Look("round", "tint_red", "red", 2.0),
+    "state": Look("pill", "tint_purple", "purple", dashed=True),
+}
+_HEALTH_STROKES = ("red", "orange", "muted", "sky", "blue")
+
+
+def look(box: Box, by_health: bool) -> Look:
+    """The look of a box; coloured by health, it keeps the shape of its kind."""
+    usual = _LOOKS[box.kind]
+    if not by_health:
+        return usual
+    if box.health is None:
+        return Look(usual.shape, "panel", "pale", 1.2, usual.dashed)
+    index = health_class(box.health)
+    stroke = _HEALTH_STROKES[index]
+    return Look(usual.shape, f"health{index}", stroke, 2.0, usual.dashed)
+
+
+def health_class(health: float) -> int:
+    """0 (vanished) … HEALTHS - 1 (healthy)."""
+    return min(HEALTHS - 1, max(0, int(health * HEALTHS)))
+
+
+def kinds(drawing: Drawing) -> list[Kind]:
+    """The kinds that occur, in a fixed order, for the key."""
+    present = {box.kind for box in drawing.boxes}
+    return [kind for kind in get_args(Kind) if kind in present]
+
+
+def hexagon(at: Rectangle) -> list[tuple[float, float]]:
+    """The corners of the shape of a weight, pointing left and right."""
+    slant, middle = min(10.0, at.width / 4), at.y + at.height / 2
+    return [
+        (at.x, middle),
+        (at.x + slant, at.y),
+        (at.right - slant, at.y),
+        (at.right, middle),
+        (at.right - slant, at.bottom),
+        (at.x + slant, at.bottom),
+    ]

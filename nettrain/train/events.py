@@ -1,0 +1,65 @@
+"""What training tells the world. It draws nothing and writes nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nettrain.diagnose.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """One update has been committed.
+
+    Attributes:
+        row: the metrics of this step; the last row of an epoch has its metrics too.
+    """
+
+    step: int
+    epoch: int
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Statistics have been taken: rows for `statistics.csv`."""
+
+    rows: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding has arisen that was not there at the last check."""
+
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnded:
+    """An epoch is over and evaluated.
+
+    Attributes:
+        metrics: of this epoch's last row.
+    """
+
+    step: int
+    epoch: int
+    metrics: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SaveDue:
+    """A checkpoint should be saved now, before training goes on.
+
+    Attributes:
+        best_step: the step whose weights are the best so far; 0 for none.
+    """
+
+    step: int
+    epoch: int
+    best_step: int
+
+
+Event = Stepped | Measured | Found | EpochEnded | SaveDue

@@ -1,0 +1,184 @@
+"""Metrics: numbers for people, computed from predictions; training never uses them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from nettrain.component import Component, Count, register
+
+Task = Literal["classification", "regression"]
+
+
+class Metric(Component):
+    """A number that says how good predictions are.
+
+    `compute` takes what the loss calls predictions (class probabilities (N, K), the
+    probability of the second class (N, 1), or values (N, T)) and the targets (class
+    numbers (N,) or values (N, T)).
+    """
+
+    kind: ClassVar[str] = "metric"
+    task: ClassVar[Task]
+    goal: ClassVar[Literal["min", "max"]] = "max"
+    is_table: ClassVar[bool] = False
+    """Whether it is no single number; computed once, on the final weights."""
+
+    def compute(self, predictions: np.ndarray, targets: np.ndarray) -> Any:
+        """A float, or a list where the metric is a table."""
+        raise NotImplementedError
+
+
+def predicted_classes(predictions: np.ndarray) -> np.ndarray:
+    """The most probable class of each row, (N,); the first where several tie."""
+    if predictions.shape[1] == 1:
+        return (predictions[:, 0] > 0.5).astype(np.int64)
+    return np.argmax(predictions, axis=1)
+
+
+def _classes(targets: np.ndarray) -> np.ndarray:
+    """Class numbers, also of soft labels (N, K)."""
+    return np.argmax(targets, axis=1) if targets.ndim == 2 else targets
+
+
+@register("accuracy")
+class Accuracy(Metric):
+    """The share of rows whose most probable class is right."""
+
+    task = "classification"
+
+    def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        return float(np.mean(predicted_classes(predictions) == _classes(targets)))
+
+
+@register("top_k")
+class TopK(Metric):
+    """The share of rows whose class is among the k most probable.
+
+    Attributes:
+        k: how many classes count.
+    """
+
+    task = "classification"
+    k: Count = 5
+
+    def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        truth = _classes(targets)[:, None]
+        if predictions.shape[1] == 1:
+            predictions = np.concatenate([1 - predictions, predictions], axis=1)
+        own = np.take_along_axis(predictions, truth, axis=1)
+        better = np.sum(predictions > own, axis=1)
+        return float(np.mean(better < self.k))
+
+
+class _OfClasses(Metric):
+    """A score of scikit-learn over the predicted classes."""
+
+    task = "classification"
+    function: ClassVar[str]
+
+    def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        from sklearn import metrics
+
+        score = getattr(metrics, self.function)
+        average: str = getattr(self, "average")  # noqa: B009  a field of the subclasses
+        classes = predicted_classes(predictions)
+        return float(score(_classes(targets), classes, average=average, zero_division=0))
+
+
+Average = Literal["macro", "micro", "weighted"]
+
+
+@register("precision")
+class Precision(_OfClasses):
+    """Of the rows predicted to be a class, the share that is (scikit-learn).
+
+    Attributes:
+        average: over classes: `macro` counts each alike, `weighted` by its rows.
+    """
+
+    function = "precision_score"
+    average: Average = "macro"
+
+
+@register("recall")
+class Recall(_OfClasses):
+    """Of the rows of a class, the share that is predicted so (scikit-learn).
+
+    Attributes:
+        average: over classes: `macro` counts each alike, `weighted` by its rows.
+    """
+
+    function = "recall_score"
+    average: Average = "macro"
+
+
+@register("f1")
+class F1(_OfClasses):
+    """The harmonic mean of precision and recall (scikit-learn).
+
+    Attributes:
+        average: over classes: `macro` counts each alike, `weighted` by its rows.
+    """
+
+    function = "f1_score"
+    average: Average = "macro"
+
+
+@register("confusion")
+class Confusion(Metric):
+    """Rows counted by true class (down) and predicted class (across) (scikit-learn).
+
+    A table, so it is computed once, on the final weights, and stands in `run.json`.
+    """
+
+    task = "classification"
+    is_table = True
+
+    def compute(self, predictions: np.ndarray, targets: np.ndarray) -> list[list[int]]:
+        from sklearn.metrics import confusion_matrix
+
+        classes = list(range(max(2, predictions.shape[1])))
+        matrix = confusion_matrix(
+            _classes(targets), predicted_classes(predictions), labels=classes
+        )
+        return [[int(n) for n in row] for row in matrix]
+
+
+@register("mae")
+class MeanAbsoluteError(Metric):
+    """The mean of |prediction - target|, in the target's unit."""
+
+    task, goal = "regression", "min"
+
+    def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        return float(np.mean(np.abs(predictions - targets), dtype=np.float64))
+
+
+@register("rmse")
+class RootMeanSquaredError(Metric):
+    """The root of the mean of (prediction - target)², in the target's unit."""
+
+    task, goal = "regression", "min"
+
+    def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        error = np.asarray(predictions - targets, dtype=np.float64)
+        return float(np.sqrt(np.mean(error * error)))
+
+
+@register("r2")
+class R2(Metric):
+    """The share of the targets' variance that is explained: 1 - Σ error² / Σ (t - t̄)².
+
+    The mean over several targets. 0 where a target is constant, as it explains nothing.
+    """
+
+    task = "regression"
+
+    def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        t = np.asarray(targets, dtype=np.float64)
+        residual = np.sum((predictions - t) ** 2, axis=0)
+        total = np.sum((t - t.mean(axis=0)) ** 2, axis=0)
+        shares = np.where(total > 0, 1 - residual / np.where(total > 0, total, 1), 0.0)
+        return float(np.mean(shares))

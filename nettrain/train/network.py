@@ -1,0 +1,291 @@
+"""The whole of training as one graph: model, cost, gradients, statistics and update.
+
+A `Network` traces the same layers again for every batch size it meets, and compiles each
+graph once. All programs work on one `State`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nettrain.diagnose import statistics
+from nettrain.diagnose.statistics import Watch
+from nettrain.errors import Error
+from nettrain.execute import Cache, Definition, Executor, Program, Result, State
+from nettrain.graph import Node, adjoints, leaf
+from nettrain.graph import operations as ops
+from nettrain.graph.node import made_at
+from nettrain.graph.spec import Shape
+from nettrain.nn import Layer, Loss, Trace, initial_values
+from nettrain.optim import Optimizer, clip_norm, clip_value, optimize
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to train, and how.
+
+    Attributes:
+        model: the layers; they are traced in the scope `model`.
+        loss: from the model's outputs and the targets to a number.
+        optimizer: from gradients to new weights.
+        inputs: shape of one row of inputs.
+        targets: shape of one row of targets, () for class numbers.
+        targets_dtype: `int64` for class numbers, else the dtype below.
+        outputs: how many outputs the targets need.
+        seed: first values, dropout and the order of rows come from it.
+        dtype: `float32` or `float64`.
+        origins: config line of each layer's path, for messages.
+        clip_norm, clip_value: limits of the gradients, where there are any.
+        diagnose: whether statistics are taken.
+    """
+
+    model: Layer
+    loss: Loss
+    optimizer: Optimizer
+    inputs: Shape
+    targets: Shape
+    targets_dtype: str
+    outputs: int
+    seed: int = 0
+    dtype: str = "float32"
+    origins: Mapping[str, str] = field(default_factory=dict)
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    diagnose: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """The traced training step for one batch size.
+
+    Attributes:
+        definition: outputs `loss` and `gradient_norm`, updates, guards and, where
+            statistics are taken in full, observers.
+        inputs, targets, rate, step: its input leaves.
+        trace: what tracing gathered.
+        cost: loss and penalties.
+        gradients: of the trainable parameters, before clipping.
+        watch: the statistics, if the recipe diagnoses.
+    """
+
+    definition: Definition
+    inputs: Node
+    targets: Node
+    rate: Node
+    step: Node
+    trace: Trace
+    cost: Node
+    gradients: Mapping[Node, Node]
+    watch: Watch | None
+
+
+def trace_step(recipe: Recipe, batch: int, full: bool = False) -> Step:
+    """Trace model, cost, gradients, statistics and update for a batch of rows.
+
+    Args:
+        recipe: what to trace.
+        batch: rows.
+        full: whether value and gradient of every node are summarized too.
+
+    Raises:
+        Error: `graph-unused-parameter` for a weight with no path to the cost.
+    """
+    x = leaf("input", "inputs", (batch, *recipe.inputs), recipe.dtype)
+    t = leaf("input", "targets", (batch, *recipe.targets), recipe.targets_dtype)
+    rate = leaf("input", "learning_rate", (), "float64")
+    step = leaf("input", "step", (), "uint32")
+    trace = _trace(recipe, training=True, step=step)
+    outputs = trace.call(recipe.model, x, "model")
+    loss = recipe.loss.cost(outputs, t).named("loss", role="cost")
+    cost = loss
+    for penalty in trace.penalties.values():
+        cost = cost + penalty
+    trainable = [p.node for p in trace.parameters.values() if p.trainable]
+    watched = statistics.watched(cost) if recipe.diagnose else []
+    found = adjoints(cost, [*trainable, *watched])
+    _check_reached(trainable, found)
+    gradients = {node: found[node] for node in trainable}
+    squares = ops.sum_of_squares(*gradients.values()) if gradients else None
+    updates = {**_update(recipe, gradients, squares, rate, step), **trace.updates}
+    guards = (cost,) if squares is None else (cost, squares)
+    measured = {"loss": loss}
+    if squares is not None:
+        measured["gradient_norm"] = ops.sqrt(squares)
+    watch = None
+    if recipe.diagnose:
+        watch = statistics.watch(
+            cost, found, trainable, neurons=trace.neurons, new_values=updates
+        )
+        updates = {**updates, **watch.counters}
+    observers = watch.observers if watch and full else {}
+    definition = Definition(measured, updates, guards, observers)
+    return Step(definition, x, t, rate, step, trace, cost, gradients, watch)
+
+
+def _trace(recipe: Recipe, *, training: bool, step: Node | None) -> Trace:
+    return Trace(
+        training=training,
+        seed=recipe.seed,
+        step=step,
+        dtype=recipe.dtype,
+        origins=recipe.origins,
+        outputs=recipe.outputs,
+    )
+
+
+def _check_reached(trainable: list[Node], found: Mapping[Node, Node]) -> None:
+    for node in trainable:
+        if node not in found:
+            raise Error(
+                "graph-unused-parameter",
+                f"{node.path}{made_at(node)} has no path to the cost: it cannot learn",
+                fix="use its layer's output, or set trainable: false",
+            )
+
+
+def _update(
+    recipe: Recipe,
+    gradients: Mapping[Node, Node],
+    squares: Node | None,
+    rate: Node,
+    step: Node,
+) -> dict[Node, Node]:
+    """The new value of every parameter and optimizer slot."""
+    if squares is None:
+        return {}
+    clipped = dict(gradients)
+    if recipe.clip_value is not None:
+        clipped = clip_value(clipped, recipe.clip_value)
+    if recipe.clip_norm is not None:
+        clipped = clip_norm(clipped, recipe.clip_norm)
+    count = ops.cast(step, "float64")
+    return optimize(recipe.optimizer, clipped, rate, count).updates
+
+
+@dataclass(frozen=True)
+class CompiledStep:
+    """A training step that can be run."""
+
+    traced: Step
+    program: Program
+
+
+class Network:
+    """Programs of one recipe on one state.
+
+    Attributes:
+        recipe: what they compute.
+        state: parameters, running averages, optimizer slots and counters, by path.
+        first: the training step of the full batch size, as it was traced.
+    """
+
+    def __init__(self, recipe: Recipe, executor: Executor, batch: int) -> None:
+        self.recipe, self._executor = recipe, executor
+        self.first = trace_step(recipe, batch)
+        definition = self.first.definition
+        zeros = {
+            node.path: np.zeros(node.shape, node.dtype)
+            for node in definition.leaves("state")
+        }
+        values = {**zeros, **initial_values(self.first.trace, recipe.seed)}
+        self.state: State = executor.allocate(definition, values)
+        for path, value in values.items():
+            # A parameter that no update changes may not occur in the definition.
+            self.state.setdefault(path, value)
+        self._steps = Cache(self._compile_step)
+        self._forward = Cache(self._compile_forward)
+        self._scores = Cache(self._compile_score)
+
+    def train(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        rate: float,
+        step: int,
+        full: bool = False,
+    ) -> Result:
+        """One update. Outputs are valid until the next one.
+
+        Args:
+            inputs: (B, …).
+            targets: (B,) or (B, T).
+            rate: learning rate.
+            step: number of this update, from 1.
+            full: whether to take all statistics.
+        """
+        compiled = self.compiled(len(inputs), full)
+        traced = compiled.traced
+        return compiled.program(
+            {
+                traced.inputs: inputs,
+                traced.targets: targets,
+                traced.rate: np.float64(rate),
+                traced.step: np.uint32(step),
+            }
+        )
+
+    def compiled(self, batch: int, full: bool) -> CompiledStep:
+        """The training step for a batch size, traced and compiled at its first use."""
+        return self._steps((batch, full and self.recipe.diagnose))
+
+    def _compile_step(self, key: tuple[int, bool]) -> CompiledStep:
+        traced = trace_step(self.recipe, *key)
+        program = self._executor.program(traced.definition, self.state)
+        return CompiledStep(traced, program)
+
+    def outputs(self, inputs: np.ndarray, batch: int) -> np.ndarray:
+        """What the model gives when it predicts (dropout off, running averages).
+
+        Args:
+            inputs: (N, …).
+            batch: rows computed at a time. Sums depend on it, so it is part of the config.
+
+        Returns:
+            (N, K), before the loss turns it into predictions.
+        """
+        parts = []
+        for start in range(0, len(inputs), batch):
+            rows = inputs[start : start + batch]
+            x, program = self._forward(len(rows))
+            result = program({x: rows})
+            parts.append(result.outputs["outputs"].copy())
+        return np.concatenate(parts) if parts else np.zeros((0, self.recipe.outputs))
+
+    def _compile_forward(self, rows: int) -> tuple[Node, Program]:
+        x = leaf("input", "inputs", (rows, *self.recipe.inputs), self.recipe.dtype)
+        trace = _trace(self.recipe, training=False, step=None)
+        outputs = trace.call(self.recipe.model, x, "model")
+        return x, self._executor.program(Definition({"outputs": outputs}), self.state)
+
+    def score(
+        self, outputs: np.ndarray, targets: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """The loss, without penalties, and the predictions of the model's outputs.
+
+        Args:
+            outputs: (N, K).
+            targets: (N,) or (N, T).
+        """
+        key = (outputs.shape, targets.shape)
+        y, t, program = self._scores(key)
+        result = program({y: outputs, t: targets}).outputs
+        return float(result["loss"]), result["predictions"].copy()
+
+    def _compile_score(self, key: tuple[Shape, Shape]) -> tuple[Node, Node, Program]:
+        y = leaf("input", "outputs", key[0], self.recipe.dtype)
+        t = leaf("input", "targets", key[1], self.recipe.targets_dtype)
+        loss = self.recipe.loss
+        definition = Definition(
+            {"loss": loss.cost(y, t), "predictions": loss.predictions(y)}
+        )
+        return y, t, self._executor.program(definition, State({}))
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """Probabilities or values, from the model's outputs (N, K)."""
+        y = leaf("input", "outputs", outputs.shape, self.recipe.dtype)
+        definition = Definition({"predictions": self.recipe.loss.predictions(y)})
+        program = self._executor.program(definition, State({}))
+        return program({y: outputs}).outputs["predictions"].copy()

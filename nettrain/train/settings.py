@@ -1,0 +1,80 @@
+"""The `train:` section of a config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from nettrain.component import Count, Positive, Range
+from nettrain.errors import Error
+from nettrain.span import Span
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When to stop before the planned length. Checked at the end of every epoch.
+
+    Attributes:
+        monitor: the metric that is watched, such as `validation/loss`.
+        goal: whether it should fall or rise; `auto` knows it of losses and of every
+            metric here.
+        patience: stop after this many epochs without a new best value.
+        restore_best: keep the weights of the best epoch as the result.
+        target: stop once the metric is at least this good.
+        minutes: stop at the end of the update during which this much time has passed.
+    """
+
+    monitor: str = "validation/loss"
+    goal: Literal["auto", "min", "max"] = "auto"
+    patience: Count | None = None
+    restore_best: bool = False
+    target: float | None = None
+    minutes: Positive | None = None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """How often the whole state is saved, and how many such files are kept.
+
+    Attributes:
+        every: a length of training, such as `1 epoch` or `500 steps`.
+        keep: the newest so many stay, and beside them the best.
+    """
+
+    every: Span = Span(1, "epochs")
+    keep: Annotated[int, Range(at_least=2)] = 3
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long to train, when to stop and what to save.
+
+    Attributes:
+        epochs: planned passes over the training data.
+        steps: planned updates, instead of epochs.
+        stop: reasons to stop earlier.
+        checkpoint: when the state is saved.
+        clip_norm: gradients are scaled down to this global norm.
+        clip_value: every element of a gradient is held within ± this.
+    """
+
+    epochs: Count | None = None
+    steps: Count | None = None
+    stop: Stop | None = None
+    checkpoint: Checkpoint = Checkpoint()
+    clip_norm: Positive | None = None
+    clip_value: Positive | None = None
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.steps is not None:
+            raise Error(
+                "config-conflict",
+                f"epochs: {self.epochs} and steps: {self.steps} both set the length",
+                fix="leave one of the two out",
+            )
+        if self.epochs is None and self.steps is None:
+            object.__setattr__(self, "epochs", 10)
+
+    def total_steps(self, steps_per_epoch: int) -> int:
+        """The planned number of updates."""
+        return self.steps or (self.epochs or 0) * steps_per_epoch

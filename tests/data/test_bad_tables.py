@@ -1,0 +1,324 @@
+"""Bad tables: the exact code, line and column of what is wrong, all at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nettrain.component import build_fields
+from nettrain.data import DataConfig, Dataset, delimited, prepare, sources
+from nettrain.errors import Error
+
+from .conftest import found, placed
+
+# name: (content, data section, [(code, line:column), …])
+CELLS: dict[str, tuple[str | bytes, dict[str, Any], list[tuple[str, str]]]] = {
+    # ---- structure
+    "trailing comma in one row": (
+        "a,y\n1,0,\n2,1\n",
+        {},
+        [("data-ragged-row", "2:5")],
+    ),
+    "trailing comma at the end of the file": (
+        "a,y\n1,0\n2,1,",
+        {},
+        [("data-ragged-row", "3:5")],
+    ),
+    "trailing comma in every row": (
+        "a,y\n1,0,\n2,1,\n",
+        {},
+        [("data-ragged-row", "2:5"), ("data-ragged-row", "3:5")],
+    ),
+    "trailing comma in header and rows": (
+        "a,y,\n1,0,\n2,1,\n",
+        {},
+        [("data-header", "1:5")],
+    ),
+    "row too short": ("a,b,y\n1,2,0\n1,1\n", {}, [("data-ragged-row", "3:4")]),
+    "row of one cell": ("a,b,y\n1\n1,2,0\n", {}, [("data-ragged-row", "2:2")]),
+    "row too long by two": (
+        "a,y\n1,0\n2,1,3,4\n",
+        {},
+        [("data-ragged-row", "3:5")],
+    ),
+    "unquoted comma in a text": (
+        "a,y\nNew York, NY,0\nRome,1\n",
+        {},
+        [("data-ragged-row", "2:14")],
+    ),
+    "decimal comma": ('a,y\n"1,5",0\n2,1\n', {}, [("data-not-a-number", "2:1")]),
+    "ragged after a cell of two lines": (
+        'a,y\n"x\nz",0\n"p",1,\n',
+        {},
+        [("data-ragged-row", "4:7")],
+    ),
+    "duplicate header": ("a,b,a,y\n1,2,3,0\n", {}, [("data-duplicate-column", "1:5")]),
+    "duplicate header after trimming": (
+        "a, a ,y\n1,2,0\n",
+        {},
+        [("data-duplicate-column", "1:4")],
+    ),
+    "two duplicates": (
+        "a,a,a,y\n1,2,3,0\n",
+        {},
+        [("data-duplicate-column", "1:3"), ("data-duplicate-column", "1:5")],
+    ),
+    "empty header": (",a,y\n0,1,0\n", {}, [("data-header", "1:1")]),
+    "blank header": ("a,  ,y\n0,1,0\n", {}, [("data-header", "1:5")]),
+    "no header": ("5.1,3.5,0\n4.9,3.0,1\n", {}, [("data-header", "1:1")]),
+    "no header, integers": ("0,0,5\n1,0,3\n", {}, [("data-header", "1:1")]),
+    "empty file": ("", {}, [("data-no-rows", "1")]),
+    "blank lines only": ("\n\n  \n", {}, [("data-no-rows", "1")]),
+    "header only": ("a,y\n", {}, [("data-no-rows", "1")]),
+    "Latin-1": ("a,y\ncafé,0\n".encode("latin-1"), {}, [("data-encoding", "2:4")]),
+    "Latin-1 after a BOM": (
+        b"\xef\xbb\xbfa,y\ncaf\xe9,0\n",
+        {},
+        [("data-encoding", "2:4")],
+    ),
+    "Latin-1 after CRLF and umlauts": (
+        "ä,y\r\nü,0\r\nß".encode() + b"\xff,1\r\n",
+        {},
+        [("data-encoding", "3:2")],
+    ),
+    "UTF-16": ("a,y\n1,0\n".encode("utf-16"), {}, [("data-encoding", "1:1")]),
+    "NUL character": ("a,y\n1\0,0\n", {}, [("data-encoding", "2:2")]),
+    "quote never closed": ('a,y\n"1,0\n2,1\n', {}, [("data-quote", "2:1")]),
+    "text after a quote": ('a,y\n1,0\n"x"z,1\n', {}, [("data-quote", "3:1")]),
+    "quote never closed in the header": ('a,"y\n1,0\n', {}, [("data-quote", "1:3")]),
+    # ---- cells
+    "text among numbers": (
+        "a,y\n1,0\nabc,1\n2,1\n",
+        {},
+        [("data-not-a-number", "3:1")],
+    ),
+    "text among numbers, CRLF": (
+        "a,y\r\n1,0\r\nabc,1\r\n2,1\r\n",
+        {},
+        [("data-not-a-number", "3:1")],
+    ),
+    "text among numbers, CR alone": (
+        "a,y\r1,0\rabc,1\r2,1\r",
+        {},
+        [("data-not-a-number", "3:1")],
+    ),
+    "text after blank lines": (
+        "a,y\n\n1,0\n\n\nabc,1\n2,0\n",
+        {},
+        [("data-not-a-number", "6:1")],
+    ),
+    "text after a BOM and spaces": (
+        "\ufeffa,b,y\n1,2,0\n1,   x,1\n1,2,1\n",
+        {},
+        [("data-not-a-number", "3:6")],
+    ),
+    "text in quotes": (
+        'a,b,y\n1,"2",0\n1,"two",1\n1,"2",1\n',
+        {},
+        [("data-not-a-number", "3:3")],
+    ),
+    "text after a quoted comma": (
+        'n,b,y\n"p, q",2,0\n"r, s",x,1\nt,2,1\n',
+        {},
+        [("data-not-a-number", "3:8")],
+    ),
+    "text after a cell of two lines": (
+        'n,b,y\n"p\nq",2,0\n"r",x,1\nt,2,1\n',
+        {},
+        [("data-not-a-number", "4:5")],
+    ),
+    "declared numeric": (
+        "a,y\nx,0\nz,1\n",
+        {"columns": {"a": "numeric"}},
+        [("data-not-a-number", "2:1"), ("data-not-a-number", "3:1")],
+    ),
+    "underscores": (
+        "a,y\n1_000,0\n2,1\n3,1\n",
+        {},
+        [("data-not-a-number", "2:1")],
+    ),
+    "hexadecimal": ("a,y\n0x10,0\n2,1\n3,1\n", {}, [("data-not-a-number", "2:1")]),
+    "Arabic digits": ("a,y\n١,0\n2,1\n3,1\n", {}, [("data-not-a-number", "2:1")]),
+    "thousands": ('a,y\n"1,000",0\n2,1\n3,1\n', {}, [("data-not-a-number", "2:1")]),
+    "signs": ("a,y\n+-1,0\n2,1\n3,1\n", {}, [("data-not-a-number", "2:1")]),
+    "question mark": ("a,y\n?,0\n2,1\n3,1\n", {}, [("data-not-a-number", "2:1")]),
+    "overflow": ("a,y\n1,0\n1e400,1\n", {}, [("data-infinite", "3:1")]),
+    "infinity": (
+        "a,y\n-inf,0\nInfinity,1\n1,1\n",
+        {},
+        [("data-infinite", "2:1"), ("data-infinite", "3:1")],
+    ),
+    "missing value": ("a,y\n1,0\n,1\n", {}, [("data-missing-value", "3:1")]),
+    "missing value in the middle": (
+        "a,b,y\n1,2,0\n1,,1\n",
+        {},
+        [("data-missing-value", "3:3")],
+    ),
+    "blank value": ("a,b,y\n1,2,0\n1,  ,1\n", {}, [("data-missing-value", "3:5")]),
+    "NA among numbers": ("a,y\n1,0\nNA,1\n", {}, [("data-missing-value", "3:1")]),
+    "NaN among numbers": ("a,y\n1,0\nNaN,1\n", {}, [("data-missing-value", "3:1")]),
+    "missing text": ("a,y\np,0\n,1\nq,0\n", {}, [("data-missing-value", "3:1")]),
+    "missing target": ("a,y\n1,0\n2,\n3,1\n", {}, [("data-missing-value", "3:3")]),
+    "missing target is never filled in": (
+        "a,y\n1,0\n,\n3,1\n",
+        {"missing": "mean"},
+        [("data-missing-value", "3:2")],
+    ),
+    "other column fills in": (
+        "a,b,y\n1,,0\n,2,1\n",
+        {"missing": {"a": "mean"}},
+        [("data-missing-value", "2:3")],
+    ),
+    "infinite target": (
+        "a,y\n1,0.5\n2,1e999\n",
+        {},
+        [("data-infinite", "3:3")],
+    ),
+    "text among target numbers": (
+        "a,y\n1,0.5\n2,low\n3,.25\n",
+        {},
+        [("data-not-a-number", "3:3")],
+    ),
+    "several kinds, in the order of the file": (
+        "a,b,y\n1,x,\n,2,1\n1e999,3,0\n",
+        {},
+        [
+            ("data-not-a-number", "2:3"),
+            ("data-missing-value", "2:5"),
+            ("data-missing-value", "3:1"),
+            ("data-infinite", "4:1"),
+        ],
+    ),
+    "empty column": ("a,b,y\n1,,0\n2,,1\n", {}, [("data-empty-column", "1")]),
+    "one class": ("a,y\n1,no\n2,no\n", {}, [("data-one-class", "")]),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_code_and_place(prepared: Callable[..., Dataset], name: str) -> None:
+    content, section, expected = CELLS[name]
+    with pytest.raises(Error) as caught:
+        prepared(content, **section)
+    assert caught.value.exit_code == 3
+    if name != "one class":
+        places = [(code, f"table.csv:{where}") for code, where in expected]
+        assert found(caught.value) == places
+    assert [code for code, _ in found(caught.value)] == [code for code, _ in expected]
+
+
+def test_there_are_many() -> None:
+    assert len(CELLS) >= 40
+
+
+@pytest.mark.parametrize(
+    ("content", "fix"),
+    [
+        ("a,y\n1,0\n,1\n", "data.missing: {a: median}"),
+        ("a,y\np,0\n,1\nq,1\n", "data.missing: {a: most_frequent}"),
+        ("a,y\n1,0\n2,\n3,1\n", "data.missing: {y: drop}"),
+        ("a,y\n1,0\nx,1\n2,1\n", "data.columns: {a: categorical}"),
+        ("a,b,y\n1,1,0\n1e400,1,1\n", "data.columns: {a: ignore}"),
+        ("a,y\n1,no\n2,yes\n3,\n", "data.missing: {y: drop}"),
+    ],
+)
+def test_the_fix_works(
+    prepared: Callable[..., Dataset], content: str, fix: str
+) -> None:
+    with pytest.raises(Error) as caught:
+        prepared(content)
+    assert fix in (caught.value.fix or "")
+    key, column, value = re.fullmatch(r"data\.(\w+): \{(\w+): (\w+)\}", fix).groups()  # type: ignore[union-attr]
+    assert len(prepared(content, **{key: {column: value}}).parts["train"]) > 0
+
+
+def test_the_caret_stands_under_the_cell(prepared: Callable[..., Dataset]) -> None:
+    with pytest.raises(Error) as caught:
+        prepared("age,zone,y\n1,north,0\nold,south,1\n2,north,1\n")
+    assert str(caught.value) == (
+        'error[data-not-a-number] table.csv:3:1: "old" is no number, and column "age" '
+        "is numeric\n"
+        "      3 | old,south,1\n"
+        "        | ^^^\n"
+        "  mend it, or allow it with data.columns: {age: categorical}"
+    )
+
+
+def test_a_thousand_bad_cells_are_counted(prepared: Callable[..., Dataset]) -> None:
+    rows = "".join("1,0\n" + "x,1\n" for _ in range(500))
+    with pytest.raises(Error) as caught:
+        prepared("a,y\n" + rows)
+    errors = caught.value.errors  # type: ignore[attr-defined]
+    assert [e.place.line for e in errors[:20]] == list(range(3, 43, 2))
+    assert len(errors) == 21
+    assert "480 more" in errors[-1].message
+
+
+def test_a_thousand_ragged_rows_are_counted(prepared: Callable[..., Dataset]) -> None:
+    with pytest.raises(Error) as caught:
+        prepared("a,y\n" + "1,0,\n" * 1000)
+    errors = caught.value.errors  # type: ignore[attr-defined]
+    assert len(errors) == 21
+    assert "980 more" in errors[-1].message
+    assert "delimiter at the end" in errors[0].fix
+
+
+def test_good_tables_of_odd_form_are_read(prepared: Callable[..., Dataset]) -> None:
+    plain = prepared("a,b,y\n1,x,0\n2.5,z,1\n")
+    for odd in (
+        "\ufeffa,b,y\n1,x,0\n2.5,z,1\n",
+        "a,b,y\r\n1,x,0\r\n2.5,z,1\r\n",
+        "a,b,y\r1,x,0\r2.5,z,1",
+        '"a","b","y"\n"1","x","0"\n"2.5","z","1"',
+        " a , b ,y\n\n1 , x,0\n  \n2.5, z ,1\n\n",
+        'a,b,y\n1, "x" ,0\n2.5,"z",1\n',
+        "a,b,y\n+1.0e0,x,0\n25E-1,z,1.0\n",
+    ):
+        other = prepared(odd)
+        assert (other.parts["train"].inputs == plain.parts["train"].inputs).all()
+        assert (other.parts["train"].targets == plain.parts["train"].targets).all()
+        assert other.sha256 == plain.sha256
+
+
+words = st.sampled_from(
+    [*'aby,,,,;"\n\n\n\r 0123.-', "1e999", "NA", "inf", "x", "\0", "é"]
+)
+
+
+class InMemory(sources.Source):
+    """The rows of a text that stands in no file."""
+
+    def __init__(self, data: bytes) -> None:
+        object.__setattr__(self, "data", data)
+
+    def load(self, seed: int, place: sources.Placer = placed) -> sources.Loaded:
+        return sources.Loaded({"train": delimited.read(self.data, "f.csv")})  # type: ignore[attr-defined]
+
+
+@given(
+    st.lists(words, max_size=40).map("".join),
+    st.sampled_from([None, "classification", "regression"]),
+    st.sampled_from(["error", "drop", "mean", "most_frequent"]),
+    st.sampled_from([{}, {"test": 0.3}, {"validation": 0.2, "by": "order"}]),
+)
+def test_never_a_traceback(
+    text: str, task: str | None, missing: str, split: dict[str, Any]
+) -> None:
+    section = {
+        "source": InMemory(("a,b,y\n" + text).encode()),
+        "target": "y",
+        "task": task,
+        "missing": missing,
+        "split": split,
+        "preprocess": ["standardize", "min_max"],
+    }
+    try:
+        dataset = prepare(build_fields(DataConfig, section), seed=0, place=placed)
+    except Error as error:
+        assert error.exit_code in (2, 3)
+    else:
+        assert all(len(part.inputs) for part in dataset.parts.values())
