@@ -105,7 +105,8 @@ class Component:
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
-        for name, annotation in field_types(type(self)).items():
+        cls: type = type(self)
+        for name, annotation in field_types(cls).items():
             value = build(annotation, getattr(self, name), (name,), problems)
             object.__setattr__(self, name, value)
         if not problems:
@@ -150,7 +151,7 @@ def field_types(cls: type) -> dict[str, Any]:
     Keyword-only fields, which a base class gives to its whole family, come last.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
-    ordered = sorted(dataclasses.fields(cls), key=lambda field: field.kw_only)
+    ordered = sorted(dataclasses.fields(cls), key=lambda field: field.kw_only is True)
     return {field.name: hints[field.name] for field in ordered}
 
 
@@ -504,7 +505,8 @@ def dump(value: Any) -> Any:
     if hasattr(value, "to_config"):
         return value.to_config()
     if isinstance(value, Component):
-        fields = {name: dump(getattr(value, name)) for name in field_types(type(value))}
+        cls: type = type(value)
+        fields = {name: dump(getattr(value, name)) for name in field_types(cls)}
         return {value.registered_name: fields} if fields else value.registered_name
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: dump(getattr(value, f.name)) for f in dataclasses.fields(value)}

@@ -20,6 +20,8 @@ from nettrain.errors import Error, Place
 
 FORMAT = 1
 """Of `data.json`."""
+LARGEST = 1e140
+"""Numbers up to here can be squared and summed in float64."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +320,7 @@ def fit(
 
 def _require_values(columns: Sequence[Column], missing: np.ndarray, rows: Rows) -> None:
     """Refuse a column of which the training part has no value to learn from."""
-    for column, empty in zip(columns, missing.all(axis=0), strict=True):
+    for column, empty in zip(columns, np.all(missing, axis=0).tolist(), strict=True):
         if empty:
             message = f'column "{column.name}" is empty in the training part'
             fix = f"leave it out with data.columns: {{{column.name}: ignore}}"
@@ -334,21 +336,18 @@ def _fit_steps(
 ) -> tuple[Fitted, ...]:
     """Fit each step to what the one before it makes of the training part."""
     fitted: list[Fitted] = []
-    _require_finite(numbers, columns, rows)
     for step in [step for step in steps if not isinstance(step, OneHot)]:
-        learned = step.fit(numbers)
-        numbers = step.transform(numbers, learned)
-        for values in (*learned.values(), numbers):
-            _require_finite(values, columns, rows)
-        fitted.append(Fitted(step, learned))
+        _refuse_huge(numbers, columns, rows)
+        fitted.append(Fitted(step, step.fit(numbers)))
+        numbers = fitted[-1].transform(numbers)
     return tuple(fitted)
 
 
-def _require_finite(values: np.ndarray, columns: Sequence[Column], rows: Rows) -> None:
-    """Refuse sums and squares that overflowed; `values` are (…, columns)."""
-    finite = np.isfinite(values).reshape(-1, len(columns)).all(axis=0)
-    for column, fine in zip(columns, finite, strict=True):
-        if not fine:
+def _refuse_huge(numbers: np.ndarray, columns: Sequence[Column], rows: Rows) -> None:
+    """An overflow inside a step could make a column constant without a word."""
+    largest = np.abs(numbers).max(axis=0).tolist()
+    for column, value in zip(columns, largest, strict=True):
+        if not value <= LARGEST:
             message = f'the values of column "{column.name}" are too large to work with'
             fix = "write the column in a larger unit"
             place = Place(rows.table.label)

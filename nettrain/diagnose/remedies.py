@@ -6,7 +6,7 @@ works from the last one backwards: the names of those before stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -154,9 +154,16 @@ def _slower(evidence: Evidence, reason: str) -> Remedy:
     """A tenth of the learning rate."""
     text = "lower the learning rate" + (f": {reason}" if reason else "")
     rate = evidence.learning_rate
-    if rate is None or not isinstance(rate.value, (int, float)):
+    if rate is None:
         return Remedy(text)
-    return Remedy(text, (Edit(rate.path, _rounded(rate.value / 10)),))
+    path, value = rate.path, rate.value
+    while isinstance(value, Mapping) and value:
+        # A schedule's first setting is its highest rate, or another schedule.
+        key = next(iter(value))
+        path, value = f"{path}.{key}", value[key]
+    if not isinstance(value, (int, float)):
+        return Remedy(text)
+    return Remedy(text, (Edit(path, _rounded(value / 10)),))
 
 
 def _clip(evidence: Evidence, factor: float) -> Remedy:

@@ -129,7 +129,7 @@ class Watch:
 
 def watched(cost: Node) -> list[Node]:
     """The nodes of a cost whose gradients are watched, in forward order."""
-    return [node for node in topological([cost]) if node.role in ROLES and node.path]
+    return [node for node in topological([cost]) if node.role in ROLES]
 
 
 def watch(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -58,16 +59,40 @@ class Pool:
         self._free.append(storage.raw)
 
 
-def view(storage: Storage, shape: Shape, dtype: str, like: np.ndarray | None) -> np.ndarray:
-    """An array over a storage, with axes in the memory order of `like`.
+def strides(shape: Shape, itemsize: int, like: np.ndarray | None) -> tuple[int, ...]:
+    """Bytes from one element to the next along each axis, with no gaps.
 
-    NumPy's own results keep the axis order of their operands; a buffer in C order would
+    Args:
+        shape: of the array.
+        itemsize: bytes of an element.
+        like: an array of that shape whose order of axes in memory is kept; None for C.
+    """
+    axes = list(range(len(shape)))
+    if like is not None:
+        axes.sort(key=lambda i: -like.strides[i])
+    steps, step = [0] * len(shape), itemsize
+    for axis in reversed(axes):
+        steps[axis] = step
+        step *= max(shape[axis], 1)
+    return tuple(steps)
+
+
+def view(
+    storage: Storage, shape: Shape, dtype: str, like: np.ndarray | None
+) -> np.ndarray:
+    """An array over a storage, with axes in the memory order of `like`; see `strides`."""
+    steps = strides(shape, np.dtype(dtype).itemsize, like)
+    return np.ndarray(shape, dtype, storage.raw, strides=steps)
+
+
+def natural(arrays: Sequence[np.ndarray]) -> np.ndarray | None:
+    """An array laid out as NumPy lays out an elementwise result; None for C order.
+
+    NumPy's results keep the order of axes of their operands. A buffer in C order would
     make every elementwise operation on transposed data walk memory across its grain.
     """
-    count = math.prod(shape)
-    flat = storage.raw[: count * np.dtype(dtype).itemsize].view(dtype)
-    if like is None or like.flags.c_contiguous:
-        return flat.reshape(shape)
-    axes = sorted(range(len(shape)), key=lambda i: (-abs(like.strides[i]), i))
-    ordered = flat.reshape([shape[i] for i in axes])
-    return ordered.transpose(sorted(range(len(axes)), key=axes.__getitem__))
+    if all(x.flags.c_contiguous for x in arrays):
+        return None
+    flags = [["readonly"]] * len(arrays) + [["writeonly", "allocate"]]
+    walk = np.nditer([*arrays, None], ["zerosize_ok"], flags)  # type: ignore[arg-type]
+    return walk.operands[-1]

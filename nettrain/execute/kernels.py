@@ -9,6 +9,7 @@ and copies. An executor with compiled kernels starts from another table.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -110,11 +111,20 @@ def _matmul(
     return [partial(np.matmul, *inputs, out=out)]
 
 
+def _ordered(x: Array, scratch: Scratch) -> tuple[Array, list[Call]]:
+    """x in C order, copied first if it must be: a sum's last bits depend on the order."""
+    if x.flags.c_contiguous:
+        return x, []
+    copy = scratch(x.shape, x.dtype.name)
+    return copy, [partial(np.copyto, copy, x)]
+
+
 def _sum(
     op: reduce.Sum, inputs: list[Array], out: Array, scratch: Scratch
 ) -> list[Call]:
-    add = partial(np.add.reduce, inputs[0], axis=op.axes, out=out)
-    return [partial(add, keepdims=op.keepdims)]
+    x, bound = _ordered(inputs[0], scratch)
+    add = partial(np.add.reduce, x, axis=op.axes, out=out, keepdims=op.keepdims)
+    return [*bound, add]
 
 
 def _max(
@@ -146,37 +156,61 @@ def _logsumexp(
 def _sum_of_squares(
     op: Operation, inputs: list[Array], out: Array, scratch: Scratch
 ) -> list[Call]:
-    pieces = _joined([x.reshape(-1) for x in inputs])
-    part = scratch((), out.dtype.name)
-    first, *rest = pieces
-    bound: list[Call] = [partial(np.dot, first, first, out=out)]
-    for piece in rest:
-        bound += [
-            partial(np.dot, piece, piece, out=part),
-            partial(np.add, out, part, out=out),
-        ]
-    return bound
+    """One dot product for each input, added from left to right.
+
+    One product over inputs that happen to lie end to end would be faster, but the bits of
+    a gradient's norm would then depend on how a program lays out its memory.
+    """
+    if any(x.dtype != out.dtype for x in inputs):
+        return [partial(_copy_forward, op, inputs, out)]
+    parts = scratch((len(inputs),), out.dtype.name)
+    bound: list[Call] = []
+    for i, x in enumerate(inputs):
+        ordered, copying = _ordered(x, scratch)
+        flat = ordered.reshape(-1)
+        bound += [*copying, partial(np.dot, flat, flat, out=parts[i : i + 1].reshape(()))]
+    last = parts[-1:].reshape(())
+    return [
+        *bound,
+        partial(np.add.accumulate, parts, out=parts),
+        partial(np.copyto, out, last),
+    ]
 
 
-def _joined(pieces: list[Array]) -> list[Array]:
-    """Vectors, those that lie end to end in one memory as one longer vector."""
-    runs: list[list[Array]] = []
-    for piece in pieces:
-        last = runs[-1][-1] if runs else None
-        if last is not None and last.base is piece.base and _end(last) == _start(piece):
-            runs[-1].append(piece)
-        else:
-            runs.append([piece])
-    joined = np.lib.stride_tricks.as_strided
-    return [joined(run[0], (sum(x.size for x in run),)) for run in runs]
+def _where(
+    op: Operation, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
+    condition, a, b = inputs
+    return [partial(np.copyto, out, b), partial(np.copyto, out, a, where=condition)]
 
 
-def _start(x: Array) -> int:
-    return int(x.__array_interface__["data"][0])
+def _summary(
+    op: Operation, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
+    return [partial(_summarize, op, inputs[0], out)]
 
 
-def _end(x: Array) -> int:
-    return _start(x) + x.nbytes
+_TINY, _HUGE = 1e-12, 1e12
+"""Largest elements whose squares a float32 sum holds without loss."""
+_CANCELLED = 1e-3
+"""Below this share of the mean square a variance is a difference of equal numbers."""
+
+
+def _summarize(op: Operation, x: Array, out: Array) -> None:
+    """Five passes without a copy; numbers whose squares would be lost go the long way."""
+    low, high = float(x.min()), float(x.max())
+    if not (_TINY < max(-low, high) < _HUGE and x.flags.c_contiguous):
+        np.copyto(out, op.forward(NUMPY, x))
+        return
+    flat = x.reshape(-1)
+    mean = float(np.add.reduce(flat)) / flat.size
+    square = float(np.dot(flat, flat)) / flat.size
+    variance = square - mean * mean
+    if variance < _CANCELLED * square:
+        np.copyto(out, op.forward(NUMPY, x))
+        return
+    zero = 1.0 - np.count_nonzero(flat) / flat.size
+    out[:] = mean, math.sqrt(variance), math.sqrt(square), low, high, zero
 
 
 def _concat(
@@ -196,11 +230,13 @@ KERNELS: Mapping[type[Operation], Kernel] = {
     elementwise.Sigmoid: _sigmoid,
     elementwise.Softplus: _softplus,
     elementwise.Cast: _cast,
+    elementwise.Where: _where,
     Matmul: _matmul,
     reduce.Sum: _sum,
     reduce.Max: _max,
     reduce.LogSumExp: _logsumexp,
     reduce.SumOfSquares: _sum_of_squares,
+    reduce.Summary: _summary,
     shape.Concat: _concat,
     shape.Pad: _pad,
 }
@@ -209,6 +245,14 @@ IN_PLACE = (elementwise.Relu, elementwise.Sigmoid, elementwise.Softplus)
 """Operations beside the ufuncs whose kernel may write over an input of its own shape."""
 
 
+ELEMENTWISE = (elementwise.Elementwise, elementwise.Cast, elementwise.Where)
+
+
 def may_overwrite(op: Operation) -> bool:
     """Whether `out` may be one of the inputs, if shape, dtype and strides agree."""
     return ufunc(op) is not None or isinstance(op, IN_PLACE)
+
+
+def keeps_order(op: Operation) -> bool:
+    """Whether NumPy's result would have the operands' order of axes in memory."""
+    return isinstance(op, ELEMENTWISE)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from nettrain.execute.program import STATEFUL
 from nettrain.graph import Constant, Leaf, Node, Spec, leaf
 from nettrain.graph.operations import concat, getitem, reshape
 from nettrain.graph.operations.elementwise import Cast, Elementwise
@@ -78,12 +79,23 @@ class Flat:
 
 @dataclass
 class _Update:
-    """One leaf's new value: its form, and the nodes that fill the form's places."""
+    """One leaf's new value.
+
+    Attributes:
+        leaf: what is updated.
+        nodes: the nodes of the form, inputs before users, the new value last.
+        places: those of them that differ from leaf to leaf, where the form ends.
+        form: what is computed from the places, the same for leaves of one rule.
+    """
 
     leaf: Node
-    new: Node
-    form: Form
+    nodes: list[Node]
     places: list[Node]
+    form: Form
+
+    @property
+    def new(self) -> Node:
+        return self.nodes[-1]
 
 
 def flatten(updates: Mapping[Node, Node]) -> Flat:
@@ -102,20 +114,49 @@ def flatten(updates: Mapping[Node, Node]) -> Flat:
 
 
 def _read(leaf_: Node, new: Node) -> _Update:
+    nodes = _form_nodes(leaf_, new)
     places: list[Node] = []
-
-    def form(node: Node) -> Form:
-        if not node.shape and leaf_.shape:
-            return ("scalar", id(node))
-        joins = isinstance(node.op, (Elementwise, Cast)) and node.shape == leaf_.shape
-        if joins and not isinstance(node.op, (Leaf, Constant)):
-            inner = tuple(form(x) for x in node.inputs)
-            return (type(node.op), node.op.attributes(), inner)
-        if node not in places:
+    number = {node: i for i, node in enumerate(nodes)}
+    form: list[object] = []
+    for node in nodes:
+        if _joins(node, leaf_):
+            inputs = tuple([number[x] for x in node.inputs])
+            form.append((type(node.op), node.op.attributes(), inputs))
+        elif _is_scalar(node, leaf_):
+            form.append(("scalar", id(node)))
+        elif node.shape == leaf_.shape:
+            form.append(("place", node.dtype))
             places.append(node)
-        return ("place", places.index(node), node.dtype)
+        else:  # broadcast into the form: nothing of the kind can be a lane of a vector
+            form.append(("alone", id(leaf_)))
+    return _Update(leaf_, nodes, places, tuple(form))
 
-    return _Update(leaf_, new, form(new), places)
+
+def _form_nodes(leaf_: Node, new: Node) -> list[Node]:
+    """The nodes of a form, inputs before users; it ends at scalars and places."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack = [(new, False)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            if _joins(node, leaf_):
+                stack.extend((x, False) for x in reversed(node.inputs))
+    return order
+
+
+def _is_scalar(node: Node, leaf_: Node) -> bool:
+    """Whether all elements of a form share it, such as the learning rate."""
+    return not node.shape and bool(leaf_.shape)
+
+
+def _joins(node: Node, leaf_: Node) -> bool:
+    """Whether a node computes each element of the new value by itself."""
+    return isinstance(node.op, (Elementwise, Cast)) and node.shape == leaf_.shape
 
 
 def _clusters(updates: list[_Update]) -> list[list[_Update]]:
@@ -155,13 +196,12 @@ class _Flattening:
                 if not self._is_lane(parts, states, known, lanes):
                     return False
         if any(u.new in u.places for column in columns for u in column):
-            return False
+            return False  # one leaf becomes another
         for parts in states:
             self._vector(parts, self.states)
         for parts in lanes:
             self._vector(parts, self.lanes)
-        for column in columns:
-            self._write(list(column))
+        self._write(columns)
         return True
 
     def _is_lane(
@@ -175,8 +215,7 @@ class _Flattening:
         if parts in states or parts in lanes:
             return True
         used = known | self._taken | {p for lane in lanes for p in lane}
-        computed = all(not isinstance(p.op, (Leaf, Constant)) for p in parts)
-        if not computed or len(set(parts)) < len(parts) or used & set(parts):
+        if not all(map(_may_be_lane, parts)) or len(set(parts)) < len(parts) or used & set(parts):
             return False
         lanes[parts] = None
         return True
@@ -192,32 +231,44 @@ class _Flattening:
         self._taken.update(parts)
         kind.append(self._vectors[parts])
 
-    def _write(self, column: list[_Update]) -> None:
-        """The common form of some updates, once for each block of their vectors."""
-        own = self._vectors[tuple(u.leaf for u in column)]
-        filled = [self._vectors[p] for p in zip(*[u.places for u in column], strict=True)]
-        new = []
-        for i, block in enumerate(own.blocks):
-            blocks = [vector.blocks[i] for vector in filled]
-            instead = dict(zip(column[0].places, blocks, strict=True))
-            new.append(_over(column[0].new, instead))
-            self.updates[block] = new[-1]
-        whole = concat(new) if len(new) > 1 else new[0]
-        for update, (part, where) in zip(column, own.slices(), strict=True):
-            self.instead[update.new] = reshape(getitem(whole, where), part.shape)
+    def _write(self, columns: list[tuple[_Update, ...]]) -> None:
+        """The common forms of some updates, once for each block of their vectors."""
+        vector_of = {
+            place: self._vectors[parts]
+            for column in columns
+            for place, parts in zip(
+                column[0].places, zip(*[u.places for u in column], strict=True), strict=True
+            )
+        }
+        own = [self._vectors[tuple(u.leaf for u in column)] for column in columns]
+        new: list[list[Node]] = [[] for _ in columns]
+        for i in range(len(own[0].blocks)):
+            # What two forms have in common, such as a moment's new value, is one node.
+            made = {place: vector.blocks[i] for place, vector in vector_of.items()}
+            for column, vector, values in zip(columns, own, new, strict=True):
+                values.append(_over(column[0], made))
+                self.updates[vector.blocks[i]] = values[-1]
+        for column, vector, values in zip(columns, own, new, strict=True):
+            whole = concat(values) if len(values) > 1 else values[0]
+            for update, (part, where) in zip(column, vector.slices(), strict=True):
+                self.instead[update.new] = reshape(getitem(whole, where), part.shape)
 
 
-def _over(new: Node, vectors: Mapping[Node, Node]) -> Node:
-    """A form written over vectors instead of the first member's nodes."""
-    made: dict[Node, Node] = dict(vectors)
+def _may_be_lane(node: Node) -> bool:
+    """Whether a program may choose where a node's value lies."""
+    if isinstance(node.op, Leaf):
+        return node.op.kind not in STATEFUL
+    return not isinstance(node.op, Constant)
 
-    def build(node: Node) -> Node:
-        if node not in made:
-            if not node.shape:
-                return node
-            inputs = tuple(build(x) for x in node.inputs)
+
+def _over(update: _Update, made: dict[Node, Node]) -> Node:
+    """A form over blocks instead of the nodes in its places; `made` gathers its nodes."""
+    for node in update.nodes:
+        if node in made:
+            continue
+        if _is_scalar(node, update.leaf):
+            made[node] = node
+        else:
+            inputs = tuple([made[x] for x in node.inputs])
             made[node] = node.replace(inputs=inputs, name="")
-        return made[node]
-
-    return build(new)
-
+    return made[update.new]

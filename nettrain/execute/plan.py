@@ -11,15 +11,17 @@ Observers are planned right after the node they look at, while its value is stil
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from math import isfinite
 
 import numpy as np
 
 from nettrain.errors import Error
-from nettrain.execute.buffers import Pool, Storage, aligned, view
-from nettrain.execute.kernels import KERNELS, Call, Kernel, calls, may_overwrite
+from nettrain.execute import kernels as kernel_table
+from nettrain.execute.buffers import Pool, Storage, aligned, natural, strides, view
+from nettrain.execute.kernels import KERNELS, Call, Kernel
 from nettrain.execute.layout import Flat, Vector, flatten
 from nettrain.execute.namespace import NUMPY
 from nettrain.execute.program import (
@@ -30,10 +32,11 @@ from nettrain.execute.program import (
     State,
     initial_arrays,
 )
+from nettrain.execute.schedule import Schedule, schedule
 from nettrain.graph import Constant, Leaf, Node, Operation, topological
 from nettrain.graph.operations import elementwise, shape
 from nettrain.graph.rewrite import folding, rewrite, sharing, simplify, substitute
-from nettrain.graph.spec import Shape
+from nettrain.graph.spec import Shape, Spec
 
 VIEWS = (
     shape.Reshape,
@@ -103,27 +106,53 @@ class NumpyProgram:
         self._inputs = plan.inputs
         self._measure, self._update = plan.measure, plan.update
         self._guards, self._outputs = plan.guards, plan.outputs
+        self._changed, self._sees_new = plan.changed, plan.sees_new
         self.nbytes = plan.pool.nbytes
 
     def __call__(self, inputs: Arrays) -> Result:
-        for node, buffer in self._inputs.items():
-            value = inputs.get(node)
-            if value is None or np.shape(value) != buffer.shape:
-                got = "nothing" if value is None else f"shape {np.shape(value)}"
-                raise Error("graph-shape", f"the input {node!r} got {got}")
-            buffer[...] = value
         with np.errstate(all="ignore"):
+            for node, buffer in self._inputs.items():
+                value = inputs.get(node)
+                if value is None or np.shape(value) != buffer.shape:
+                    raise _misfit(node, value)
+                buffer[...] = value
             for call in self._measure:
                 call()
-            committed = all(isfinite(guard) for guard in self._guards)
+            committed = all([isfinite(guard) for guard in self._guards])
             if committed:
                 for call in self._update:
                     call()
+            elif self._sees_new:
+                self._try_update()
         return Result(self._outputs, committed)
+
+    def _try_update(self) -> None:
+        """Compute the observers of a new state that is not taken."""
+        before = [array.copy() for array in self._changed]
+        try:
+            for call in self._update:
+                call()
+        finally:
+            for array, old in zip(self._changed, before, strict=True):
+                np.copyto(array, old)
+
+
+def _misfit(node: Node, value: object) -> Error:
+    if value is None:
+        return Error("graph-no-value", f"{node!r} has no value", fix="give it one")
+    return Error("graph-shape", f"{node!r} got a value of shape {np.shape(value)}")
 
 
 class _Planner:
-    """Builds the lists of calls, node by node, in one pass forward."""
+    """Builds the lists of calls, node by node, in one pass forward.
+
+    Attributes:
+        measure, update: calls before and after the guards are looked at.
+        inputs: the buffer of every input leaf.
+        outputs, guards: arrays of the definition's outputs and observers, and its guards.
+        changed: the arrays of the state that `update` writes.
+        sees_new: whether an observer is computed by `update`.
+    """
 
     def __init__(
         self,
@@ -138,19 +167,20 @@ class _Planner:
         self._arrays: dict[Node, np.ndarray] = {}
         self._storages: dict[Node, Storage] = {}
         self._pinned: dict[Node, tuple[Storage, np.ndarray]] = {}
+        self._homes: dict[str, Storage] = {}
+        self._lookers: dict[Storage, list[Node]] = {}
         self._calls: list[Call] = []
         flat = self._flattened(definition)
-        self._updates = dict(flat.updates)
-        definition = replace(definition, updates={})
-        definition = definition.mapped(substitute(definition.roots(), flat.instead))
-        order, self._first_update = self._order(definition, flat)
-        self._uses = _uses(order, [*definition.roots(), *self._updates.values()])
-        self._target = self._targets()
-        self.measure, self.update = self._plan(order)
-        self.outputs = {
-            name: self._arrays[node]
-            for name, node in (*definition.outputs.items(), *definition.observers.items())
-        }
+        self._updates, definition = _over_vectors(definition, flat)
+        self._leaf_of = {new: leaf for leaf, new in self._updates.items()}
+        lanes = [part for vector in flat.lanes for part in vector.parts]
+        order = schedule(
+            [*definition.guards, *definition.outputs.values(), *lanes],
+            self._updates.values(),
+            definition.observers.values(),
+        )
+        self._uses = order.uses
+        self._plan(order, {**definition.outputs, **definition.observers})
         self.guards = [self._arrays[node] for node in definition.guards]
 
     # ---------------------------------------------------------------- preparation
@@ -162,11 +192,18 @@ class _Planner:
             return Flat(definition.updates, (), (), {})
         for vector in flat.states:
             memory = self._state.vectors[vector.paths()]
+            storage = self._state_storage(memory)
+            self._homes |= dict.fromkeys(vector.paths(), storage)
             for block, where in vector.block_slices():
-                self._place(block, memory[where], Storage(memory, permanent=True))
+                self._place(block, memory[where], storage)
         for vector in flat.lanes:
             self._pin(vector)
         return flat
+
+    def _state_storage(self, memory: np.ndarray) -> Storage:
+        storage = Storage(memory, permanent=True)
+        self._lookers[storage] = []
+        return storage
 
     def _pin(self, vector: Vector) -> None:
         """Let the parts of a lane be computed straight into their slices."""
@@ -177,48 +214,28 @@ class _Planner:
         for part, where in vector.slices():
             self._pinned[part] = (storage, memory[where].reshape(part.shape))
 
-    def _order(self, definition: Definition, flat: Flat) -> tuple[list[Node], int]:
-        """Nodes in the order they run, and where the update phase begins.
-
-        The order of the value path is found without the observers; each observer's own
-        nodes follow as soon as their inputs are there.
-        """
-        lanes = [part for vector in flat.lanes for part in vector.parts]
-        early = topological([*definition.guards, *definition.outputs.values(), *lanes])
-        late = topological([*early, *flat.updates.values()])[len(early) :]
-        ready: set[Node] = set()
-        waiting = topological(definition.observers.values())
-        order: list[Node] = []
-        first_update = -1
-
-        for phase in (early, late):
-            if phase is late:
-                first_update = len(order)
-            for node in phase:
-                if node in ready:
-                    continue
-                order.append(node)
-                ready.add(node)
-                waiting = _release(waiting, ready, order, {*early, *late})
-        return order, first_update
-
-    def _targets(self) -> dict[Node, Node]:
-        """Which leaf each new value belongs to, where it may be written straight there."""
-        return {new: leaf for leaf, new in self._updates.items()}
-
     # ---------------------------------------------------------------- the pass
 
-    def _plan(self, order: list[Node]) -> tuple[list[Call], list[Call]]:
-        for node in order[: self._first_update]:
+    def _plan(self, order: Schedule, named: Mapping[str, Node]) -> None:
+        for node in (*order.measure, *order.update, *self._updates):
+            if isinstance(node.op, Leaf) and node.op.kind in STATEFUL:
+                self._leaf(node)
+        self._commits = False
+        for node in order.measure:
             self._step(node)
-        measure, self._calls = self._calls, []
-        for node in order[self._first_update :]:
+        first, second = set(order.measure), set(order.update)
+        self.outputs: dict[str, np.ndarray] = {}
+        self._hand_back({k: node for k, node in named.items() if node in first})
+        self.measure, self._calls = self._calls, []
+        self._commits = True
+        for node in order.update:
             self._step(node)
-        for leaf, new in self._updates.items():
-            if self._arrays[new] is not self._arrays.get(leaf):
-                target = self._leaf(leaf)
-                self._calls.append(_copy(target, self._arrays[new]))
-        return measure, self._calls
+        self._hand_back({k: node for k, node in named.items() if node in second})
+        self._commit()
+        self.update = self._calls
+        self.outputs = {name: self.outputs[name] for name in named}
+        self.sees_new = any(node in second for node in named.values())
+        self.changed = [self._arrays[leaf] for leaf in self._updates]
 
     def _step(self, node: Node) -> None:
         if isinstance(node.op, Leaf):
@@ -233,21 +250,28 @@ class _Planner:
             if not self._uses[x]:
                 self._drop(x)
 
-    def _leaf(self, node: Node) -> np.ndarray:
-        if node not in self._arrays:
-            assert isinstance(node.op, Leaf)
-            if node.op.kind in STATEFUL:
-                array = self._state[node.path]
-            else:
-                array = self.inputs[node] = aligned(node.shape, node.dtype)
-            self._place(node, array, Storage(array, permanent=True))
-        return self._arrays[node]
+    def _leaf(self, node: Node) -> None:
+        assert isinstance(node.op, Leaf)
+        if node in self._arrays:
+            return
+        if node.op.kind in STATEFUL:
+            array = self._state[node.path]
+            storage = self._homes.get(node.path) or self._state_storage(array)
+            self._lookers[storage].append(node)
+        elif node in self._pinned:
+            storage, array = self._pinned[node]
+            self.inputs[node] = array
+        else:
+            array = self.inputs[node] = aligned(node.shape, node.dtype)
+            storage = Storage(array, permanent=True)
+        self._place(node, array, storage)
 
     def _as_view(self, node: Node) -> bool:
-        if not isinstance(node.op, VIEWS) or node in self._pinned or node in self._target:
+        """Make a node's array a view of its input's, where nothing has to be computed."""
+        if not isinstance(node.op, VIEWS) or self._has_place(node):
             return False
         (x,) = node.inputs
-        source = self._arrays[x]
+        source, storage = self._arrays[x], self._storages[x]
         if isinstance(node.op, shape.Reshape):
             try:
                 made = np.reshape(source, node.shape, copy=False)
@@ -255,20 +279,25 @@ class _Planner:
                 return False
         else:
             made = node.op.forward(NUMPY, source)
-        self._place(node, made, self._storages[x])
+        self._place(node, made, storage)
+        if storage in self._lookers:
+            self._lookers[storage].append(node)
         return True
+
+    def _has_place(self, node: Node) -> bool:
+        return node in self._pinned or node in self._leaf_of
 
     def _compute(self, node: Node) -> None:
         inputs = [self._arrays[x] for x in node.inputs]
         borrowed: list[Storage] = []
 
         def scratch(size: Shape, dtype: str) -> np.ndarray:
-            storage = self.pool.take(_nbytes(size, dtype))
+            storage = self.pool.take(Spec(size, dtype).nbytes)
             borrowed.append(storage)
             return view(storage, size, dtype, None)
 
         storage, out = self._room(node, inputs)
-        self._calls += calls(node.op, inputs, out, scratch, self._kernels)
+        self._calls += kernel_table.calls(node.op, inputs, out, scratch, self._kernels)
         for lent in borrowed:
             self._free(lent)
         self._place(node, out, storage)
@@ -276,35 +305,45 @@ class _Planner:
     def _room(
         self, node: Node, inputs: list[np.ndarray]
     ) -> tuple[Storage, np.ndarray]:
-        """Where a node's value goes: its pin, its leaf, a dying operand, or a buffer."""
+        """Where a node's value goes: its pin, its leaf, a dying operand, or a buffer.
+
+        The order of its axes in memory depends on the operands alone, not on what else
+        is alive: sums read memory in order, so their last bits depend on it.
+        """
         if node in self._pinned:
             return self._pinned[node]
-        leaf = self._target.get(node)
+        leaf = self._leaf_of.get(node)
         if leaf is not None and self._can_replace(leaf, node):
-            array = self._leaf(leaf)
-            self._arrays[leaf] = array
-            return self._storages[leaf], array
-        like = next((a for a in inputs if a.shape == node.shape), None)
-        if may_overwrite(node.op):
+            return self._storages[leaf], self._arrays[leaf]
+        like = None
+        if leaf is None and kernel_table.keeps_order(node.op):
+            like = natural(inputs)
+        if kernel_table.may_overwrite(node.op):
             for x, array in zip(node.inputs, inputs, strict=True):
-                if self._dies(x, node) and _same(array, node):
+                if self._dies(x) and _fits(array, node, like):
                     return self._storages[x], array
-        else:
-            like = None
         storage = self.pool.take(node.spec.nbytes)
         return storage, view(storage, node.shape, node.dtype, like)
 
     def _can_replace(self, leaf: Node, node: Node) -> bool:
-        """Whether the old value is read by this operation at the latest, in place."""
-        mine = 1 if leaf in node.inputs else 0
-        left = self._uses.get(leaf, 0) - mine
-        alone = self._storages.get(leaf) is None or self._storages[leaf].holders <= 1
-        return left == 0 and alone and may_overwrite(node.op)
+        """Whether a leaf's new value may be written over the old one at once.
 
-    def _dies(self, x: Node, node: Node) -> bool:
+        Only if the step is being committed, and this operation is the last to look at
+        that memory, as itself and not through a view.
+        """
+        if not self._commits or not kernel_table.may_overwrite(node.op):
+            return False
+        target = self._arrays[leaf]
+        for x in {leaf: None, **dict.fromkeys(self._lookers[self._storages[leaf]])}:
+            left = self._uses.get(x, 0) - (x is leaf and leaf in node.inputs)
+            if left and np.may_share_memory(self._arrays[x], target):
+                return False
+        return True
+
+    def _dies(self, x: Node) -> bool:
+        """Whether the node being planned is the last to look at x's storage."""
         storage = self._storages[x]
-        last = self._uses[x] == 1
-        return last and storage.holders == 1 and not storage.permanent
+        return self._uses[x] == 1 and storage.holders == 1 and not storage.permanent
 
     def _place(self, node: Node, array: np.ndarray, storage: Storage) -> None:
         self._arrays[node], self._storages[node] = array, storage
@@ -321,44 +360,52 @@ class _Planner:
             self._calls.append(lambda: storage.raw.fill(0xFF))
         self.pool.give(storage)
 
+    # ---------------------------------------------------------------- the ends
 
-def _release(
-    waiting: list[Node], ready: set[Node], order: list[Node], values: set[Node]
-) -> list[Node]:
-    """Append the observer nodes whose inputs are all there; the rest waits on."""
-    left = []
-    for node in waiting:
-        if node in ready:
-            continue
-        if node not in values and all(x in ready for x in node.inputs):
-            order.append(node)
-            ready.add(node)
-        else:
-            left.append(node)
-    return left
+    def _hand_back(self, named: Mapping[str, Node]) -> None:
+        """Outputs' arrays; what lies in the state is copied before that changes."""
+        for name, node in named.items():
+            array = self._arrays[node]
+            if self._storages[node] in self._lookers:
+                array = self._copied(array)
+                self._uses[node] -= 1
+            self.outputs[name] = array
 
+    def _commit(self) -> None:
+        """Copy new values that were not computed in place to where they belong."""
+        moves = []
+        for leaf, new in self._updates.items():
+            target, source = self._arrays[leaf], self._arrays[new]
+            if source is target:
+                continue
+            if self._storages[new] in self._lookers:  # another leaf, changing as well
+                source = self._copied(source)
+            moves.append(partial(np.copyto, target, source))
+        self._calls += moves
 
-def _uses(order: Iterable[Node], kept: Iterable[Node]) -> dict[Node, int]:
-    """How many steps read each node; what is handed back is never used up."""
-    uses: dict[Node, int] = {}
-    for node in order:
-        uses.setdefault(node, 0)
-        for x in dict.fromkeys(node.inputs):
-            uses[x] = uses.get(x, 0) + 1
-    for node in kept:
-        uses[node] = uses.get(node, 0) + 1
-    return uses
-
-
-def _same(array: np.ndarray, node: Node) -> bool:
-    """Whether a node's value may lie in an array; a broadcast view is read-only."""
-    alike = array.shape == node.shape and array.dtype.name == node.dtype
-    return alike and array.flags.writeable
+    def _copied(self, array: np.ndarray) -> np.ndarray:
+        copy = aligned(array.shape, array.dtype.name)
+        self._calls.append(partial(np.copyto, copy, array))
+        return copy
 
 
-def _nbytes(size: Shape, dtype: str) -> int:
-    return int(np.prod(size)) * np.dtype(dtype).itemsize
+def _over_vectors(
+    definition: Definition, flat: Flat
+) -> tuple[dict[Node, Node], Definition]:
+    """The updates, and what else is asked for, with new values taken from the vectors."""
+    definition = replace(definition, updates={})
+    wanted = [*definition.roots(), *flat.updates.values()]
+    if flat.instead.keys().isdisjoint(topological(wanted)):
+        return dict(flat.updates), definition
+    new = substitute(wanted, dict(flat.instead))
+    updates = {leaf: new[node] for leaf, node in flat.updates.items()}
+    return updates, definition.mapped(new)
 
 
-def _copy(target: np.ndarray, source: np.ndarray) -> Call:
-    return lambda: np.copyto(target, source)
+def _fits(array: np.ndarray, node: Node, like: np.ndarray | None) -> bool:
+    """Whether a node's value has the spec of an array and belongs there as it lies."""
+    if array.shape != node.shape or array.dtype.name != node.dtype:
+        return False
+    wanted = strides(node.shape, array.itemsize, like)
+    steps = zip(array.strides, wanted, node.shape, strict=True)
+    return all(have == want for have, want, size in steps if size > 1)

@@ -39,6 +39,16 @@ class Definition:
     guards: tuple[Node, ...] = ()
     observers: Mapping[str, Node] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for old, new in self.updates.items():
+            if not isinstance(old.op, Leaf) or old.op.kind not in STATEFUL:
+                raise Error("graph-update", f"{old!r} is no state and cannot be updated")
+            if old.spec != new.spec:
+                raise Error("graph-update", f"{old!r} cannot become {new!r}")
+        for node in self.guards:
+            if node.shape:
+                raise Error("graph-not-scalar", f"the guard {node!r} is no scalar")
+
     def roots(self) -> list[Node]:
         """Every node that is asked for, in the order in which it is wanted."""
         values = (self.outputs, self.updates, self.observers)
@@ -91,6 +101,9 @@ class State(dict[str, np.ndarray]):
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         super().__init__(arrays)
         self.vectors: dict[tuple[str, ...], np.ndarray] = {}
+
+    def __missing__(self, path: str) -> np.ndarray:
+        raise Error("graph-no-value", f"the state has no {path}")
 
     def load(self, values: Mapping[str, np.ndarray]) -> None:
         """Copy values in; paths that this state does not have are an error."""

@@ -33,7 +33,7 @@ def _layers(setup: Setup) -> dict[str, LayerFacts]:
         if not isinstance(layer, Activation) and not hasattr(layer, "units"):
             continue
         name = path.removeprefix("model/")
-        own = path.replace("/", ".")
+        own = _config_path(path)
         found[name] = LayerFacts(
             name=name,
             path=own,
@@ -45,6 +45,11 @@ def _layers(setup: Setup) -> dict[str, LayerFacts]:
             parameters=(f"{path}/weight", f"{path}/bias"),
         )
     return found
+
+
+def _config_path(path: str) -> str:
+    """`model.repeat1.dense1` of `model/repeat1/3/dense1`: all rounds are one block."""
+    return ".".join(part for part in path.split("/") if not part.isdigit())
 
 
 def _setting(layer: Layer, path: str, name: str) -> Setting | None:
@@ -64,5 +69,5 @@ def _activation(
     if own is not None and own.registered_name != "linear":
         return Setting(f"{path}.activation", own.registered_name)
     if after and isinstance(after[0][2], Activation):
-        return Setting(after[0][0].replace("/", "."), after[0][2].registered_name)
+        return Setting(_config_path(after[0][0]), after[0][2].registered_name)
     return None if own is None else Setting(f"{path}.activation", "none")

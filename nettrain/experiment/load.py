@@ -13,8 +13,7 @@ import numpy as np
 
 from nettrain.component import INVALID, Problem, build
 from nettrain.config import resolve
-from nettrain.data.dataset import Part
-from nettrain.data.preparation import Preparation
+from nettrain.data import Part, Preparation, Rows
 from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
 from nettrain.execute import executor
@@ -52,8 +51,8 @@ class Model:
             Probabilities of the classes (n, K), the probability of the second class
             (n, 1), or values (n, T).
         """
-        if isinstance(rows, np.ndarray) or not hasattr(rows, "table"):
-            rows = self.preparation.rows(np.asarray(rows))
+        if not isinstance(rows, Rows):
+            rows = self.preparation.rows(rows)
         inputs = self.preparation.transform(rows)
         return self.network.predictions(self.network.outputs(inputs, self.batch))
 
@@ -105,8 +104,8 @@ class Run:
         return built
 
     @cached_property
-    def model(self) -> Model:
-        """The trained model: the best weights where the config restores them."""
+    def weights(self) -> dict[str, np.ndarray]:
+        """By path: the best where the config restores them, else the last."""
         found = newest(self._folder)
         if found.checkpoint is None:
             raise Error(
@@ -114,12 +113,17 @@ class Run:
                 f"{self.path} has no checkpoint that can be used",
                 fix=f"nettrain resume {self.path}",
             )
+        return weights(found.checkpoint.tensors)
+
+    @cached_property
+    def model(self) -> Model:
+        """The trained model: the best weights where the config restores them."""
         preparation = Preparation.from_json(self._folder.read_json("data.json"))
         experiment = self.experiment
         network = Network(
             self._recipe(preparation), executor(experiment.executor), batch=1
         )
-        network.state.load(weights(found.checkpoint.tensors))
+        network.state.load(self.weights)
         batch = experiment.data.evaluation_batch_size
         return Model(network, preparation, batch, experiment.metrics)
 
@@ -150,7 +154,7 @@ class Run:
 
 
 def weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What a prediction needs of a checkpoint: the best weights, else the last."""
+    """What a prediction needs of a checkpoint: the best values, else the last."""
     found: dict[str, np.ndarray] = {}
     for prefix in ("parameter/", "state/", "best/"):
         for name, tensor in tensors.items():
@@ -162,5 +166,3 @@ def weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def load_run(path: str | os.PathLike[str]) -> Run:
     """The run in a folder."""
     return Run(Path(path))
-
-

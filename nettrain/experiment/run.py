@@ -21,10 +21,10 @@ from nettrain.execute.fingerprint import environment, fingerprint
 from nettrain.experiment import pictures, signals
 from nettrain.experiment.facts import facts
 from nettrain.experiment.graph import network_svg
-from nettrain.experiment.timing import diagnosis_share
 from nettrain.experiment.recorder import Files, Nobody, Watcher, closing
 from nettrain.experiment.setup import Setup, Source, set_up
 from nettrain.experiment.threads import limited
+from nettrain.experiment.timing import diagnosis_share
 from nettrain.record.folder import FORMAT, RUN, RunFolder, find_finished
 from nettrain.record.metrics import read_metrics
 from nettrain.record.store import recover
@@ -104,7 +104,9 @@ def resume(
     with limited(setup.experiment.threads), folder.lock():
         status = folder.read_json(RUN)
         if status["status"] == "finished" and not overrides:
-            return Ended(folder, None, f"{path} is finished: there is nothing to resume")
+            return Ended(
+                folder, None, f"{path} is finished: there is nothing to resume"
+            )
         if status["data_sha256"] != setup.dataset.sha256:
             raise Error(
                 "run-data-changed",
@@ -235,7 +237,9 @@ def run_fingerprint(setup: Setup, numerics: str) -> str:
 
 def _difference(before: Mapping[str, Any]) -> str:
     now = environment()
-    changed = [f"{k} was {v}, is {now.get(k)}" for k, v in before.items() if now.get(k) != v]
+    changed = [
+        f"{k} was {v}, is {now.get(k)}" for k, v in before.items() if now.get(k) != v
+    ]
     return "; ".join(changed) or "the kernels compute other last bits"
 
 
@@ -267,7 +271,7 @@ def _finish(
             best_epoch=best.get("epoch"),
             monitor=loop.monitor,
             prior=setup.recipe.loss.prior(setup.dataset.parts["train"].targets),
-            graph=network_svg(network, probe.evidence if probe else None),
+            graph=network_svg(setup, network),
         )
     step, epoch = outcome.step, outcome.epoch
     _write_status(folder, setup, numerics, outcome.status, step, epoch, **more)

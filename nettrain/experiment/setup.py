@@ -140,9 +140,7 @@ def _recipe(experiment: Experiment, resolved: Resolved, dataset: Dataset) -> Rec
     )
 
 
-def _origins(
-    model: Sequence[Layer], resolved: Resolved
-) -> Iterator[tuple[str, str]]:
+def _origins(model: Sequence[Layer], resolved: Resolved) -> Iterator[tuple[str, str]]:
     """For each layer's path the `file:line` of its config."""
     for path, where, _ in walk(model, "model", ("model",)):
         place = resolved.place(where)
@@ -255,9 +253,7 @@ def _untraceable(
     experiment: Experiment, resolved: Resolved, recipe: Recipe
 ) -> Iterator[Error]:
     """Trace the model on two rows: do its layers fit each other and the targets?"""
-    trace = Trace(
-        training=True, seed=0, dtype=recipe.dtype, outputs=recipe.outputs
-    )
+    trace = Trace(training=True, seed=0, dtype=recipe.dtype, outputs=recipe.outputs)
     x = leaf("input", "inputs", (2, *recipe.inputs), recipe.dtype)
     try:
         outputs = trace.call(recipe.model, x, "model")

@@ -81,12 +81,13 @@ class Adam(Optimizer):
         return parameter - self.change(g, slots, rate, step)
 
     def change(self, g: Node, slots: Slots, rate: Node, step: Node) -> Node:
-        """rate · m̂ / (√v̂ + ε), both parts of the fraction times √(v̂'s scalar)."""
+        """rate · m̂ / (√v̂ + ε), both parts divided by √(v̂ / s)."""
         u = slots["gradient_sum"] = slots["gradient_sum"] * self.beta1 + g
         s = slots["square_sum"] = slots["square_sum"] * self.beta2 + square(g)
-        scale = sqrt(1.0 - self.beta2**step) * (1.0 / math.sqrt(1.0 - self.beta2))
-        factor = rate * scale * (1.0 - self.beta1) / (1.0 - self.beta1**step)
-        epsilon = scale * self.epsilon
+        root = sqrt(1.0 - self.beta2**step)
+        scale = 1.0 / math.sqrt(1.0 - self.beta2)
+        epsilon = root * (scale * self.epsilon)
+        factor = rate * root * (scale * (1.0 - self.beta1)) / (1.0 - self.beta1**step)
         return u / (sqrt(s) + cast(epsilon, g.dtype)) * cast(factor, g.dtype)
 
 

@@ -76,9 +76,10 @@ def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     validation = numbers(columns, "validation/loss")
     seen = np.isfinite(validation)
     # Single batches may dip far below the curve; the view follows the means.
-    shown = style.finite(np.concatenate((mean, validation, [prior or np.nan])))
-    spread = np.concatenate((shown, np.quantile(style.finite(step_loss), (0.02, 0.98))))
-    _scale(axes, spread if len(shown) else np.array([1.0]))
+    batches = style.finite(step_loss)
+    usual = np.quantile(batches, (0.02, 0.98)) if len(batches) else np.array([0.0, 1.0])
+    shown = style.finite(np.concatenate((mean, validation, [prior or np.nan], usual)))
+    _scale(axes, shown)
     faint = palette.colour("pale_blue")
     axes.plot(
         *_envelope(time, step_loss), color=faint, linewidth=0.8, label="each batch"

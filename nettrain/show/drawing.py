@@ -119,12 +119,12 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     return ems * size * (1.09 if bold else 1.0)
 
 
-def box_size(box: Box, labelled_inputs: int) -> tuple[float, float]:
-    """Width and height in pixels, with room for the labels of arriving arrows."""
+def box_size(box: Box, inputs: int, labelled: bool) -> tuple[float, float]:
+    """Width and height in pixels, with room for what arrives: arrows and labels."""
     text = lines(box)
     slant = 10.0 if box.kind in ("parameter", "input", "state") else 0.0
     width = max(text_width(n.text, n.size, n.bold) for n in text)
     height = sum(map(line_height, text)) + 12.0
     return max(width + 2 * (_PADDING + slant), 44.0), max(
-        height, 20.0 * labelled_inputs
+        height, inputs * (20.0 if labelled else 8.0)
     )

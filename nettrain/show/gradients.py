@@ -50,7 +50,9 @@ def _nothing(figure: Figure, text: str) -> str:
 
 
 def _flow_title(flow: History, ratios: np.ndarray, threshold: float) -> str:
-    lowest = np.nanmin(ratios, axis=1)
+    lowest = np.fmin.reduce(ratios, axis=1)
+    if not np.isfinite(lowest).any():
+        return "Gradient flow: no gradient at the output"
     layer = int(np.nanargmin(lowest))
     verdict = "below" if lowest[layer] < threshold else "above"
     return (
@@ -66,8 +68,8 @@ def _over_depth(
     box = (76, 56, 400, 312)
     axes = style.axes(figure, box, title="Gradient over depth, relative to the output")
     axes.set_ylabel("RMS δ / RMS δ of the output", fontsize=9)
-    seen = style.finite(ratios)
-    style.log_axis(axes, min(seen.min(), threshold) / 3, max(seen.max(), 1) * 3)
+    seen = np.append(style.finite(ratios), (threshold, 1.0))
+    style.log_axis(axes, seen.min() / 3, seen.max() * 3)
     moments = flow.epoch_ends(_LINES)
     labels = flow.labels()
     marker = "o" if len(names) <= 30 else None

@@ -9,7 +9,15 @@ from xml.sax.saxutils import escape
 from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.show import graph_dot, graph_png, palette
-from nettrain.show.drawing import SMALL, Box, Drawing, line_height, lines, text_width
+from nettrain.show.drawing import (
+    SMALL,
+    Box,
+    Drawing,
+    Kind,
+    line_height,
+    lines,
+    text_width,
+)
 from nettrain.show.layout import Layout, Rectangle, layout
 from nettrain.show.looks import Look, hexagon, kinds, look
 
@@ -202,10 +210,15 @@ def _key(drawing: Drawing, x: float, y: float) -> tuple[list[str], float]:
     """What shapes and colours mean, in one row; and the row's width."""
     made, start = [], x
     by_health = drawing.shows_health
-    for kind in kinds(drawing):
-        shape = look(Box("", "", kind=kind), False)
-        if by_health:
-            shape = Look(shape.shape, "paper", "muted", 1.2, shape.dashed)
+    looks = {kind: look(Box("", "", kind=kind), False) for kind in kinds(drawing)}
+    if by_health:
+        # Colour means health, so only kinds of another shape can be told apart.
+        first: dict[Look, Kind] = {}
+        for kind, seen in looks.items():
+            plain = Look(seen.shape, "paper", "muted", 1.2, seen.dashed)
+            first.setdefault(plain, kind)
+        looks = {kind: shape for shape, kind in first.items()}
+    for kind, shape in looks.items():
         made.append(_shape(Rectangle(x, y - 10, 22, 14), shape))
         made.append(_text(x + 28, y + 1, kind, SMALL, "muted"))
         x += 28 + text_width(kind, SMALL) + 16

@@ -100,8 +100,9 @@ class _Compound:
             self.inputs[arrow.target].append(arrow)
             self.outputs[arrow.source].append(arrow)
         self.sizes = {
-            box.id: box_size(box, sum(bool(a.label) for a in self.inputs[box.id]))
+            box.id: box_size(box, len(found), any(a.label for a in found))
             for box in drawing.boxes
+            for found in [self.inputs[box.id]]
         }
         self.chain: dict[str, list[_Group]] = {}
         self.root = self._grouped("", 0, topological(self.inputs, self.outputs), [])

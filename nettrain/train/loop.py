@@ -318,7 +318,9 @@ class Loop:
             return {}
         batch = plan.evaluation_batch_size
         row = evaluate(self.network, plan.parts[part], tables, batch, part)
-        return {name: value for name, value in row.items() if not name.endswith("/loss")}
+        return {
+            name: value for name, value in row.items() if not name.endswith("/loss")
+        }
 
     def _diverged(self, rows: np.ndarray) -> Outcome:
         """A step with a cost or gradient that is not finite: find out where it began."""
@@ -338,9 +340,7 @@ class Loop:
             self._report(findings)
         self._save()
         reason = f"the loss or its gradient was not finite at step {number}"
-        return Outcome(
-            "diverged", reason, self.step, self.epoch, findings=findings
-        )
+        return Outcome("diverged", reason, self.step, self.epoch, findings=findings)
 
     def _ended(self, step: int, history: Sequence[Mapping[str, Any]]) -> str:
         """Why a restored run is over already, or nothing."""

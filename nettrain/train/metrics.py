@@ -84,7 +84,9 @@ class _OfClasses(Metric):
         score = getattr(metrics, self.function)
         average: str = getattr(self, "average")  # noqa: B009  a field of the subclasses
         classes = predicted_classes(predictions)
-        return float(score(_classes(targets), classes, average=average, zero_division=0))
+        return float(
+            score(_classes(targets), classes, average=average, zero_division=0)
+        )
 
 
 Average = Literal["macro", "micro", "weighted"]

@@ -34,6 +34,7 @@ def bundled(**section: Any) -> Dataset:
         (["z", "é", "Z"], "classification", ("Z", "z", "é")),
         (["2", "10", "2.0"], "classification", (2, 10)),
         (["0.5", "1", "2"], "regression", ()),
+        (["1", "2", "3", "4"], "regression", ()),
         ([str(i) for i in range(40)], "regression", ()),
         ([str(i % 20) for i in range(80)], "classification", tuple(range(20))),
         ([str(i % 21) for i in range(80)], "regression", ()),
@@ -61,6 +62,8 @@ def test_the_loss_decides_what_the_config_leaves_open(prepared: Prepared) -> Non
     assert prepared(text, task_of_loss="regression").preparation.task == "regression"
     dataset = prepared(text, task="classification", task_of_loss="regression")
     assert dataset.preparation.task == "classification"
+    config = build_fields(DataConfig, {"source": "digits"})
+    assert prepare(config, seed=0, task="regression").preparation.outputs == 1
 
 
 def test_kinds(prepared: Prepared) -> None:
@@ -113,6 +116,8 @@ def test_missing_values(prepared: Prepared) -> None:
 
 
 def test_a_dropped_row_may_lack_other_values_too(prepared: Prepared) -> None:
+    dataset = prepared("a,b,y\n1,2,0\n,x,1\n3,4,1\n", missing={"a": "drop"})
+    assert dataset.parts["train"].rows.tolist() == [0, 2]
     dataset = prepared("a,b,y\n1,2,0\n,,1\n3,4,1\n", missing={"a": "drop"})
     assert dataset.parts["train"].rows.tolist() == [0, 2]
 
@@ -305,6 +310,17 @@ def test_the_hash_is_of_the_raw_values(prepared: Prepared) -> None:
     hashes = {prepared(text).sha256 for text in others}
     assert len(hashes | {first}) == 5
     assert bundled(source="digits").sha256 == PINNED
+
+
+def test_the_hash_covers_files_of_parts(
+    write: Callable[..., str], prepared: Prepared
+) -> None:
+    hashes = set()
+    for text in ("a,y\n1,no\n", "a,y\n2,no\n", "a,y\n1,yes\n"):
+        write(text, "other.csv")
+        hashes.add(prepared(TEN, split={"test": "other.csv"}).sha256)
+    hashes.add(prepared(TEN, split={"validation": "other.csv"}).sha256)
+    assert len(hashes | {prepared(TEN).sha256}) == 5
 
 
 PINNED = "f0dab776c824db8f0d41e3a365f430aa63ba70cbae29753caf60532cbac96764"

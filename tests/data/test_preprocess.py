@@ -34,6 +34,7 @@ def table(rows: int = 237) -> np.ndarray:
         0,
         0,
     ]
+    x[:, 6] += 1e11 / 3
     x[:, 3] = 0.1
     x[:, 4] = 0
     x[7, 4] = 3

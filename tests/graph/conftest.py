@@ -41,10 +41,14 @@ class Namespace:
     ) -> Any:
         values = np.asarray(x)
         steps = [i + 1 for i in interior]
-        spread = [max((n - 1) * s + 1, 0) for n, s in zip(values.shape, steps)]
-        sizes = [b + n + a for b, n, a in zip(before, spread, after)]
+        spread = [
+            max((n - 1) * s + 1, 0) for n, s in zip(values.shape, steps, strict=True)
+        ]
+        sizes = [b + n + a for b, n, a in zip(before, spread, after, strict=True)]
         padded = np.zeros(sizes, values.dtype)
-        inner = [slice(b, b + n, s) for b, n, s in zip(before, spread, steps)]
+        inner = [
+            slice(b, b + n, s) for b, n, s in zip(before, spread, steps, strict=True)
+        ]
         padded[tuple(inner)] = values
         return self.xp.asarray(padded)
 

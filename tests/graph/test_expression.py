@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -358,6 +359,14 @@ def test_hostile_text_is_a_usage_error() -> None:
         codes[text] = caught.value.code
     others = {t for t, code in codes.items() if code != "usage-expression"}
     assert others == {"where(1, x, y)"}
+
+
+def test_pythons_advice_on_programs_is_not_passed_on() -> None:
+    with warnings.catch_warnings(record=True) as advice:
+        warnings.simplefilter("always")
+        with pytest.raises(Error):
+            parse("1if x else y", LEAVES)
+    assert advice == []
 
 
 @settings(max_examples=300, deadline=None)

@@ -71,6 +71,12 @@ def test_power_at_zero_has_finite_derivatives(exponent: float, evaluate: Any) ->
             assert evaluate([y], values) == [expected]
 
 
+def test_power_of_zero_has_slope_zero_in_the_exponent(evaluate: Any) -> None:
+    x, b = variables("x b")
+    (g,) = gradients(ops.power(x, b), [b])
+    assert evaluate([g], {x: 0.0, b: 2.0}) == [0.0]
+
+
 def test_hessian_vector_product(evaluate: Any) -> None:
     x = variables("x", (3,))
     matrix = np.array([[2.0, 1, 0], [1, 3, 1], [0, 1, 4]])
@@ -137,7 +143,7 @@ def test_adjoints_leave_out_what_no_gradient_reaches() -> None:
     assert list(found) == [x]
 
 
-# ------------------------------------------------------------------ the cost and its seed
+# ------------------------------------------------------------------ cost and seed
 
 
 def test_a_cost_is_a_scalar() -> None:
@@ -221,7 +227,7 @@ def test_clip_passes_the_gradient_inside_only(evaluate: Any) -> None:
     np.testing.assert_array_equal(g, [0.0, 1.0, 0.5, 0.0])
 
 
-# ------------------------------------------------------------------ dtype and provenance
+# ------------------------------------------------------------------ dtype and origin
 
 
 def test_mixed_floats_give_each_gradient_its_nodes_dtype(evaluate: Any) -> None:

@@ -1,13 +1,17 @@
-"""Nodes: what they refuse, how numbers become constants, where they say they are from."""
+"""Nodes: what they refuse, how numbers become constants, where they are from."""
 
 from __future__ import annotations
 
+import doctest
+import importlib
+import pkgutil
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+import nettrain.graph
 from nettrain.errors import Error
 from nettrain.graph import Node, constant, leaf, parameter, scope, variables
 from nettrain.graph import operations as ops
@@ -303,3 +307,13 @@ def test_axes_are_named_once_and_sorted() -> None:
     assert normalize_axes((-1, 0), 3) == (0, 2)
     assert normalize_axes(None, 2) == (0, 1)
     assert normalize_axes(1, 2) == (1,)
+
+
+MODULES = [
+    m.name for m in pkgutil.walk_packages(nettrain.graph.__path__, "nettrain.graph.")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_docstrings_are_true(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0

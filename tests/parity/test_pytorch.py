@@ -353,3 +353,40 @@ def test_clipping_by_value(torch: Any, twins: Any) -> None:
         clip=lambda gradients: optim.clip_value(gradients, 0.05),
         torch_clip=lambda weights: clip(weights, 0.05),
     ).check()
+
+
+SCHEDULES: list[tuple[optim.Schedule, str, dict[str, Any]]] = [
+    (optim.Step(1.0, "3 steps", 0.5), "StepLR", {"step_size": 3, "gamma": 0.5}),
+    (optim.Exponential(1.0, 0.9, "1 step"), "ExponentialLR", {"gamma": 0.9}),
+    (optim.Cosine(1.0, final=0.1), "CosineAnnealingLR", {"T_max": 20, "eta_min": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("schedule", "name", "settings"), SCHEDULES)
+def test_schedule(
+    torch: Any, schedule: optim.Schedule, name: str, settings: dict[str, Any]
+) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = getattr(torch.optim.lr_scheduler, name)(optimizer, **settings)
+    for step in range(1, 21):
+        rate = optimizer.param_groups[0]["lr"]
+        assert schedule.rate(step, 20, 5) == pytest.approx(rate)
+        optimizer.step()
+        theirs.step()
+
+
+def test_plateau(torch: Any) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=2, threshold=0.05, min_lr=0.1
+    )
+    ours = optim.Plateau(1.0, factor=0.5, patience=2, threshold=0.05, final=0.1)
+    memory = ours.start()
+    losses = np.random.default_rng(0).exponential(size=60) + np.linspace(2, 0, 60)
+    rates = set()
+    for loss in losses:
+        memory = ours.observe(memory, float(loss))
+        theirs.step(float(loss))
+        rates.add(ours.rate(1, 60, 1, memory))
+        assert ours.rate(1, 60, 1, memory) == optimizer.param_groups[0]["lr"]
+    assert len(rates) > 3

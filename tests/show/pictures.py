@@ -55,7 +55,9 @@ def statistics(
                 "update_ratio": np.nan,
             }
             for role in ("pre_activation", "activation"):
-                rows.append(row | {"node": f"model/dense{layer + 1}/{role}", "role": role})
+                rows.append(
+                    row | {"node": f"model/dense{layer + 1}/{role}", "role": role}
+                )
             weight = {"node": f"model/dense{layer + 1}/weight", "role": "parameter"}
             rows.append(row | weight | {"update_ratio": 1e-3})
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -88,7 +90,15 @@ def network(widths: Sequence[int] = (64, 32, 10)) -> Drawing:
         names = [f"{scope}/{n}" for n in ("weight", "bias", "matmul", "pre", "relu")]
         kinds = ("parameter", "parameter", "operation", "operation", "activation")
         boxes += [
-            Box(name, name.rpartition("/")[2], [f"({width},)"], kind, scope, "0.1", "1e-3")
+            Box(
+                name,
+                name.rpartition("/")[2],
+                [f"({width},)"],
+                kind,
+                scope,
+                "0.1",
+                "1e-3",
+            )
             for name, kind in zip(names, kinds, strict=True)
         ]
         weight, bias, matmul, pre, relu = names

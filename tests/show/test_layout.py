@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nettrain.show.drawing import SMALL, Arrow, Box, Drawing, text_width
 from nettrain.show.layout import Layout, Rectangle, layout
+
 from .pictures import article, network
 
 SCOPES = ["", "a", "b", "a/c", "a/d", "b/e", "a/c/f"]
@@ -31,7 +32,9 @@ def drawings(draw: st.DrawFn) -> Drawing:
     ]
     pairs = st.tuples(st.integers(0, count - 1), st.integers(0, count - 1))
     arrows = [
-        Arrow(f"n{min(pair)}", f"n{max(pair)}", draw(st.sampled_from(["", "∂q/∂x = 1"])))
+        Arrow(
+            f"n{min(pair)}", f"n{max(pair)}", draw(st.sampled_from(["", "∂q/∂x = 1"]))
+        )
         for pair in draw(st.lists(pairs, max_size=40))
         if pair[0] != pair[1]
     ]
@@ -49,7 +52,8 @@ def overlap(a: Rectangle, b: Rectangle, slack: float = 0.01) -> bool:
 
 
 def inside(a: Rectangle, b: Rectangle) -> bool:
-    return a.x >= b.x and a.right <= b.right and a.y >= b.y and a.bottom <= b.bottom
+    across = a.x >= b.x - 0.01 and a.right <= b.right + 0.01
+    return across and a.y >= b.y - 0.01 and a.bottom <= b.bottom + 0.01
 
 
 def polyline(route: list[tuple[float, float]]) -> list[tuple[float, float]]:

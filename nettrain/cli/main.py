@@ -1,0 +1,86 @@
+"""The command `nettrain`: a verb, what it takes, and an exit code for what came of it.
+
+Nothing heavy is imported here: help and mistakes are answered at once, and the file of
+a verb is imported only when it is called.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from nettrain import __version__
+from nettrain.cli import verbs
+from nettrain.errors import EXIT_CODES, Error
+
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+_SIGINT, _SIGPIPE = 128 + 2, 128 + 13
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; errors go to standard error.
+
+    Returns:
+        The exit code: 0 finished, 1 a bug, 2 … 8 see `nettrain.errors.EXIT_CODES`,
+        128 + n ended by signal n.
+    """
+    # Before NumPy is imported: results must not depend on the person's settings. A
+    # config's `threads:` sets the number for its run.
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    try:
+        code = _call([word for word in words if word != "--debug"])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads on (`… | head`), nor what Python flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGPIPE
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        return _told(error)
+    return code
+
+
+def _call(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print(verbs.overview(), file=sys.stdout if words else sys.stderr)
+        return 0 if words else EXIT_CODES["usage"]
+    if words[0] == "--version":
+        print(f"nettrain {__version__}")
+        return 0
+    try:
+        verb, arguments = verbs.parse(words)
+    except SystemExit:  # argparse has printed a verb's help
+        return 0
+    module = importlib.import_module(f"nettrain.cli.{verb.module}")
+    code: int = getattr(module, verb.function)(arguments)
+    return code
+
+
+def _told(error: BaseException) -> int:
+    """Say what is wrong in one piece, without a traceback; the exit code."""
+    if isinstance(error, Error):
+        text, code = str(error), error.exit_code
+    elif isinstance(error, KeyboardInterrupt):
+        text, code = "interrupted", _SIGINT
+    elif isinstance(error, MemoryError):
+        needed = str(error) or "there is not enough memory"
+        fix = "smaller batches (data.batch_size) or layers need less"
+        text, code = str(Error("memory-full", needed, fix=fix)), EXIT_CODES["memory"]
+    else:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        text, code = f"error[bug] {told}\n  run again with --debug and report it", 1
+    print(text, file=sys.stderr)
+    return code

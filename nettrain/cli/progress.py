@@ -1,0 +1,87 @@
+"""A run as a person sees it: while it lasts, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from nettrain.cli.terminal import colour
+from nettrain.errors import Error
+from nettrain.experiment.run import Ended
+from nettrain.experiment.setup import Setup
+from nettrain.show.progress import Progress
+from nettrain.show.summary import line, summary
+
+
+class Watching:
+    """Shows a run on standard error: a bar on a terminal, else a line now and then.
+
+    A terminal that has gone away must not end the run: it goes on unseen.
+    """
+
+    def __init__(self, setup: Setup, total_steps: int) -> None:
+        self._total = total_steps
+        self._progress: Progress | None = None
+        self._colour = colour(sys.stderr)
+
+    def step(self, step: int, epoch: int, loss: float, learning_rate: float) -> None:
+        # A resumed run's first step is not 1, which only now is known.
+        with contextlib.suppress(OSError):
+            if self._progress is None:
+                terminal = sys.stderr.isatty()
+                self._progress = Progress(self._total, terminal, done=step - 1)
+            self._progress.step(step, epoch, loss, learning_rate)
+
+    def epoch(self, epoch: int, metrics: Mapping[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            if self._progress is not None:
+                self._progress.epoch(epoch, metrics)
+
+    def found(self, finding: Mapping[str, Any]) -> None:
+        self.note(line(finding, colour=self._colour))
+
+    def note(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            if self._progress is None:
+                print(text, file=sys.stderr, flush=True)
+            else:
+                self._progress.note(text)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._progress is not None:
+                self._progress.close()
+
+
+def report(ended: Ended, config: str, seconds: float) -> int:
+    """Print how a run ended; its exit code."""
+    outcome = ended.outcome
+    if outcome is None:
+        print(ended.message)
+        return 0
+    if outcome.status == "interrupted":
+        return interrupted(ended)
+    text = summary(
+        outcome.summary,
+        seconds=seconds,
+        folder=str(ended.folder.path),
+        findings=[finding.to_json() for finding in outcome.findings],
+        config=config,
+        colour=colour(sys.stdout),
+    )
+    print(text, end="")
+    if outcome.status == "diverged":
+        sys.stdout.flush()
+        raise Error("diverged-run", f"the run diverged: {outcome.reason}")
+    return 0
+
+
+def interrupted(ended: Ended) -> int:
+    """Say how to go on after a signal; its exit code."""
+    assert ended.outcome is not None
+    where = f"step {ended.outcome.step}, epoch {ended.outcome.epoch}"
+    go_on = f"nettrain resume {ended.folder.path}"
+    print(f"interrupted; saved at {where}\n  {go_on}", file=sys.stderr)
+    return 128 + ended.signal

@@ -1,0 +1,355 @@
+"""The verbs and what each takes. Their help must not import what they do."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from nettrain.errors import Error
+
+Parser = argparse.ArgumentParser
+
+
+@dataclass(frozen=True)
+class Verb:
+    """What can be said after `nettrain`.
+
+    Attributes:
+        module, function: what does it, in `nettrain.cli`.
+        summary: one line for the overview.
+        details: what else its help says.
+        example: command lines.
+        takes: adds its arguments to a parser.
+    """
+
+    module: str
+    function: str
+    summary: str
+    example: str
+    takes: Callable[[Parser], None]
+    details: str = ""
+
+
+# ---------------------------------------------------------------- arguments
+
+
+def _config(parser: Parser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="a YAML file")
+    _overrides(parser)
+
+
+def _overrides(parser: Parser) -> None:
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="settings that go before the file's: optimizer.adam.learning_rate=0.01",
+    )
+    _plugin(parser)
+
+
+def _plugin(parser: Parser) -> None:
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a Python file of yours that registers components; it is run",
+    )
+
+
+def _run_folder(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run folder: runs/digits-mlp/1")
+
+
+def _json(parser: Parser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON document and nothing else"
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1, 2, 3, …, got {text!r}")
+    return int(text)
+
+
+def _takes_run(parser: Parser) -> None:
+    _config(parser)
+    parser.add_argument(
+        "--out", metavar="DIR", help="the run folder; runs/NAME/NUMBER if not given"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=_count,
+        metavar="N",
+        help="N runs, with seed, seed+1, …, and a table of means over them",
+    )
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="train although the very same run is finished already",
+    )
+
+
+def _takes_resume(parser: Parser) -> None:
+    _run_folder(parser)
+    _overrides(parser)
+
+
+def _takes_check(parser: Parser) -> None:
+    _config(parser)
+    _json(parser)
+
+
+def _takes_graph(parser: Parser) -> None:
+    parser.add_argument(
+        "what",
+        metavar="CONFIG|RUN|EXPRESSION",
+        help='a config, a run folder, or an expression: "f = (x + y) * z"',
+    )
+    _overrides(parser)
+    parser.add_argument(
+        "--at",
+        default="",
+        metavar="NAMES",
+        help="values of an expression's names: x=2,y=[1,2]",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="NAMES",
+        help="names of an expression that are weights: w1,w2",
+    )
+    parser.add_argument(
+        "--steps", action="store_true", help="explain the calculation node by node"
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=0.1,
+        help="learning rate of the update that ends --steps; 0.1 if not given",
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="draw it: FILE.svg, .png, .html or .dot"
+    )
+    _json(parser)
+
+
+def _takes_evaluate(parser: Parser) -> None:
+    _run_folder(parser)
+    _plugin(parser)
+    parser.add_argument(
+        "--data",
+        metavar="FILE",
+        help="raw rows with their targets; the run's own data if not given",
+    )
+    _json(parser)
+
+
+def _takes_predict(parser: Parser) -> None:
+    _run_folder(parser)
+    _plugin(parser)
+    parser.add_argument("--data", required=True, metavar="FILE", help="raw rows")
+    parser.add_argument(
+        "--out", metavar="FILE.csv", help="where to; standard output if not given"
+    )
+
+
+def _takes_list(parser: Parser) -> None:
+    parser.add_argument(
+        "kind", nargs="?", metavar="KIND", help="layers, losses, optimizers, …"
+    )
+    _plugin(parser)
+    parser.add_argument(
+        "--schema",
+        action="store_true",
+        help="print the JSON Schema of a config, for editors",
+    )
+
+
+def _takes_explain(parser: Parser) -> None:
+    parser.add_argument(
+        "path", metavar="PATH", help="a key of a config, or a component's name"
+    )
+    _plugin(parser)
+
+
+def _takes_bench(parser: Parser) -> None:
+    _config(parser)
+    parser.add_argument(
+        "--steps",
+        type=_count,
+        default=50,
+        metavar="N",
+        help="how many steps of each kind are timed; 50 if not given",
+    )
+    _json(parser)
+
+
+# ---------------------------------------------------------------- the verbs
+
+VERBS = {
+    "run": Verb(
+        "train",
+        "run",
+        "train what a config describes, and say how it went",
+        "nettrain run configs/mlp.yaml optimizer.adam.learning_rate=0.01 seed=3",
+        _takes_run,
+        "Everything is checked before anything is written.",
+    ),
+    "resume": Verb(
+        "train",
+        "resume",
+        "go on with a run from its newest checkpoint",
+        "nettrain resume runs/digits-mlp/1 train.epochs=80",
+        _takes_resume,
+        "The result is that of a run which was never interrupted.",
+    ),
+    "check": Verb(
+        "check",
+        "check",
+        "validate a config and its data, and show its layers; trains nothing",
+        "nettrain check configs/mlp.yaml",
+        _takes_check,
+        """\
+For every layer: the shape of its output for one row, its parameters, and the memory
+of these, of their gradients, of what the optimizer remembers of them, and of the
+layer's output for one batch. `variance` is the factor
+
+    fan_in · mean(W²) / c²        c² = 2 for the ReLU family, 1 otherwise
+
+by which the first weights multiply the size of a signal: far from 1 in many layers
+in a row, signals fade or grow on their way.""",
+    ),
+    "graph": Verb(
+        "graph",
+        "graph",
+        "value and gradient of every node of a computational graph",
+        'nettrain graph "f = (x + y) * z" --at x=2,y=3,z=-4 --steps\n'
+        "  nettrain graph configs/mlp.yaml --out network.svg",
+        _takes_graph,
+        "Of a config its network is taken as it begins, of a run as it was trained.",
+    ),
+    "evaluate": Verb(
+        "apply",
+        "evaluate",
+        "loss and metrics of a trained model",
+        "nettrain evaluate runs/wine/1 --data new.csv",
+        _takes_evaluate,
+    ),
+    "predict": Verb(
+        "apply",
+        "predict",
+        "predictions of a trained model for raw rows, as CSV",
+        "nettrain predict runs/wine/1 --data new.csv --out predictions.csv",
+        _takes_predict,
+        """Of a classification the most probable class, and the probability of each;
+of a regression the values.""",
+    ),
+    "list": Verb(
+        "manual",
+        "list_components",
+        "the components that a config may name, and their settings",
+        "nettrain list layers",
+        _takes_list,
+    ),
+    "explain": Verb(
+        "manual",
+        "explain",
+        "meaning, type, range and default of a key of the config",
+        "nettrain explain optimizer.adam.learning_rate",
+        _takes_explain,
+    ),
+    "bench": Verb(
+        "train",
+        "bench",
+        "time and memory of a training step, with and without diagnosis",
+        "nettrain bench configs/mlp.yaml --steps 200",
+        _takes_bench,
+    ),
+}
+
+
+def overview() -> str:
+    """What `nettrain --help` prints."""
+    width = max(map(len, VERBS)) + 2
+    listed = [f"  {name:<{width}}{verb.summary}" for name, verb in VERBS.items()]
+    return "\n".join(
+        [
+            "usage: nettrain VERB …",
+            "",
+            "Train neural networks from one YAML file, and see why they do not learn.",
+            "",
+            *listed,
+            "",
+            "nettrain VERB --help shows what a verb takes, with an example.",
+            "--version prints the version, --debug the traceback of an error.",
+            "",
+            "example:",
+            "  nettrain run configs/mlp.yaml",
+        ]
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """One whose errors are ours."""
+
+    def error(self, message: str) -> NoReturn:
+        fix = f"{self.prog} --help shows what it takes, with an example"
+        raise Error("usage-arguments", message, fix=fix)
+
+
+def parse(words: Sequence[str]) -> tuple[Verb, argparse.Namespace]:
+    """The verb of a command line, and its arguments.
+
+    Raises:
+        Error: `usage-verb`, `usage-option` or `usage-arguments`.
+        SystemExit: after printing the help that was asked for.
+    """
+    name, *rest = words
+    if name not in VERBS:
+        what = "option" if name.startswith("-") else "verb"
+        fix = _similar(name, VERBS) or "nettrain --help lists the verbs"
+        raise Error(f"usage-{what}", f'unknown {what} "{name}"', fix=fix)
+    parser = _parser(name)
+    # Overrides may stand before and after options: hence "intermixed".
+    arguments, extra = parser.parse_known_intermixed_args(rest)
+    for word in extra:
+        raise _unexpected(word, parser)
+    return VERBS[name], arguments
+
+
+def _parser(name: str) -> _Parser:
+    verb = VERBS[name]
+    summary = verb.summary[0].upper() + verb.summary[1:] + "."
+    parser = _Parser(
+        prog=f"nettrain {name}",
+        description=f"{summary}\n\n{verb.details}".strip(),
+        epilog=f"example:\n  {verb.example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    verb.takes(parser)
+    parser.add_argument(
+        "--debug", action="store_true", help="show the traceback of an error"
+    )
+    return parser
+
+
+def _unexpected(word: str, parser: Parser) -> Error:
+    if not word.startswith("-"):
+        message, fix = f'unexpected argument "{word}"', "an argument with blanks"
+        return Error("usage-arguments", message, fix=f"{fix} is put in quotes")
+    option = word.partition("=")[0]
+    known = parser._option_string_actions
+    fix = _similar(option, known) or f"{parser.prog} --help lists the options"
+    return Error("usage-option", f'unknown option "{option}"', fix=fix)
+
+
+def _similar(name: str, known: Iterable[str]) -> str | None:
+    from nettrain.component import suggest
+
+    return suggest(name, known)

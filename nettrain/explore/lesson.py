@@ -1,0 +1,97 @@
+"""Backpropagation told in sentences: local derivative times upstream, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nettrain.explore import wording
+from nettrain.explore.local import Edge, edges
+from nettrain.graph import Constant, Leaf, Node
+
+if TYPE_CHECKING:
+    from nettrain.explore.evaluation import Evaluation
+
+
+def steps(evaluation: Evaluation, rate: float) -> list[str]:
+    """Forward, backward, and one step of descent where there are weights."""
+    told = [*_forward(evaluation), *_backward(evaluation)]
+    return [*told, *_descent(evaluation, rate)]
+
+
+def differential(name: str, sign: str = "d") -> str:
+    """`dx`; brackets keep an expression together: `d(x + y)`."""
+    return f"{sign}{name}" if name.isidentifier() else f"{sign}({name})"
+
+
+def _forward(e: Evaluation) -> Iterator[str]:
+    """`q = x + y = 2 + 3 = 5`."""
+    for node in e.nodes:
+        if not node.inputs:
+            continue
+        parts = [e.spoken[node], wording.formula(node, e.spoken)]
+        if not node.shape and not any(x.shape for x in node.inputs):
+            parts.append(wording.of_values(node, e.value))
+        parts.append(_array(e.value[node]))
+        yield " = ".join(dict.fromkeys(parts))
+
+
+def _array(value: object) -> str:
+    """A value; of an array that is not written in full its shape too."""
+    text = wording.shown(value)
+    if text.startswith("rms"):
+        return f"{text}, shape {getattr(value, 'shape', ())}"
+    return text
+
+
+def _backward(e: Evaluation) -> Iterator[str]:
+    """`df/dx = df/dq · ∂q/∂x = -4 · 1 = -4`, users before what they use."""
+    uses: dict[Node, list[Edge]] = {node: [] for node in e.nodes}
+    for edge in edges(e.nodes, e.value, e.spoken):
+        if edge.user in e.reached:
+            uses[edge.user.inputs[edge.index]].append(edge)
+    for node in reversed(e.nodes):
+        if isinstance(node.op, Constant):
+            continue
+        if node is e.output:
+            yield f"{_total(e, node)} = {_array(e.gradient[node])}"
+        elif uses[node]:
+            yield _sum(e, node, uses[node])
+        elif isinstance(node.op, Leaf) and node.spec.is_float:
+            yield f"{_total(e, node)} = 0: no gradient comes back to {e.spoken[node]}"
+
+
+def _total(e: Evaluation, node: Node) -> str:
+    return f"{differential(e.spoken[e.output])}/{differential(e.spoken[node])}"
+
+
+def _sum(e: Evaluation, node: Node, uses: list[Edge]) -> str:
+    """Upstream times local, summed over all uses of a node."""
+    left, value = _total(e, node), _array(e.gradient[node])
+    if any(use.local.value is None for use in uses):
+        users = dict.fromkeys(e.spoken[use.user] for use in uses)
+        return f"{left} = {value}, back through {' and '.join(users)}"
+    below = differential(e.spoken[node], "∂")
+    symbols, numbers = [], []
+    for use in uses:
+        above = differential(e.spoken[use.user], "∂")
+        symbols.append(f"{_total(e, use.user)} · {above}/{below}")
+        upstream, local = e.gradient[use.user], use.local.value
+        numbers.append(f"{wording.number(upstream)} · {wording.number(local)}")
+    return " = ".join([left, " + ".join(symbols), " + ".join(numbers), value])
+
+
+def _descent(e: Evaluation, rate: float) -> Iterator[str]:
+    """`w ← w - rate · gradient = 0.5 - 0.1 · 2 = 0.3` for each weight."""
+    for node in e.nodes:
+        if not isinstance(node.op, Leaf) or node.op.kind != "parameter":
+            continue
+        name, value, gradient = e.spoken[node], e.value[node], e.gradient[node]
+        told = f"{name} ← {name} - rate · gradient"
+        if node.shape:
+            moved = wording.number(wording.rms(rate * gradient))
+            yield f"{told}, with rate {wording.number(rate)}: a move of rms {moved}"
+            continue
+        new = wording.number(value - rate * gradient)
+        numbers = f"{wording.number(value)} - {wording.number(rate)}"
+        yield f"{told} = {numbers} · {wording.number(gradient)} = {new}"

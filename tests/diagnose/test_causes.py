@@ -1,0 +1,124 @@
+"""The order of causes, one primary, and severities that depend on the rest."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+
+from nettrain.component import registered
+from nettrain.diagnose import DiagnoseConfig, Evidence, Finding, Units, diagnose
+from nettrain.diagnose.causes import ORDER, TABLE, ordered
+from nettrain.diagnose.detector import Detector
+from nettrain.diagnose.finding import Severity
+
+Profile = Callable[..., Evidence]
+
+
+DOCUMENTED = """D1 → I1 → I3 → I5 (bias) → I5 (width) → I4 → P2 → P1 → R1 → L1 → N1
+→ A1 (died) → G1 (below threshold from step 1) → A2 → G2 → L2 → L3 → D2 → D4 → O2 → U1
+→ L4 → O1"""
+
+
+def finding(id_: str, severity: Severity = "error", place: str = "") -> Finding:
+    return Finding(id_, id_.lower(), severity, "", place=place)
+
+
+def order(*findings: Finding, finished: bool = True) -> list[str]:
+    return [found.id for found in ordered(findings, finished)]
+
+
+def test_the_documented_order_decides_whatever_came_first() -> None:
+    assert [place.split()[0] for place in ORDER] == [
+        part.split()[0] for part in DOCUMENTED.split("→")
+    ]
+    chain = [
+        finding(place.split()[0], place=place if " " in place else "")
+        for place in ORDER
+        if place != "I4"
+    ]
+    assert [f.place or f.id for f in ordered(chain[::-1], True)] == [
+        place for place in ORDER if place != "I4"
+    ]
+
+
+def test_every_pair_has_one_primary() -> None:
+    for a, b in itertools.permutations(TABLE, 2):
+        found = ordered([finding(a), finding(b, "warning")], True)
+        assert [f.primary for f in found].count(True) == 1
+        assert found[0].primary
+        assert found[1].consequence_of in (None, found[0].id)
+
+
+def test_causes_come_before_other_errors_and_those_before_other_warnings() -> None:
+    found = order(finding("D3", "warning"), finding("G3"), finding("O1", "warning"))
+    assert found == ["O1", "G3", "D3"]
+
+
+def test_others_keep_the_order_of_the_table() -> None:
+    assert order(finding("A1"), finding("P3"), finding("D3")) == ["D3", "P3", "A1"]
+
+
+def test_a_gradient_that_vanished_later_is_no_early_cause() -> None:
+    early = finding("G1", place="G1 from the start")
+    assert order(finding("G2"), early) == ["G1", "G2"]
+    assert order(finding("G2"), finding("G1")) == ["G2", "G1"]
+
+
+def test_a_risk_is_a_cause_only_with_what_came_of_it() -> None:
+    assert order(finding("D2"), finding("I4", "warning")) == ["D2", "I4"]
+    alone = order(finding("D2"), finding("I4", "warning"), finding("A1"))
+    assert alone == ["I4", "D2", "A1"]
+
+
+def test_a_note_is_never_primary_and_follows_from_nothing() -> None:
+    (only,) = ordered([finding("G1", "note")], True)
+    assert not only.primary
+    first, note = ordered([finding("D1", "note"), finding("G3", "warning")], True)
+    assert (first.id, first.primary) == ("G3", True)
+    assert (note.primary, note.consequence_of) == (False, None)
+
+
+def test_the_rest_follows_from_the_primary() -> None:
+    found = ordered([finding("G1"), finding("N1"), finding("A1")], True)
+    assert [f.consequence_of for f in found] == [None, "N1", "N1"]
+
+
+def test_some_warnings_become_errors_with_their_consequences() -> None:
+    def severity(id_: str, *others: Finding) -> str:
+        found = ordered([finding(id_, "warning"), *others], True)
+        return next(f.severity for f in found if f.id == id_)
+
+    assert severity("I3", finding("G1")) == "error"
+    assert severity("I3", finding("G1", "note")) == "warning"
+    assert severity("I3", finding("D2")) == "warning"
+    assert severity("D1", finding("D2")) == "error"
+    assert severity("D1") == "warning"
+    assert severity("D4", finding("G1")) == "warning"
+
+
+def test_outcomes_are_notes_while_training() -> None:
+    for id_ in ("O1", "O2", "C1", "U1", "L4"):
+        (while_training,) = ordered([finding(id_)], False)
+        (at_the_end,) = ordered([finding(id_)], True)
+        assert (while_training.severity, at_the_end.severity) == ("note", "error")
+
+
+def test_a_dead_layer_comes_before_the_gradient_it_cuts_off(profile: Profile) -> None:
+    path = "model/dense2/pre_activation"
+    units = Units(np.ones((3, 4), bool), np.zeros((3, 4), bool), np.zeros((3, 4)))
+    cut = (0.0, 0.0, 1.0)
+    found = diagnose(profile(cut, cut, cut, units={path: units}))
+    assert [(f.id, f.primary) for f in found] == [("A1", True), ("G1", False)]
+
+
+def test_silenced_findings_are_left_out(profile: Profile) -> None:
+    row = (1e-5, 1.0)
+    config = DiagnoseConfig(silence=("G1",))
+    assert diagnose(profile(row, row), config) == []
+
+
+def test_every_detector_has_its_row_in_the_table() -> None:
+    assert set(registered(Detector)) <= set(TABLE)
+    assert {place.split()[0] for place in ORDER} <= set(TABLE)

@@ -1,0 +1,66 @@
+"""Evidence grows check by check, and goes through a checkpoint unchanged."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nettrain.diagnose import Check, Evidence, PreActivation, Units
+
+NODES = tuple(PreActivation(f"{i}", f"dense{i}") for i in range(3))
+
+
+def check(epoch: int) -> Check:
+    seen = np.arange(4) >= epoch
+    units = {"0": Units(~seen, seen, np.full(4, 0.5, np.float32))}
+    return Check(epoch, 10 * epoch, 2.0 / epoch, np.full(3, epoch), np.zeros(2), units)
+
+
+def grown() -> Evidence:
+    start = Evidence(nodes=NODES, losses=np.ones(5), gradient_norms=np.zeros(5))
+    return start.after(check(1)).after(check(2))
+
+
+def test_checks_are_appended() -> None:
+    evidence = grown()
+    assert evidence.epochs.tolist() == [1, 2] and evidence.steps.tolist() == [10, 20]
+    assert evidence.loss.tolist() == [2.0, 1.0]
+    assert evidence.delta_rms.tolist() == [[1.0] * 3, [2.0] * 3]
+    assert evidence.update_ratio.shape == (2, 2)
+    units = evidence.units["0"]
+    assert units.dead.tolist() == [
+        [True, False, False, False],
+        [True, True, False, False],
+    ]
+    assert units.positive.dtype == np.float32 and units.arrived.dtype == bool
+
+
+def test_checks_before_a_step() -> None:
+    before = grown().before(20)
+    assert before.epochs.tolist() == [1]
+    assert before.delta_rms.shape == (1, 3)
+    assert before.units["0"].dead.shape == (1, 4)
+
+
+def test_tensors_hold_all_that_grew() -> None:
+    evidence = grown()
+    tensors = evidence.tensors()
+    assert all(name.startswith("diagnosis/evidence/") for name in tensors)
+    other = {"diagnosis/positive/0": np.zeros(4), "loop/position": np.zeros(2)}
+    again = Evidence(nodes=NODES).restored({**tensors, **other})
+    for name, value in again.tensors().items():
+        np.testing.assert_array_equal(value, tensors[name])
+        assert value.dtype == tensors[name].dtype
+    assert again.tensors().keys() == tensors.keys()
+
+
+def test_the_beginning_goes_through_a_checkpoint_too() -> None:
+    start = Evidence(nodes=NODES)
+    again = start.restored(start.tensors()).after(check(1))
+    assert again.delta_rms.shape == (1, 3)
+
+
+def test_hidden_layers_end_before_the_output() -> None:
+    assert Evidence(nodes=NODES).output == 2
+    marked = (NODES[0], PreActivation("1", "dense1", output=True), NODES[2])
+    assert Evidence(nodes=marked).output == 1
+    assert Evidence().hidden() == []

@@ -1,0 +1,329 @@
+"""Observer nodes against NumPy, counters over an epoch, and when they run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nettrain.diagnose import statistics
+from nettrain.diagnose.statistics import Means, Watch, due, interval, logarithmic, price
+from nettrain.execute.reference import evaluate
+from nettrain.graph import Node, adjoints, leaf, scope, topological
+from nettrain.graph import operations as ops
+from nettrain.record.statistics import COLUMNS
+
+ROWS, INPUTS, UNITS, OUTPUTS = 5, 3, 4, 2
+
+
+@dataclass(frozen=True)
+class Function:
+    can_die: bool = True
+
+
+@dataclass(frozen=True)
+class Pair:
+    activation: Node
+    function: Function
+
+
+@dataclass
+class Net:
+    """x w1 -> relu -> w2 -> mean of squares, all its nodes, and its statistics."""
+
+    x: Node
+    w1: Node
+    w2: Node
+    cost: Node
+    new: dict[Node, Node]
+    watch: Watch
+    values: dict[Node, np.ndarray]
+
+    def run(self, roots: dict[Any, Node], **leaves: Any) -> dict[Any, np.ndarray]:
+        given = {n: np.zeros(n.shape, n.dtype) for n in self.watch.counters}
+        named = {n.path: n for n in given}
+        given |= {named[path]: value for path, value in leaves.get("state", {}).items()}
+        values = evaluate(roots.values(), {**given, **self.values})
+        return {name: values[node] for name, node in roots.items()}
+
+    def observe(self) -> dict[str, np.ndarray]:
+        return self.run(dict(self.watch.observers))
+
+
+def net(
+    can_die: bool = True,
+    dtype: str = "float64",
+    weights: np.ndarray | None = None,
+    scale: float = 1.0,
+) -> Net:
+    x = leaf("input", "x", (ROWS, INPUTS), dtype)
+    with scope("model/dense1"):
+        w1 = leaf("parameter", "weight", (INPUTS, UNITS), dtype, scope="model/dense1")
+        z1 = (x @ w1).named("pre_activation", role="pre_activation", unit_axis=-1)
+        h1 = ops.relu(z1).named("activation", role="activation", unit_axis=-1)
+    with scope("model/dense2"):
+        w2 = leaf("parameter", "weight", (UNITS, OUTPUTS), dtype, scope="model/dense2")
+        z2 = (h1 @ w2).named("pre_activation", role="pre_activation", unit_axis=-1)
+    cost = ops.mean(ops.square(z2)) * scale
+    found = adjoints(cost, [w1, w2, *statistics.watched(cost)])
+    new = {w: w - found[w] * 0.1 for w in (w1, w2)}
+    watch = statistics.watch(
+        cost,
+        found,
+        [w1, w2],
+        neurons={z1: Pair(h1, Function(can_die))},
+        new_values=new,
+    )
+    draw = np.random.RandomState(0)
+    inputs = draw.randn(ROWS, INPUTS)
+    first = draw.randn(INPUTS, UNITS) if weights is None else weights
+    values = {
+        x: (np.abs(inputs) if weights is not None else inputs).astype(dtype),
+        w1: np.asarray(first, dtype),
+        w2: draw.randn(UNITS, OUTPUTS).astype(dtype),
+    }
+    return Net(x, w1, w2, cost, new, watch, values)
+
+
+def by_hand(made: Net) -> dict[str, np.ndarray]:
+    """Values and gradients of the same network, in NumPy."""
+    x, w1, w2 = (made.values[node] for node in (made.x, made.w1, made.w2))
+    z1 = x @ w1
+    h1 = np.maximum(z1, 0)
+    z2 = h1 @ w2
+    g_z2 = 2 * z2 / z2.size
+    g_h1 = g_z2 @ w2.T
+    g_z1 = g_h1 * (z1 > 0)
+    return {
+        "value/model/dense1/pre_activation": z1,
+        "value/model/dense1/activation": h1,
+        "value/model/dense2/pre_activation": z2,
+        "value/model/dense1/weight": w1,
+        "value/model/dense2/weight": w2,
+        "gradient/model/dense1/pre_activation": g_z1,
+        "gradient/model/dense1/activation": g_h1,
+        "gradient/model/dense2/pre_activation": g_z2,
+        "gradient/model/dense1/weight": x.T @ g_z1,
+        "gradient/model/dense2/weight": h1.T @ g_z2,
+    }
+
+
+def test_summaries_agree_with_numpy() -> None:
+    made = net()
+    outputs = made.observe()
+    expected = by_hand(made)
+    for name, a in expected.items():
+        parts = (a.mean(), a.std(), np.sqrt((a * a).mean()), a.min(), a.max())
+        np.testing.assert_allclose(outputs[name][:5], parts, rtol=1e-12)
+        assert outputs[name][5] == np.mean(a == 0)
+    ratios = {"ratio/model/dense1/weight", "ratio/model/dense2/weight"}
+    assert set(outputs) == set(expected) | ratios
+
+
+def test_update_ratios_agree_with_numpy() -> None:
+    made = net()
+    gradient = by_hand(made)["gradient/model/dense1/weight"]
+    expected = 0.1 * np.linalg.norm(gradient) / np.linalg.norm(made.values[made.w1])
+    ratio = made.observe()["ratio/model/dense1/weight"]
+    np.testing.assert_allclose(ratio, expected, rtol=1e-12)
+
+
+def test_ratios_of_small_float32_steps_do_not_underflow() -> None:
+    made = net(dtype="float32", weights=np.full((INPUTS, UNITS), 1e-24))
+    gradient = by_hand(made)["gradient/model/dense1/weight"].astype(np.float64)
+    assert not np.any(np.square(gradient.astype(np.float32)))
+    ratio = float(made.observe()["ratio/model/dense1/weight"])
+    size = 0.1 * np.linalg.norm(gradient) / (1e-24 * np.sqrt(INPUTS * UNITS))
+    assert ratio == pytest.approx(size, rel=1e-3)
+
+
+def test_one_backward_pass_in_forwardtopological() -> None:
+    made = net()
+    assert list(made.watch.roles.items()) == [
+        ("model/dense1/pre_activation", "pre_activation"),
+        ("model/dense1/activation", "activation"),
+        ("model/dense2/pre_activation", "pre_activation"),
+        ("model/dense1/weight", "parameter"),
+        ("model/dense2/weight", "parameter"),
+    ]
+
+
+# ---------------------------------------------------------------- units
+
+DEAD = np.array([[1.0, -1.0, 1.0, -1.0]] * INPUTS)
+"""Inputs are positive, so units 1 and 3 never are."""
+
+
+def counted(made: Net, steps: int = 1) -> dict[str, np.ndarray]:
+    state: dict[str, np.ndarray] = {}
+    for _ in range(steps):
+        new = {leaf.path: node for leaf, node in made.watch.counters.items()}
+        state = made.run(new, state=state)
+    return state
+
+
+@pytest.mark.parametrize("weights", [DEAD, None])
+def test_counters_add_up_what_arrives_and_passes(weights: np.ndarray | None) -> None:
+    made = net(weights=weights)
+    expected = by_hand(made)
+    state = counted(made, steps=3)
+    path = "model/dense1/pre_activation"
+    arrive = 3 * np.abs(expected["gradient/model/dense1/activation"]).sum(axis=0)
+    passed = 3 * np.abs(expected[f"gradient/{path}"]).sum(axis=0)
+    np.testing.assert_allclose(state[f"diagnosis/arrive/{path}"], arrive)
+    np.testing.assert_allclose(state[f"diagnosis/pass/{path}"], passed)
+    positive = 3 * (expected[f"value/{path}"] > 0).sum(axis=0)
+    np.testing.assert_array_equal(state[f"diagnosis/positive/{path}"], positive)
+
+
+def test_units_are_read_off_the_counters() -> None:
+    made = net(weights=DEAD)
+    units = made.watch.units(counted(made, steps=2), rows=2 * ROWS)
+    (found,) = units.values()
+    assert found.dead.tolist() == [False, True, False, True]
+    np.testing.assert_allclose(found.positive, [1, 0, 1, 0])
+
+
+def test_tiny_float32_gradients_are_no_death() -> None:
+    """Squares of gradients below 1e-23 would all be 0 in float32."""
+    made = net(dtype="float32", weights=np.abs(DEAD), scale=1e-30)
+    state = counted(made)
+    arrive = state["diagnosis/arrive/model/dense1/pre_activation"]
+    assert 0 < arrive.max() < 1e-25
+    (found,) = made.watch.units(state, ROWS).values()
+    assert not found.dead.any() and found.arrived.all()
+
+
+def test_numbers_that_are_not_finite_are_no_death() -> None:
+    made = net()
+    state = {leaf.path: np.full(UNITS, np.nan) for leaf in made.watch.counters}
+    (found,) = made.watch.units(state, ROWS).values()
+    assert not found.dead.any()
+    state["diagnosis/arrive/model/dense1/pre_activation"] = np.ones(UNITS)
+    (found,) = made.watch.units(state, ROWS).values()
+    assert not found.dead.any()
+
+
+def test_units_that_nothing_reaches_are_not_dead() -> None:
+    made = net()
+    state = {leaf.path: np.zeros(UNITS) for leaf in made.watch.counters}
+    (found,) = made.watch.units(state, ROWS).values()
+    assert not found.dead.any() and not found.arrived.any()
+
+
+def test_counters_are_state_leaves_of_the_values_dtype() -> None:
+    for dtype in ("float32", "float64"):
+        counters = net(dtype=dtype).watch.counters
+        assert {leaf.path for leaf in counters} == {
+            f"diagnosis/{kind}/model/dense1/pre_activation"
+            for kind in ("arrive", "pass", "positive")
+        }
+        for counter, new in counters.items():
+            assert counter.kind == "state" and counter.spec == new.spec
+            assert (counter.shape, counter.dtype) == ((UNITS,), dtype)
+
+
+def test_units_that_cannot_die_are_not_counted() -> None:
+    watch = net(can_die=False).watch
+    assert not watch.counters and not watch.counted
+
+
+def test_an_activation_of_another_shape_has_no_units_to_count() -> None:
+    z = leaf("input", "z", (ROWS, UNITS), "float64", role="pre_activation")
+    h = ops.relu(z[:, :2])
+    pair = {z: Pair(h, Function())}
+    found = adjoints(ops.sum(h), [z, h])
+    watch = statistics.watch(ops.sum(h), found, [], neurons=pair, new_values={})
+    assert not watch.counters
+
+
+def test_units_along_another_axis() -> None:
+    """Channels first: (rows, units, positions)."""
+    z = leaf("input", "z", (ROWS, UNITS, 6), "float64", role="pre_activation")
+    z = z.replace(unit_axis=1)
+    h = ops.relu(z)
+    cost = ops.sum(h)
+    found = adjoints(cost, [z, h])
+    pair = {z: Pair(h, Function())}
+    watch = statistics.watch(cost, found, [], neurons=pair, new_values={})
+    value = np.random.RandomState(1).randn(ROWS, UNITS, 6)
+    leaves = {n: np.zeros(n.shape) for n in watch.counters} | {z: value}
+    values = evaluate(watch.counters.values(), leaves)
+    state = {leaf.path: values[new] for leaf, new in watch.counters.items()}
+    np.testing.assert_array_equal(state["diagnosis/arrive/z"], [ROWS * 6] * UNITS)
+    np.testing.assert_allclose(
+        watch.units(state, ROWS)["z"].positive, (value > 0).mean(axis=(0, 2))
+    )
+
+
+# ---------------------------------------------------------------- rows and means
+
+
+def test_rows_have_the_columns_of_the_file() -> None:
+    made = net()
+    outputs = made.observe()
+    rows = made.watch.rows(3, 1, outputs, {"model/dense1/pre_activation": 2})
+    assert all(set(row) == set(COLUMNS) for row in rows)
+    first, *_, last = rows
+    assert (first["step"], first["epoch"], first["role"]) == (3, 1, "pre_activation")
+    a = by_hand(made)["gradient/model/dense1/pre_activation"]
+    assert first["gradient_rms"] == pytest.approx(np.sqrt((a * a).mean()))
+    assert first["gradient_min"] == a.min() and first["gradient_max"] == a.max()
+    assert first["dead"] == 2 and first["update_ratio"] is None
+    assert last["dead"] is None and last["update_ratio"] > 0
+
+
+def test_a_ratio_to_no_weight_is_left_out() -> None:
+    made = net(weights=np.zeros((INPUTS, UNITS)))
+    rows = {row["node"]: row for row in made.watch.rows(1, 1, made.observe())}
+    assert rows["model/dense1/weight"]["update_ratio"] is None
+
+
+def test_means_over_an_epoch_survive_a_checkpoint() -> None:
+    watch = net().watch
+    one = {name: np.full(node.shape, 1.0) for name, node in watch.observers.items()}
+    means = Means()
+    assert means.values() == {}
+    means.add(one, watch)
+    for value in one.values():
+        value[...] = 4.0
+    again = Means()
+    again.restore(means.tensors())
+    again.add(one, watch)
+    assert all(np.all(value == 2.5) for value in again.values().values())
+    again.clear()
+    assert again.values() == {}
+
+
+# ---------------------------------------------------------------- when
+
+
+def test_full_statistics_are_due_early_regularly_and_at_the_end() -> None:
+    found = [step for step in range(1, 41) if due(step, steps_per_epoch=20, every=15)]
+    assert found == [1, 2, 4, 8, 15, 16, 20, 30, 40]
+    assert [s for s in range(1, 41) if logarithmic(s, 20)] == [1, 2, 4, 8, 16]
+
+
+def test_the_interval_keeps_the_share_by_a_model_of_cost() -> None:
+    made = net()
+    step = [made.cost, *made.new.values(), *made.watch.counters.values()]
+    every = interval(step, made.watch.observers.values())
+    own = set(topological(step))
+    per_step = sum(map(price, own))
+    extra = sum(
+        price(n) for n in topological(made.watch.observers.values()) if n not in own
+    )
+    assert extra / every <= 0.05 * per_step < extra / (every - 1)
+    assert interval(step, []) == 1
+
+
+def test_prices() -> None:
+    x = leaf("input", "x", (100, 200), "float32")
+    w = leaf("input", "w", (200, 50), "float32")
+    assert price(x) == 0.0 and price(ops.transpose(x)) == 0.0
+    assert price(x + x) == pytest.approx(1e-6 + 0.3e-9 * 20_000)
+    assert price(ops.sum(x)) == price(x + x)
+    assert price(x @ w) == pytest.approx(1e-6 + 0.02e-9 * 2 * 100 * 200 * 50)
+    assert price(ops.summary(x)) == pytest.approx(20e-6 + 8 * 0.3e-9 * 20_000)

@@ -1,0 +1,136 @@
+"""The text after a run: the table, and findings in the form that is acted upon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nettrain.show.summary import line, message, summary
+
+METRICS = {
+    "test/accuracy": 0.975,
+    "test/loss": 0.09,
+    "test/step": 1240,
+    "best": {"validation/accuracy": {"value": 0.98, "step": 961, "epoch": 31}},
+    "last": {"train/loss": 0.01, "validation/loss": 0.1, "train/accuracy": 1.0},
+}
+
+
+def finding(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "G1",
+        "name": "vanishing-gradient",
+        "severity": "error",
+        "primary": True,
+        "node": "model/dense2/pre_activation",
+        "layer": "dense2",
+        "units": None,
+        "config_line": 14,
+        "epoch": 2,
+        "step": 88,
+        "measured": 3.1e-6,
+        "threshold": 1e-3,
+        "healthy": [0.02, 1.0],
+        "why": "Each sigmoid multiplies the gradient by at most 1/4.",
+        "remedy": {
+            "text": "Use relu.",
+            "patch": [
+                {"do": "set", "path": "model.dense2.activation", "value": "relu"}
+            ],
+        },
+        "consequence_of": None,
+    } | changes
+
+
+def text(*findings: dict[str, Any], **given: Any) -> str:
+    usual = {"seconds": 2.4, "folder": "runs/mlp/1", "config": "mlp.yaml"}
+    return summary(METRICS, findings=findings, **usual | given)
+
+
+def test_the_table_of_metrics() -> None:
+    rows = text().splitlines()
+    assert rows[0].split() == ["train", "validation", "test", "best"]
+    assert rows[1].split() == ["loss", "0.01", "0.1", "0.09"]
+    assert rows[2].split() == ["accuracy", "1", "0.975", "0.98", "(epoch", "31)"]
+    assert not any("step" in row for row in rows)
+    assert rows[1].index("0.1 ") > rows[0].index("train")
+
+
+def test_columns_that_are_empty_are_left_out() -> None:
+    found = summary({"last": {"train/loss": 1.0}}, seconds=1, folder="a")
+    assert found.splitlines()[0].split() == ["train"]
+
+
+def test_duration_folder_and_no_findings() -> None:
+    assert "2.4 s, written to runs/mlp/1" in text()
+    assert text().endswith("No findings.\n")
+
+
+def test_a_message_has_all_its_parts_in_order() -> None:
+    found = message(
+        finding(), [finding(id="A1", name="dead-neurons")], config="mlp.yaml"
+    )
+    parts = [
+        "error[G1] vanishing gradient: the primary cause",
+        "model/dense2/pre_activation, epoch 2, step 88",
+        "mlp.yaml:14",
+        "3.1e-6, threshold 0.001, healthy 0.02 … 1",
+        "Each sigmoid multiplies",
+        "Use relu.",
+        "- {do: set, path: model.dense2.activation, value: relu}",
+        "nettrain run mlp.yaml model.dense2.activation=relu",
+        "A1 dead neurons",
+    ]
+    places = [found.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_a_patch_that_is_no_setting_goes_through_doctor() -> None:
+    edit = {"do": "insert", "path": "model.1", "value": {"batch_norm": {}}}
+    found = message(finding(remedy={"text": "x", "patch": [edit]}), run="runs/a b/1")
+    assert "nettrain doctor 'runs/a b/1' --apply fixed.yaml" in found
+    assert "- {do: insert, path: model.1, value: {batch_norm: {}}}" in found
+
+
+def test_values_with_blanks_are_quoted_for_the_shell() -> None:
+    edit = {"do": "set", "path": "optimizer", "value": {"sgd": {"learning_rate": 0.1}}}
+    found = message(finding(remedy={"patch": [edit]}), config="mlp.yaml")
+    assert "nettrain run mlp.yaml 'optimizer={sgd: {learning_rate: 0.1}}'" in found
+
+
+def test_what_is_unknown_is_left_out() -> None:
+    bare = dict.fromkeys(finding()) | {"id": "O0", "name": "note", "severity": "note"}
+    assert message(bare) == "note[O0] note\n  where     the whole network"
+
+
+def test_the_primary_cause_comes_first_and_holds_its_consequences() -> None:
+    late = finding(id="L4", name="guessing", primary=False, severity="warning")
+    follows = finding(id="A1", name="dead-neurons", primary=False, consequence_of="G1")
+    found = text(late, follows, finding())
+    assert found.index("error[G1]") < found.index("warning[L4]")
+    assert "error[A1]" not in found
+    assert "follows   A1 dead neurons" in found
+
+
+def test_units_are_counted_and_some_named() -> None:
+    assert "12 units (0, 1, 2, 3, 4, 5, 6, 7, …)" in message(
+        finding(units=[*range(12)])
+    )
+    assert "1 unit (3)" in message(finding(units=[3]))
+
+
+def test_colour_only_on_a_terminal() -> None:
+    assert "\033" not in text(finding())
+    assert "\033[1;31merror[G1]\033[0m" in text(finding(), colour=True)
+
+
+def test_long_reasons_are_wrapped() -> None:
+    found = message(finding(why="word " * 60))
+    assert max(map(len, found.splitlines())) <= 88
+
+
+def test_one_line_while_training() -> None:
+    expected = (
+        "error[G1] vanishing gradient at model/dense2/pre_activation, epoch 2, "
+        "step 88: 3.1e-6, threshold 0.001"
+    )
+    assert line(finding()) == expected

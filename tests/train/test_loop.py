@@ -1,0 +1,221 @@
+"""The loop: how long it runs, what it emits, and that it can go on exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nettrain.nn import BatchNorm, Dense, Dropout
+from nettrain.optim import SGD, Adam, Cosine, Plateau
+from nettrain.span import Span
+from nettrain.train.events import EpochEnded, Measured, SaveDue, Stepped
+from nettrain.train.settings import Checkpoint, Stop
+from tests.train.conftest import Start, Started, parts
+
+
+def rows(started: Started) -> list[dict]:
+    return [dict(e.row) for e in started.events if isinstance(e, Stepped)]
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_a_row_for_every_update_and_an_evaluation_for_every_epoch(start: Start) -> None:
+    run = start(epochs=3)
+    outcome = run.loop.run()
+    found = rows(run)
+    assert [row["step"] for row in found] == list(range(1, 13))  # 30 rows, 8 a batch
+    assert [row["epoch"] for row in found] == [1] * 4 + [2] * 4 + [3] * 4
+    evaluated = [row["step"] for row in found if "validation/loss" in row]
+    assert evaluated == [4, 8, 12]
+    assert [r["step"] for r in found if "test/loss" in r] == [12]
+    assert outcome.status == "finished"
+    assert outcome.reason == "all 3 epochs are done"
+
+
+def test_training_lowers_the_loss(start: Start) -> None:
+    run = start(epochs=30)
+    outcome = run.loop.run()
+    losses = [row["train/epoch_loss"] for row in rows(run) if "train/epoch_loss" in row]
+    assert losses[-1] < 0.3 * losses[0]
+    assert outcome.summary["last"]["train/epoch_loss"] == losses[-1]
+    assert outcome.summary["test/step"] == 120
+
+
+def test_one_row_at_a_time(start: Start) -> None:
+    run = start(batch_size=1, steps=45)
+    run.loop.run()
+    assert [row["epoch"] for row in rows(run)] == [1] * 30 + [2] * 15
+    assert rows(run)[-1]["test/loss"] > 0
+
+
+def test_a_batch_larger_than_the_data(start: Start) -> None:
+    run = start(batch_size=30, epochs=2)
+    run.loop.run()
+    assert len(rows(run)) == 2
+
+
+@pytest.mark.parametrize("steps", [1, 5, 8, 11])
+def test_so_many_steps(start: Start, steps: int) -> None:
+    run = start(steps=steps)
+    outcome = run.loop.run()
+    assert outcome.step == len(rows(run)) == steps
+    assert "test/loss" in rows(run)[-1]
+    assert outcome.reason == f"all {steps} steps are done"
+
+
+def test_stops_at_the_target(start: Start) -> None:
+    run = start(epochs=100, stop=Stop(target=0.4))
+    outcome = run.loop.run()
+    values = [r["validation/loss"] for r in rows(run) if "validation/loss" in r]
+    assert outcome.reason == "validation/loss reached 0.4"
+    assert values[-1] <= 0.4 < min(values[:-1])
+
+
+def test_patience_restores_the_best_weights(start: Start) -> None:
+    stop = Stop(patience=2, restore_best=True)
+    run = start(epochs=400, optimizer=SGD(2.0), stop=stop)
+    outcome = run.loop.run()
+    values = [r["validation/loss"] for r in rows(run) if "validation/loss" in r]
+    best = int(np.argmin(values))
+    assert len(values) == best + 3  # two epochs were waited for
+    assert outcome.summary["test/step"] == 4 * (best + 1)
+    assert outcome.summary["best"]["validation/loss"]["value"] == values[best]
+    # The test row is that of the best weights.
+    again = start(epochs=best + 1, optimizer=SGD(2.0))
+    again.loop.run()
+    assert rows(run)[-1]["test/loss"] == rows(again)[-1]["test/loss"]
+    saved = run.loop.tensors()
+    for path, weight in again.weights().items():
+        assert np.array_equal(saved[f"best/{path}"], weight)
+
+
+def test_minutes_end_at_a_step_that_a_replay_repeats(start: Start) -> None:
+    run = start(epochs=50, stop=Stop(minutes=1e-9))
+    outcome = run.loop.run()
+    assert (outcome.step, outcome.stopped_at) == (1, 1)
+    assert outcome.reason == "the time was up"
+    replay = start(epochs=50, stop=Stop(minutes=1000.0), plan={"stopped_at": 7})
+    assert replay.loop.run().step == 7
+
+
+def test_checkpoints_fall_due_as_asked(start: Start) -> None:
+    run = start(epochs=3, checkpoint=Checkpoint(Span(5, "steps")))
+    run.loop.run()
+    saves = [e.step for e in run.events if isinstance(e, SaveDue)]
+    assert saves == [5, 10, 12]  # and one at the last step
+
+
+def test_metrics_come_before_the_checkpoint_that_counts_them(start: Start) -> None:
+    run = start(epochs=2)
+    run.loop.run()
+    kinds = [type(e) for e in run.events]
+    for i, kind in enumerate(kinds):
+        if kind is SaveDue:
+            assert EpochEnded in kinds[:i] and kinds[i - 1] is not Measured
+    last = max(i for i, kind in enumerate(kinds) if kind is Stepped)
+    assert kinds[last + 1 :].count(SaveDue) == 1
+
+
+LAYERS = {
+    "plain": lambda: [Dense(6, activation="relu"), Dense(2)],
+    "dropout": lambda: [Dense(6, activation="relu"), Dropout(0.5), Dense(2)],
+    "batch_norm": lambda: [Dense(6), BatchNorm(), Dense(2)],
+}
+OPTIMIZERS = {
+    "adam": lambda: Adam(0.01),
+    "momentum": lambda: SGD(0.05, momentum=0.9),
+    "cosine": lambda: Adam(Cosine(0.02, warmup=Span(10, "%"))),
+    "plateau": lambda: SGD(Plateau(1.5, patience=0)),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("layers", LAYERS)
+def test_stopped_anywhere_and_gone_on_is_the_same_run(
+    start: Start, layers: str, optimizer: str
+) -> None:
+    def fresh(**plan: object) -> Started:
+        stop = Stop(patience=50, restore_best=True)
+        return start(
+            LAYERS[layers](),
+            optimizer=OPTIMIZERS[optimizer](),
+            epochs=4,
+            stop=stop,
+            plan=plan,
+        )
+
+    whole = fresh()
+    whole.loop.run()
+    expected = whole.loop.tensors()
+    pieces: list[dict] = []
+    measured: list[dict] = []
+    tensors = None
+    for _ in range(40):
+        calls = iter(range(100))
+        part = fresh(interrupted=lambda calls=calls: next(calls) == 2)  # every 3 steps
+        if tensors is not None:
+            part.loop.restore({k: v.copy() for k, v in tensors.items()})
+        outcome = part.loop.run(pieces)
+        pieces += rows(part)
+        measured += [r for e in part.events if isinstance(e, Measured) for r in e.rows]
+        tensors = {k: v.copy() for k, v in part.loop.tensors().items()}
+        if outcome.status == "finished":
+            break
+    assert outcome.status == "finished"
+    assert pieces == rows(whole)
+    assert measured == [
+        r for e in whole.events if isinstance(e, Measured) for r in e.rows
+    ]
+    assert same(tensors, expected)
+
+
+@pytest.mark.parametrize("layers", LAYERS)
+@pytest.mark.parametrize("runner", ["numpy", "reference"])
+def test_diagnosis_changes_no_bit(start: Start, layers: str, runner: str) -> None:
+    seen = start(LAYERS[layers](), epochs=5, runner=runner)
+    blind = start(LAYERS[layers](), epochs=5, runner=runner, diagnosed=False)
+    seen.loop.run()
+    blind.loop.run()
+    assert rows(seen) == rows(blind)
+    assert same(seen.weights(), blind.weights())
+
+
+def test_another_seed_is_another_run(start: Start) -> None:
+    one, two = start(epochs=1), start(epochs=1, seed=1)
+    one.loop.run()
+    two.loop.run()
+    assert not same(one.weights(), two.weights())
+
+
+def test_executors_agree(start: Start) -> None:
+    fast, slow = start(epochs=5), start(epochs=5, runner="reference")
+    fast.loop.run()
+    slow.loop.run()
+    for path, weight in fast.weights().items():
+        np.testing.assert_allclose(weight, slow.weights()[path], rtol=2e-4, atol=1e-6)
+
+
+def test_a_step_that_is_not_finite_harms_nothing_and_is_blamed(start: Start) -> None:
+    data = parts()
+    bad = data["train"].inputs.copy()
+    bad[17, 2] = np.inf
+    data["train"] = type(data["train"])(bad, data["train"].targets, data["train"].rows)
+    run = start(epochs=3, data=data)
+    outcome = run.loop.run()
+    assert outcome.status == "diverged"
+    (finding,) = outcome.findings
+    assert (finding.id, finding.primary) == ("N1", True)
+    assert "17" in finding.why
+    assert all(np.isfinite(weight).all() for weight in run.weights().values())
+    assert outcome.step == len(rows(run))
+    assert outcome.step + 1 == finding.step
+
+
+def test_a_rate_that_explodes_is_blamed_on_an_operation(start: Start) -> None:
+    run = start(epochs=50, optimizer=SGD(1e20))
+    outcome = run.loop.run()
+    assert outcome.status == "diverged"
+    assert outcome.findings[0].id == "N1"
+    assert outcome.findings[0].node is not None

@@ -1,0 +1,93 @@
+"""Metrics against scikit-learn, or against what they say of themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from nettrain.component import registered
+from nettrain.train.metrics import (
+    F1,
+    R2,
+    Accuracy,
+    Confusion,
+    MeanAbsoluteError,
+    Metric,
+    Precision,
+    Recall,
+    RootMeanSquaredError,
+    TopK,
+)
+
+RANDOM = np.random.default_rng(0)
+PROBABILITIES = RANDOM.dirichlet(np.ones(4), size=200)
+LABELS = RANDOM.integers(0, 4, 200)
+CLASSES = PROBABILITIES.argmax(1)
+VALUES, TRUTH = RANDOM.normal(size=(2, 100, 3))
+
+
+def test_accuracy() -> None:
+    assert Accuracy().compute(PROBABILITIES, LABELS) == sk.accuracy_score(
+        LABELS, CLASSES
+    )
+
+
+def test_accuracy_of_one_output() -> None:
+    p = np.array([[0.2], [0.7], [0.5], [0.9]])
+    assert Accuracy().compute(p, np.array([0, 1, 1, 0])) == 0.5
+
+
+def test_soft_labels_count_as_their_largest_class() -> None:
+    soft = np.eye(4)[LABELS]
+    assert Accuracy().compute(PROBABILITIES, soft) == np.mean(CLASSES == LABELS)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_top_k(k: int) -> None:
+    expected = sk.top_k_accuracy_score(LABELS, PROBABILITIES, k=k, labels=range(4))
+    assert TopK(k).compute(PROBABILITIES, LABELS) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("average", ["macro", "micro", "weighted"])
+def test_scores_of_classes(average: str) -> None:
+    pairs = (
+        (Precision, sk.precision_score),
+        (Recall, sk.recall_score),
+        (F1, sk.f1_score),
+    )
+    for metric, score in pairs:
+        expected = score(LABELS, CLASSES, average=average)
+        assert metric(average=average).compute(PROBABILITIES, LABELS) == expected
+
+
+def test_confusion() -> None:
+    table = Confusion().compute(PROBABILITIES, LABELS)
+    assert table == sk.confusion_matrix(LABELS, CLASSES).tolist()
+
+
+def test_confusion_of_one_output_has_two_classes() -> None:
+    assert Confusion().compute(np.array([[0.9]]), np.array([1])) == [[0, 0], [0, 1]]
+
+
+def test_regression() -> None:
+    mae = MeanAbsoluteError().compute(VALUES, TRUTH)
+    rmse = RootMeanSquaredError().compute(VALUES, TRUTH)
+    assert mae == pytest.approx(sk.mean_absolute_error(TRUTH, VALUES))
+    assert rmse == pytest.approx(sk.mean_squared_error(TRUTH, VALUES) ** 0.5)
+    assert R2().compute(VALUES, TRUTH) == pytest.approx(sk.r2_score(TRUTH, VALUES))
+
+
+def test_r2_of_a_constant_target_is_zero() -> None:
+    assert R2().compute(np.ones((3, 1)), np.full((3, 1), 2.0)) == 0.0
+
+
+def test_every_metric_knows_its_task_and_goal() -> None:
+    found = registered(Metric)
+    assert set(found) == {
+        "accuracy", "top_k", "precision", "recall", "f1", "confusion", "mae", "rmse",
+        "r2",
+    }  # fmt: skip
+    for metric in found.values():
+        assert metric.task in ("classification", "regression")
+        assert metric.goal in ("min", "max")
