@@ -94,7 +94,9 @@ def _targets(part: Mapping[str, Any]) -> str:
     if "classes" in part:
         counts = part["classes"].values()
         low, high = min(counts), max(counts)
-        return f", {low:,} … {high:,} of each class" if low < high else f", {low:,} each"
+        return (
+            f", {low:,} … {high:,} of each class" if low < high else f", {low:,} each"
+        )
     told = [
         f"{name} {values['mean']:.4g} ± {values['std']:.4g}"
         for name, values in part["targets"].items()

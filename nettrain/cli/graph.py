@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nettrain.cli import plugin
 from nettrain.cli.terminal import print_json, table
 from nettrain.errors import Error
-from nettrain.explore.evaluation import Evaluation
+
+if TYPE_CHECKING:
+    from nettrain.explore.evaluation import Evaluation
 
 
 def graph(arguments: Namespace) -> int:
@@ -30,9 +32,9 @@ def graph(arguments: Namespace) -> int:
 
 
 def _evaluation(arguments: Namespace) -> Evaluation:
-    """Of a file, a run folder, or else an expression."""
+    """Of a config, a run folder, or else an expression."""
     what = arguments.what
-    if os.path.isfile(what):
+    if os.path.isfile(what) or what.endswith((".yaml", ".yml")):
         from nettrain.experiment.graph import config_evaluation
         from nettrain.experiment.setup import set_up
 
@@ -51,27 +53,26 @@ def _expression(arguments: Namespace) -> Evaluation:
     from nettrain.explore.expression import expression, read_values
 
     what = arguments.what
-    if what.endswith((".yaml", ".yml")) or (os.sep in what and " " not in what):
-        if not arguments.at:
-            message = f'there is no config or run "{what}"'
-            fix = "an expression with names needs their values: --at x=2,y=3"
-            raise Error("usage-missing-file", message, fix=fix)
+    if os.sep in what and not arguments.at and not any(c in what for c in " =("):
+        message = f'there is no config or run "{what}"'
+        fix = "an expression with names needs their values: --at x=2,y=3"
+        raise Error("usage-missing-file", message, fix=fix)
     names = arguments.weights
     weights = None if names is None else [n.strip() for n in names.split(",") if n]
     return expression(what, read_values(arguments.at), weights)
 
 
 def _refuse(arguments: Namespace, *unused: str) -> None:
-    """Refuse arguments that say nothing about what is drawn."""
-    told = {
-        "at": "--at gives values to the names of an expression",
-        "weights": "--weights names weights of an expression",
-        "overrides": "settings change a config; an expression stands in quotes",
+    """Refuse arguments that mean nothing for what is drawn."""
+    reasons = {
+        "at": "--at is for the names of an expression",
+        "weights": "--weights is for the names of an expression",
+        "overrides": "only a config takes KEY=VALUE",
     }
     for name in unused:
         if getattr(arguments, name):
-            message = f'"{arguments.what}" takes no {name}'
-            raise Error("usage-arguments", message, fix=told[name])
+            fix = "an expression with blanks stands in quotes"
+            raise Error("usage-arguments", reasons[name], fix=fix)
 
 
 def _table(evaluation: Evaluation) -> str:

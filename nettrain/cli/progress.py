@@ -35,9 +35,10 @@ class Watching:
             self._progress.step(step, epoch, loss, learning_rate)
 
     def epoch(self, epoch: int, metrics: Mapping[str, Any]) -> None:
+        shown = {name: value for name, value in metrics.items() if "/" in name}
         with contextlib.suppress(OSError):
             if self._progress is not None:
-                self._progress.epoch(epoch, metrics)
+                self._progress.epoch(epoch, shown)
 
     def found(self, finding: Mapping[str, Any]) -> None:
         self.note(line(finding, colour=self._colour))

@@ -108,4 +108,3 @@ def _told(measured: Mapping[str, Any]) -> str:
     lines.append(f"peak memory     {size(measured['peak_memory'])}")
     how = f"executor {measured['executor']}, {measured['threads']} thread"
     return "\n".join([*lines, f"{how}, batches of {measured['batch_size']} rows"])
-

@@ -6,6 +6,7 @@ works from the last one backwards: the names of those before stay as they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -20,6 +21,8 @@ MORTAL = ("relu", "relu6", "hard_sigmoid", "hard_swish", "hard_tanh")
 """Activations whose derivative is 0 on a whole half-line."""
 UNSCALED = ("zeros", "ones", "constant", "normal", "uniform")
 """Initializers whose scale does not depend on the number of inputs."""
+HEALTHY_UPDATE = 2e-2
+"""The largest ‖ΔW‖/‖W‖ of one update that is usual in networks that learn."""
 _SPIKE = 10.0
 _CLIP = 5.0
 
@@ -50,18 +53,20 @@ def exploding(evidence: Evidence) -> Remedy:
     return _clip(evidence, 1.0)
 
 
-def dead(evidence: Evidence, born: bool, jumped: bool) -> Remedy:
+def dead(evidence: Evidence, born: bool, jump: float | None) -> Remedy:
     """By how the units died: born with a bias, killed by too large a step, or else.
 
     Args:
         born: whether they were dead from the start.
-        jumped: whether the weights took very large steps when they died.
+        jump: ‖ΔW‖/‖W‖ of the updates that killed them, where it was too large.
     """
     biases = _zero_biases(evidence) if born else []
     if biases:
         return Remedy("start with biases of 0", tuple(biases))
-    if jumped and not born and evidence.learning_rate is not None:
-        return _slower(evidence, "the step that killed them was too large")
+    if jump is not None and not born and evidence.learning_rate is not None:
+        powers = math.ceil(math.log10(jump / HEALTHY_UPDATE))
+        reason = "the updates that killed them were too large"
+        return _slower(evidence, reason, 10.0 ** max(1, powers))
     edits = _set(
         (layer.activation for layer in _backwards(evidence)), MORTAL, "leaky_relu"
     )
@@ -150,8 +155,8 @@ def _normalized(evidence: Evidence) -> tuple[Edit, ...]:
     return tuple(Edit(path, "layer_norm", do="insert") for path in paths)
 
 
-def _slower(evidence: Evidence, reason: str) -> Remedy:
-    """A tenth of the learning rate."""
+def _slower(evidence: Evidence, reason: str, factor: float = 10.0) -> Remedy:
+    """The learning rate divided by a factor."""
     text = "lower the learning rate" + (f": {reason}" if reason else "")
     rate = evidence.learning_rate
     if rate is None:
@@ -163,7 +168,7 @@ def _slower(evidence: Evidence, reason: str) -> Remedy:
         path, value = f"{path}.{key}", value[key]
     if not isinstance(value, (int, float)):
         return Remedy(text)
-    return Remedy(text, (Edit(path, _rounded(value / 10)),))
+    return Remedy(text, (Edit(path, _rounded(value / factor)),))
 
 
 def _clip(evidence: Evidence, factor: float) -> Remedy:

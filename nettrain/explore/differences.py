@@ -95,9 +95,9 @@ class _Check:
         return node
 
     def _drawn(self, shape: tuple[int, ...]) -> np.ndarray:
-        return self._random.uniform(0.5, 1.5, shape) * self._random.choice(
-            [-1, 1], shape
-        )
+        signs = self._random.choice([-1.0, 1.0], shape)
+        drawn: np.ndarray = signs * self._random.uniform(0.5, 1.5, shape)
+        return drawn
 
     def _slope_node(self, cost: Node) -> Node:
         """Σ v · d cost / dx over all arguments; 0 by those it does not depend on."""

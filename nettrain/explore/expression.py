@@ -36,7 +36,7 @@ def expression(
     _check_names(names, at, weights or ())
     chosen = _weights(names) if weights is None else set(weights)
     arrays = {name: _number(name, at[name]) for name in names}
-    with scope("", "expression"):
+    with scope("", "the expression"):
         leaves = {
             name: _leaf(name, array, name in chosen) for name, array in arrays.items()
         }

@@ -49,7 +49,7 @@ def _backward(e: Evaluation) -> Iterator[str]:
     uses: dict[Node, list[Edge]] = {node: [] for node in e.nodes}
     for edge in edges(e.nodes, e.value, e.spoken):
         if edge.user in e.reached:
-            uses[edge.user.inputs[edge.index]].append(edge)
+            uses[edge.input].append(edge)
     for node in reversed(e.nodes):
         if isinstance(node.op, Constant):
             continue
@@ -68,16 +68,16 @@ def _total(e: Evaluation, node: Node) -> str:
 def _sum(e: Evaluation, node: Node, uses: list[Edge]) -> str:
     """Upstream times local, summed over all uses of a node."""
     left, value = _total(e, node), _array(e.gradient[node])
-    if any(use.local.value is None for use in uses):
-        users = dict.fromkeys(e.spoken[use.user] for use in uses)
-        return f"{left} = {value}, back through {' and '.join(users)}"
     below = differential(e.spoken[node], "∂")
     symbols, numbers = [], []
     for use in uses:
+        if use.local.value is None:
+            users = dict.fromkeys(e.spoken[use.user] for use in uses)
+            return f"{left} = {value}, back through {' and '.join(users)}"
         above = differential(e.spoken[use.user], "∂")
         symbols.append(f"{_total(e, use.user)} · {above}/{below}")
-        upstream, local = e.gradient[use.user], use.local.value
-        numbers.append(f"{wording.number(upstream)} · {wording.number(local)}")
+        upstream = wording.number(e.gradient[use.user])
+        numbers.append(f"{upstream} · {wording.number(use.local.value)}")
     return " = ".join([left, " + ".join(symbols), " + ".join(numbers), value])
 
 

@@ -94,6 +94,10 @@ class Edge:
     index: int
     local: Local
 
+    @property
+    def input(self) -> Node:
+        return self.user.inputs[self.index]
+
 
 def edges(
     nodes: Sequence[Node], value: Mapping[Node, Any], called: Mapping[Node, str]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nettrain.explore import wording
 from nettrain.explore.lesson import differential
-from nettrain.explore.local import Edge, edges
-from nettrain.graph import Constant, Node
+from nettrain.explore.local import edges
+from nettrain.graph import Constant, Leaf, Node
 from nettrain.show.drawing import Arrow, Box, Drawing, Kind
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _KINDS: dict[str, Kind] = {
     "input": "input",
     "parameter": "parameter",
     "state": "state",
+    "constant": "constant",
     "activation": "activation",
     "cost": "cost",
 }
@@ -29,124 +30,144 @@ _KINDS: dict[str, Kind] = {
 _VANISHED = 1e-6
 """A gradient so much smaller than the output's has no health left."""
 
+_DIGITS, _FEW = 4, 3
+"""Significant digits of a number, and of what sums up a whole array."""
+
 _LABEL, _PART = 30, 18
 """Characters of a label that holds its formula, and of a part of an arrow's."""
 
 
 def drawing(e: Evaluation) -> Drawing:
     """Boxes for all forward nodes, except constants that their users' labels tell."""
-    told = {n for n in e.nodes if isinstance(n.op, Constant) and _is_told(e, n)}
-    shown = [node for node in e.nodes if node not in told]
-    strength = _output_rms(e)
-    known = {
-        (edge.user, edge.index): edge for edge in edges(e.nodes, e.value, e.spoken)
-    }
-    arrows = [
-        Arrow(e.names[x], e.names[node], _label(e, known.get((node, i))))
-        for node in shown
-        for i, x in enumerate(node.inputs)
-        if x not in told
-    ]
-    boxes = [_box(e, node, strength) for node in shown]
-    return Drawing(boxes, arrows, e.title, e.steps())
+    return _Picture(e).drawing()
 
 
-def _is_told(e: Evaluation, constant: Node) -> bool:
-    """A number stands in its user's label; a network's tables are no news either."""
-    return constant is not e.output and (e.is_network or not constant.shape)
+class _Picture:
+    """One evaluation on its way to boxes and arrows.
 
+    Attributes:
+        edges: by user and number of the input, where a gradient can go back.
+        carriers: nodes through which a gradient goes on to a leaf. What comes back to
+            others, such as the targets' side of the loss, matters to nobody.
+        strength: RMS of the gradient at the network's output.
+    """
 
-# ------------------------------------------------------------------ boxes
+    def __init__(self, e: Evaluation) -> None:
+        self.e = e
+        found = edges(e.nodes, e.value, e.spoken)
+        self.edges = {(edge.user, edge.index): edge for edge in found}
+        self.carriers = {n for n in e.reached if isinstance(n.op, Leaf)}
+        for edge in self.edges.values():
+            if edge.input in self.carriers and edge.user in e.reached:
+                self.carriers.add(edge.user)
+        outputs = [n for n in e.nodes if n.role == "pre_activation" and n in e.reached]
+        self.strength = wording.rms(e.gradient[(outputs or [e.output])[-1]])
 
+    def drawing(self) -> Drawing:
+        e = self.e
+        shown = [node for node in e.nodes if not self._is_told(node)]
+        arrows = [
+            Arrow(e.names[x], e.names[node], self._label(node, i))
+            for node in shown
+            for i, x in enumerate(node.inputs)
+            if not self._is_told(x)
+        ]
+        return Drawing([self._box(n) for n in shown], arrows, e.title, e.steps())
 
-def _box(e: Evaluation, node: Node, strength: float) -> Box:
-    return Box(
-        e.names[node],
-        *_words(e, node),
-        kind=_KINDS.get(node.kind) or _KINDS.get(node.role) or _plain_kind(node),
-        scope=_scope(e, node),
-        value=wording.shown(e.value[node], 4),
-        gradient=_gradient(e, node),
-        health=_health(e, node, strength),
-    )
+    def _is_told(self, node: Node) -> bool:
+        """A number stands in its user's label; a network's tables are no news."""
+        if not isinstance(node.op, Constant) or node is self.e.output:
+            return False
+        return self.e.is_network or not node.shape
 
+    # -------------------------------------------------------------- boxes
 
-def _plain_kind(node: Node) -> Kind:
-    return "constant" if isinstance(node.op, Constant) else "operation"
+    def _box(self, node: Node) -> Box:
+        e = self.e
+        label, details = self._words(node)
+        return Box(
+            e.names[node],
+            label,
+            details,
+            kind=_KINDS.get(node.kind) or _KINDS.get(node.role) or "operation",
+            scope=self._scope(node),
+            value=self._shown(e.value[node]),
+            gradient=self._gradient(node),
+            health=self._health(node),
+            origin=self._origin(node),
+        )
 
+    def _origin(self, node: Node) -> str:
+        """The line that made a node; a network's user wrote its layers alone."""
+        return "" if self.e.is_network and not node.scope else node.origin
 
-def _words(e: Evaluation, node: Node) -> tuple[str, list[str]]:
-    """The label of a box, and its smaller lines."""
-    size = [" × ".join(map(str, node.shape))] if node.shape else []
-    if e.is_network:
-        operation = [node.kind] if node.name and node.inputs else []
-        details = " · ".join(operation + size)
-        return node.name or _operation(node), [details] if details else []
-    name = e.spoken[node]
-    if not node.inputs:
-        return name, size
-    formula = wording.formula(node, e.spoken)
-    whole = formula if name == formula else f"{name} = {formula}"
-    return (whole, size) if len(whole) <= _LABEL else (name, [formula, *size])
+    def _words(self, node: Node) -> tuple[str, list[str]]:
+        """The label of a box, and its smaller lines."""
+        e, size = self.e, [" × ".join(map(str, node.shape))] if node.shape else []
+        if e.is_network:
+            operation = [node.kind] if node.name and node.inputs else []
+            details = " · ".join(operation + size)
+            return node.name or _operation(node), [details] if details else []
+        name = e.spoken[node]
+        if not node.inputs:
+            return name, size
+        formula = wording.formula(node, e.spoken)
+        whole = formula if name == formula else f"{name} = {formula}"
+        return (whole, size) if len(whole) <= _LABEL else (name, [formula, *size])
+
+    def _scope(self, node: Node) -> str:
+        """A network's operations outside of all layers make up the cost."""
+        e = self.e
+        in_cost = e.is_network and node.inputs and not node.scope
+        return e.output.name if in_cost else node.scope
+
+    def _gradient(self, node: Node) -> str | None:
+        e = self.e
+        if isinstance(node.op, Constant) or not node.spec.is_float:
+            return None
+        if e.is_network and node not in self.carriers:
+            return None
+        if node not in e.reached:
+            return "0"
+        return self._shown(e.gradient[node])
+
+    def _shown(self, value: Any) -> str:
+        return wording.shown(value, _FEW if np.ndim(value) else _DIGITS)
+
+    def _health(self, node: Node) -> float | None:
+        """1 where the gradient is as large as at the output, 0 at a millionth of it."""
+        if not self.e.is_network or node not in self.carriers:
+            return None
+        strength = wording.rms(self.e.gradient[node])
+        ratio = strength / self.strength if self.strength else 0.0
+        if not ratio > _VANISHED:
+            return 0.0
+        return float(np.clip(1 - math.log10(ratio) / math.log10(_VANISHED), 0, 1))
+
+    # -------------------------------------------------------------- arrows
+
+    def _label(self, user: Node, index: int) -> str:
+        """`∂f/∂q = z = -4`, as much of it as stays short."""
+        edge = self.edges.get((user, index))
+        if edge is None or edge.local.value is None:
+            return ""
+        number = wording.number(edge.local.value, _DIGITS)
+        if self.e.is_network:
+            return number
+        above = differential(self.e.spoken[user], "∂")
+        below = differential(self.e.spoken[edge.input], "∂")
+        parts = dict.fromkeys([f"{above}/{below}", edge.local.text, number])
+        return " = ".join(part for part in parts if len(part) <= _PART)
 
 
 def _operation(node: Node) -> str:
     """An operation's sign with the number it takes: `* 0.5`, `1 -`; else its name."""
-    op = node.op
-    if not op.symbol:
+    if not node.op.symbol:
         return node.kind
     texts = [
-        wording.number(x.op.array.item(), 4)
+        wording.number(x.op.array.item(), _DIGITS)
         if isinstance(x.op, Constant) and not x.shape
         else ""
         for x in node.inputs
     ]
-    return f"{texts[0]} {op.symbol} {texts[1]}".strip()
-
-
-def _scope(e: Evaluation, node: Node) -> str:
-    """A network's operations outside of all layers make up the cost."""
-    if node.scope or not e.is_network or not node.inputs:
-        return node.scope
-    return e.output.name
-
-
-def _gradient(e: Evaluation, node: Node) -> str | None:
-    if isinstance(node.op, Constant) or not node.spec.is_float:
-        return None
-    return wording.shown(e.gradient[node], 4) if node in e.reached else "0"
-
-
-# ------------------------------------------------------------------ health
-
-
-def _output_rms(e: Evaluation) -> float:
-    """RMS of the gradient at the network's output, its last pre-activation."""
-    marked = [n for n in e.nodes if n.role == "pre_activation" and n in e.reached]
-    return wording.rms(e.gradient[(marked or [e.output])[-1]])
-
-
-def _health(e: Evaluation, node: Node, strength: float) -> float | None:
-    """1 where the gradient is as large as at the output, 0 at a millionth of it."""
-    if not e.is_network or node not in e.reached or isinstance(node.op, Constant):
-        return None
-    ratio = wording.rms(e.gradient[node]) / strength if strength else 0.0
-    if not ratio > _VANISHED:
-        return 0.0
-    return float(np.clip(1 - math.log10(ratio) / math.log10(_VANISHED), 0, 1))
-
-
-# ------------------------------------------------------------------ arrows
-
-
-def _label(e: Evaluation, edge: Edge | None) -> str:
-    """`∂f/∂q = z = -4`, as much of it as stays short."""
-    if edge is None or edge.local.value is None:
-        return ""
-    number = wording.number(edge.local.value, 4)
-    if e.is_network:
-        return number
-    above = differential(e.spoken[edge.user], "∂")
-    below = differential(e.spoken[edge.user.inputs[edge.index]], "∂")
-    parts = dict.fromkeys([f"{above}/{below}", edge.local.text, number])
-    return " = ".join(part for part in parts if len(part) <= _PART)
+    return f"{texts[0]} {node.op.symbol} {texts[1]}".strip()

@@ -38,6 +38,7 @@ class Box:
         value: shown above the label.
         gradient: shown below it.
         health: of its gradient, from 0 (vanished) to 1 (healthy); None has no gradient.
+        origin: the `file:line` that made it, for its tooltip.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Box:
     value: str | None = None
     gradient: str | None = None
     health: float | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True)

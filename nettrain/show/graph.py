@@ -188,6 +188,7 @@ def _tooltip(box: Box) -> str:
     rows += (
         [f"health of the gradient {box.health:.0%}"] if box.health is not None else []
     )
+    rows += [f"made at {box.origin}"] if box.origin else []
     return "\n".join(rows)
 
 

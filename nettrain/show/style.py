@@ -57,7 +57,7 @@ def sheet() -> Iterator[None]:
         for key, value in matplotlib.rcParamsDefault.items()
         if not key.startswith(("backend", "interactive", "toolbar"))
     }
-    with matplotlib.rc_context(ours):
+    with matplotlib.rc_context(plain | ours):
         yield
 
 

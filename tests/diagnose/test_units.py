@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -120,20 +121,29 @@ def test_the_update_that_killed_is_told(layers_of_units: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "path"),
+    ("ratio", "when", "path"),
     [
-        (0.11, "optimizer.adam.learning_rate"),
-        (0.09, "model.dense1.activation"),
+        (0.11, 1, "optimizer.adam.learning_rate"),
+        (0.11, 0, "optimizer.adam.learning_rate"),
+        (0.11, 2, "model.dense1.activation"),
+        (0.09, 1, "model.dense1.activation"),
     ],
 )
 def test_which_remedy_depends_on_the_step_that_killed(
-    layers_of_units: Make, ratio: float, path: str
+    layers_of_units: Make, ratio: float, when: int, path: str
 ) -> None:
     alive, dead = [False] * 4, [True] * 4
     evidence = layers_of_units([alive, dead, dead])
-    evidence.update_ratio[1, 0] = ratio
+    evidence.update_ratio[when, 0] = ratio
     (found,) = diagnose(evidence)
     assert found.remedy is not None and found.remedy.patch[0].path == path
+
+
+def test_a_layer_of_which_nothing_is_known(layers_of_units: Make) -> None:
+    alive, dead = [False] * 4, [True] * 4
+    evidence = layers_of_units([alive, dead, dead])
+    (found,) = diagnose(replace(evidence, layers={}))
+    assert found.config_line is None and "their norm" not in found.why
 
 
 def test_the_share_of_positive_pre_activations_is_told(layers_of_units: Make) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from nettrain import nn
 from nettrain.errors import Error
-from nettrain.graph import gradients, variables
+from nettrain.graph import gradients, topological, variables
 from nettrain.graph.verify import verify
 
 
@@ -133,6 +133,15 @@ def test_outside_a_model(value: Any) -> None:
     verify([y])  # no two leaves of one path
     assert value(y, {x: np.ones((2, 4))}).dtype == np.float64
     assert nn.Dense(3, name="head")(x).path == "head/pre_activation"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_outside_a_model_the_input_decides_the_dtype(dtype: str) -> None:
+    x = variables("x", shape=(2, 4), dtype=dtype)
+    model = nn.Sequential([nn.Dense(4)])
+    y = nn.Sequential([nn.Dense(3)])(model(x))
+    assert y.scope == "sequential2/dense1"
+    assert {n.dtype for n in topological([y])} == {dtype}
 
 
 def test_outside_a_model_again_shares_weights() -> None:

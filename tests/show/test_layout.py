@@ -110,6 +110,9 @@ def test_labels_of_arrows_touch_no_box_and_no_other_label(drawing: Drawing) -> N
         if arrow.label:
             (x, y), width = route[-1], text_width(arrow.label, SMALL)
             labels.append(Rectangle(x - 11 - width, y - 14, width, 12))
+            # The arrow is level below its label.
+            assert route[-2][1] == y
+            assert route[-2][0] <= x - 11 - width
     for label in labels:
         assert not any(overlap(label, box) for box in found.boxes.values())
     for a, b in itertools.combinations(labels, 2):

@@ -59,6 +59,8 @@ def test_every_colour_changes_in_the_dark() -> None:
     found = picture()
     assert ".nt-s-blue{stroke:#56b4e9}" in found
     assert 'class="nt-s-blue"' in found
+    # A copy made by <use> has none of the original's ancestors.
+    assert " .nt-" not in found
     drawn = re.sub(r"<style>.*?</style>", "", found, flags=re.S)
     plain = re.findall(r'style="[^"]*#[0-9a-f]{6}', drawn)
     assert not plain
@@ -66,7 +68,7 @@ def test_every_colour_changes_in_the_dark() -> None:
 
 def test_the_persons_own_settings_change_nothing_and_stay() -> None:
     usual = picture()
-    ours = {"axes.facecolor": "pink", "font.size": 30.0, "svg.fonttype": "path"}
+    ours = {"axes.facecolor": "pink", "axes.linewidth": 9.0, "svg.fonttype": "path"}
     with matplotlib.rc_context(ours):
         assert picture() == usual
         assert matplotlib.rcParams["axes.facecolor"] == "pink"

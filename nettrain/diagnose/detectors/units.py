@@ -86,7 +86,7 @@ class DeadNeurons(Detector):
             measured=share,
             threshold=self.some if many is None else self.many,
             healthy=(0.0, 0.25),
-            remedy=remedies.dead(evidence, born, ratio > self.jump),
+            remedy=remedies.dead(evidence, born, ratio if ratio > self.jump else None),
             place=_place(evidence, layer) if born else "A1 died",
         )
 
@@ -117,14 +117,18 @@ def _death(units: Units, share: float, checks: int) -> _Death | None:
     return _Death(own, at, since, float(dead[0, own].mean()))
 
 
-def _update_ratio(evidence: Evidence, layer: str, at: int) -> float:
-    """The largest ‖ΔW‖/‖W‖ of a layer's weights in that epoch; NaN if none is known."""
+def _update_ratio(evidence: Evidence, layer: str, since: int) -> float:
+    """The largest ‖ΔW‖/‖W‖ of a layer's weights when it died; -inf if unknown.
+
+    The deadly step is one of the epoch before the first that was dead from end to end.
+    """
     facts = evidence.layers.get(layer)
     own = [
         i for i, p in enumerate(evidence.parameters) if facts and p in facts.parameters
     ]
-    values = np.asarray(evidence.update_ratio, float)[at, own] if own else np.zeros(0)
-    return float(np.max(values)) if len(values) else float("nan")
+    moments = evidence.update_ratio[max(0, since - 1) : since + 1]
+    values = np.asarray(moments, float)[:, np.array(own, int)]
+    return float(np.max(values, initial=-np.inf, where=np.isfinite(values)))
 
 
 def _why(evidence: Evidence, units: Units, death: _Death, ratio: float) -> str:
@@ -132,7 +136,7 @@ def _why(evidence: Evidence, units: Units, death: _Death, ratio: float) -> str:
     epoch = int(evidence.epochs[death.since])
     when = "since the first epoch" if death.born > 0.5 else f"since epoch {epoch}"
     positive = float(np.mean(units.positive[-1][death.units]))
-    moved = f", when an update moved the weights by {ratio:.2g} of their norm"
+    moved = f", after updates that moved the weights by {ratio:.2g} of their norm each"
     return (
         f"{len(death.units)} of {total} units pass no gradient {when}"
         + (moved if np.isfinite(ratio) and death.born <= 0.5 else "")

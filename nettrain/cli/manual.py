@@ -1,0 +1,278 @@
+"""The verbs that explain a config: list and explain. All they say is in docstrings."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import textwrap
+from argparse import Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from nettrain.cli import plugin
+from nettrain.cli.terminal import joined, print_json
+from nettrain.component import (
+    Component,
+    FieldDoc,
+    describe,
+    json_schema,
+    phrase,
+    registered,
+    show,
+    suggest,
+)
+from nettrain.config.annotations import (
+    Kinds,
+    is_list,
+    is_record,
+    members,
+    named,
+    record,
+    step,
+)
+from nettrain.config.belongs import belongs, holders
+from nettrain.data.preprocess import Preprocessing
+from nettrain.data.sources import Source
+from nettrain.diagnose.detector import Detector
+from nettrain.errors import Error
+from nettrain.experiment.schema import Experiment
+from nettrain.nn import Activation, Initializer, Layer, Loss
+from nettrain.optim import Optimizer, Schedule
+from nettrain.train.metrics import Metric
+
+FAMILIES: dict[str, type[Component]] = {
+    "layers": Layer,
+    "activations": Activation,
+    "initializers": Initializer,
+    "losses": Loss,
+    "metrics": Metric,
+    "optimizers": Optimizer,
+    "schedules": Schedule,
+    "preprocessing": Preprocessing,
+    "sources": Source,
+    "detectors": Detector,
+}
+_ABOVE = {
+    "extends": (
+        "the path of another config that this one is laid over: mappings are merged, "
+        "lists and components of another name replace the other's."
+    ),
+    "patch": (
+        "a list of edits, applied after `extends`: "
+        "{do: set, path: model.dense1.units, value: 64}; do is set, insert or remove."
+    ),
+}
+"""Keys of a file that are gone once it is resolved, so the schema has none of them."""
+
+
+def list_components(arguments: Namespace) -> int:
+    """`nettrain list [KIND]`."""
+    plugin.load(arguments.plugin)
+    kind = arguments.kind
+    if arguments.schema:
+        print_json(schema())
+    elif kind is None:
+        blocks = ["\n".join(_overview(name)) for name in FAMILIES]
+        print("\n\n".join([*blocks, "nettrain list KIND shows their settings."]))
+    elif kind in FAMILIES:
+        found = _members(kind).items()
+        print("\n\n".join("\n".join(_component(name, cls)) for name, cls in found))
+    else:
+        known = ", ".join(FAMILIES)
+        fix = suggest(kind, FAMILIES) or f"known: {known}"
+        raise Error("usage-kind", f'unknown kind of component "{kind}"', fix=fix)
+    return 0
+
+
+def _members(kind: str) -> Mapping[str, type[Component]]:
+    """The components of a family; activations are layers, but listed by themselves."""
+    found = registered(FAMILIES[kind])
+    if kind == "layers":
+        return {k: cls for k, cls in found.items() if not issubclass(cls, Activation)}
+    return found
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a config file, `extends` and `patch` included."""
+    whole = json_schema(Experiment)
+    above = {
+        "extends": {"type": "string", "description": _ABOVE["extends"]},
+        "patch": {"type": "array", "description": _ABOVE["patch"]},
+    }
+    needed = whole.pop("required")
+    return {
+        **whole,
+        "properties": {**above, **whole["properties"]},
+        "anyOf": [{"required": needed}, {"required": ["extends"]}],
+    }
+
+
+# ---------------------------------------------------------------- what is printed
+
+
+def _overview(kind: str) -> Iterator[str]:
+    yield kind
+    for name, cls in _members(kind).items():
+        yield from _paragraph(f"  {name:<20} ", describe(cls)[0].partition("\n\n")[0])
+
+
+def _component(name: str, cls: type) -> Iterator[str]:
+    """Its name, what it is, and its settings."""
+    yield name
+    yield textwrap.indent(describe(cls)[0], "  ")
+    fields = describe(cls)[1]
+    if fields:
+        yield ""
+        yield from _fields(fields)
+
+
+def _fields(fields: Sequence[FieldDoc]) -> Iterator[str]:
+    width = max(len(field.name) for field in fields)
+    for field in fields:
+        head = f"    {field.name:<{width}}  "
+        yield from _paragraph(head, f"{field.type}; {_default(field)}")
+        if field.meaning:
+            yield from _paragraph(" " * len(head), field.meaning)
+
+
+def _default(field: FieldDoc) -> str:
+    if field.default is dataclasses.MISSING:
+        return "must be given"
+    if isinstance(field.default, (dict, list)):
+        import yaml
+
+        flow = yaml.safe_dump(
+            field.default, default_flow_style=True, sort_keys=False, width=10_000
+        )
+        return f"default {flow.strip()}"
+    return f"default {show(field.default)}"
+
+
+def _paragraph(head: str, text: str) -> Iterator[str]:
+    """Text behind a head, wrapped under itself."""
+    width = min(shutil.get_terminal_size((88, 24)).columns, 100)
+    wrapped = textwrap.wrap(
+        text,
+        max(30, width - len(head)),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    for number, line in enumerate(wrapped):
+        yield (head if number == 0 else " " * len(head)) + line
+
+
+# ---------------------------------------------------------------- explain
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What stands at a path: what may be written there, and its field if it is one."""
+
+    kinds: Kinds
+    field: FieldDoc | None = None
+
+
+def explain(arguments: Namespace) -> int:
+    """`nettrain explain PATH`."""
+    plugin.load(arguments.plugin)
+    path = arguments.path
+    if path in _ABOVE:
+        print("\n".join([path, *_paragraph("  ", _ABOVE[path])]))
+        return 0
+    print("\n\n".join("\n".join(_explained(path, found)) for found in _find(path)))
+    return 0
+
+
+def _explained(path: str, found: Found) -> Iterator[str]:
+    cls = record(found.kinds)
+    if found.field is None:
+        assert cls is not None
+        kind = getattr(cls, "kind", "")
+        yield from _component(f"{path} ({kind})" if kind else path, cls)
+        return
+    yield path
+    yield from _paragraph("  ", found.field.meaning)
+    yield from _paragraph("  type     ", found.field.type)
+    yield from _paragraph("  default  ", _default(found.field).removeprefix("default "))
+    inner = step(found.kinds, 0) if is_list(found.kinds) else found.kinds
+    if names := named(inner):
+        yield from _paragraph("  known    ", ", ".join(names))
+    if cls is not None:
+        yield ""
+        yield from _fields(describe(cls)[1])
+
+
+def _find(path: str) -> list[Found]:
+    """What a path means; a component's name alone may mean several.
+
+    Raises:
+        Error: `usage-unknown-key` with what is spelt nearly the same, or where such a
+            key belongs.
+    """
+    first, *rest = path.split(".")
+    if first in dict(_fields_of((Experiment,))):
+        return [_walk(Found((Experiment,)), [first, *rest], path)]
+    # A component in several families has one meaning in each: mae, constant.
+    components = {cls for kind in FAMILIES if (cls := _members(kind).get(first))}
+    if not components:
+        raise _unknown(first, (Experiment,), path)
+    starts = [Found((cls,)) for cls in sorted(components, key=lambda cls: cls.kind)]
+    if rest:
+        having = [s for s in starts if _child(s.kinds, rest[0])]
+        starts = having or starts[:1]
+    return [_walk(start, rest, path) for start in starts]
+
+
+def _walk(found: Found, names: Sequence[str], path: str) -> Found:
+    """Follow the rest of a path."""
+    for name in names:
+        inner = _child(found.kinds, name)
+        if inner is None:
+            raise _unknown(name, found.kinds, path)
+        if inner.field is None and record(inner.kinds) is None and found.field:
+            # An entry of a mapping or list: it means what the whole says.
+            wanted = " or ".join(map(phrase, inner.kinds))
+            entry = dataclasses.replace(found.field, type=wanted, default=None)
+            inner = Found(inner.kinds, entry)
+        found = inner
+    return found
+
+
+def _child(kinds: Kinds, name: str) -> Found | None:
+    """What stands at a name: a field, a component, an element, or one in a block."""
+    if is_list(kinds):
+        if name.isdecimal():
+            return Found(step(kinds, 0))
+        kinds = step(kinds, 0)
+    fields = dict(_fields_of(kinds))
+    if name in fields:
+        return Found(members(fields[name].annotation), fields[name])
+    # Elements of a list are numbered: dense1 is a dense.
+    for kind in (name, name.rstrip("0123456789")):
+        if kind in named(kinds):
+            return Found((named(kinds)[kind],))
+    for field in fields.values():
+        block = members(field.annotation)
+        if is_list(block) and (inner := _child(block, name)):
+            return inner
+    values = step(kinds, name)
+    return Found(values) if values else None
+
+
+def _fields_of(kinds: Kinds) -> Iterator[tuple[str, FieldDoc]]:
+    for kind in kinds:
+        if is_record(kind):
+            yield from ((field.name, field) for field in describe(kind)[1])
+
+
+def _unknown(name: str, kinds: Kinds, path: str) -> Error:
+    inner = step(kinds, 0) if is_list(kinds) else kinds
+    known = [*dict(_fields_of(inner)), *named(inner)]
+    if kinds == (Experiment,):
+        known += [*_ABOVE, *(n for kind in FAMILIES for n in _members(kind))]
+    fix = belongs(list(holders(None, (Experiment,))), name) or suggest(name, known)
+    if fix is None and known:
+        fix = f"known here: {joined(known, 20)}"
+    before = path.split(name)[0].rstrip(".")
+    message = f'unknown key "{name}"' + (f" in {before}" if before else "")
+    return Error("usage-unknown-key", message, fix=fix)

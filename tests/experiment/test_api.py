@@ -1,0 +1,95 @@
+"""The public functions, as a user of Python calls them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+import nettrain as nt
+from tests.experiment.conftest import SMALL
+
+
+def clouds(rows: int = 120) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    y = random.integers(0, 3, rows)
+    return random.normal(size=(rows, 5)) + 3.0 * np.eye(3, 5)[y], y
+
+
+def test_fit_learns_arrays_and_predicts() -> None:
+    x, y = clouds()
+    model = nt.nn.Sequential([nt.nn.Dense(16, activation="relu"), nt.nn.Dense(3)])
+    optimizer = {"adam": {"learning_rate": 0.02}}
+    run = nt.fit(model, x, y, loss="cross_entropy", optimizer=optimizer, epochs=30)
+    probabilities = run.predict(x)
+    assert run.status == "finished"
+    assert probabilities.shape == (120, 3)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
+    assert np.mean(probabilities.argmax(axis=1) == y) > 0.9
+    assert run.metrics["train/loss"][-1] < run.metrics["train/loss"][0]
+    assert run.findings == []
+
+
+def test_fit_a_regression_with_components() -> None:
+    x, _ = clouds()
+    y = x @ np.arange(5.0) + 1.0
+    run = nt.fit(
+        [nt.nn.Dense(1)], x, y, loss="mse", optimizer=nt.optim.Adam(0.1), epochs=60,
+        validation=0.2, metrics=["r2"], preprocess=["standardize"],
+    )  # fmt: skip
+    assert run.metrics["validation/r2"][-1] > 0.99
+    assert run.predict(x).shape == (120, 1)
+
+
+def test_fit_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    nt.fit([nt.nn.Dense(3)], *clouds(), epochs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loaded_run_predicts_raw_rows(tmp_path: Path) -> None:
+    from sklearn.datasets import load_iris
+
+    nt.train(SMALL, out=tmp_path / "run", overrides=["train.epochs=40"])
+    run = nt.load_run(tmp_path / "run")
+    x, y = load_iris(return_X_y=True)
+    predicted = run.predict(x).argmax(axis=1)
+    assert np.mean(predicted == y) > 0.9
+    assert run.metrics["step"][-1] == run.statistics["step"][-1]
+
+
+def test_restored_weights_are_those_that_predict(tmp_path: Path) -> None:
+    overrides = ["train.epochs=30", "train.stop={patience: 1, restore_best: true}",
+                 "optimizer.adam.learning_rate=0.3"]  # fmt: skip
+    run = nt.train(SMALL, out=tmp_path / "run", overrides=overrides)
+    assert run.summary["test/step"] < run.facts["step"]
+    from nettrain.experiment.setup import set_up
+
+    part = set_up(run.path / "config.resolved.yaml").dataset.parts["test"]
+    outputs = run.model.network.outputs(part.inputs, 1024)
+    loss, _ = run.model.network.score(outputs, part.targets)
+    assert loss == run.summary["test/loss"]
+
+
+def test_threads_are_put_back(tmp_path: Path) -> None:
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    nt.train(SMALL, out=tmp_path / "run")
+    assert [pool["num_threads"] for pool in threadpool_info()] == before
+
+
+def test_what_is_missing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(nt.Error) as caught:
+        nt.load_run(tmp_path)
+    assert caught.value.code == "run-missing"
+
+
+def test_the_article() -> None:
+    x, y, z = nt.variables("x y z")
+    q = (x + y).named("q")
+    f = (q * z).named("f")
+    e = nt.evaluate(f, {x: 2.0, y: 3.0, z: -4.0})
+    assert (e.value[q], e.value[f]) == (5.0, -20.0)
+    found = [e.gradient[n] for n in (x, y, z, q, f)]
+    assert found == [-4.0, -4.0, 5.0, -4.0, 1.0]
