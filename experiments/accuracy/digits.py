@@ -24,8 +24,8 @@ from sklearn.neural_network import MLPClassifier
 
 from nettrain.execute import executor
 from nettrain.experiment.setup import Setup, set_up
-from nettrain.train.loop import Loop
-from nettrain.train.network import Network
+from nettrain.training.loop import Loop
+from nettrain.training.network import Network
 
 CONFIG = Path(__file__).parents[2] / "configs" / "mlp.yaml"
 

@@ -7,6 +7,7 @@ import io
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,8 @@ from nettrain.errors import Error
 from nettrain.experiment.load import Run, load_run
 from nettrain.experiment.setup import set_up
 from nettrain.experiment.threads import limited
-from nettrain.train.evaluate import evaluate as evaluate_part
-from nettrain.train.metrics import predicted_classes
+from nettrain.training.evaluate import evaluate as evaluate_part
+from nettrain.training.metrics import predicted_classes
 
 
 def evaluate(arguments: Namespace) -> int:
@@ -106,7 +107,7 @@ def predict(arguments: Namespace) -> int:
         predictions = run.model.predict(rows)
     text = _csv(predictions, preparation)
     if arguments.out:
-        Disk().replace(arguments.out, text.encode(), durable=False)
+        Disk().replace(Path(arguments.out), text.encode(), durable=False)
         print(f"{len(rows):,} predictions written to {arguments.out}")
     else:
         sys.stdout.write(text)

@@ -38,7 +38,7 @@ from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
 from nettrain.nn import Activation, Initializer, Layer, Loss
 from nettrain.optim import Optimizer, Schedule
-from nettrain.train.metrics import Metric
+from nettrain.training.metrics import Metric
 
 FAMILIES: dict[str, type[Component]] = {
     "layers": Layer,

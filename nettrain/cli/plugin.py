@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import linecache
 import sys
 import traceback
 from collections.abc import Sequence
@@ -34,18 +35,21 @@ def _load(file: str, name: str) -> None:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        reason = f"the plugin failed: {type(error).__name__}: {error}"
-        raise Error("usage-plugin", reason, place=_place(file, error)) from error
+        told = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+        message = f"the plugin failed: {told}"
+        raise Error("usage-plugin", message, place=_place(file, error)) from error
 
 
 def _place(file: str, error: BaseException) -> Place:
-    """The last line of the plugin itself that was running."""
-    if isinstance(error, SyntaxError) and error.lineno:
+    """The last line of the plugin itself that was running, or cannot be read."""
+    path = Path(file).resolve()
+    if isinstance(error, SyntaxError) and Path(error.filename or "").resolve() == path:
         return Place(file, error.lineno, error.offset, error.text or "")
     frames = traceback.extract_tb(error.__traceback__)
-    path = str(Path(file).resolve())
-    own = [f for f in frames if str(Path(f.filename).resolve()) == path]
+    own = [frame for frame in frames if Path(frame.filename).resolve() == path]
     if not own:
         return Place(file)
-    line = own[-1].line or ""
-    return Place(file, own[-1].lineno, 1, line, max(1, len(line)))
+    at = own[-1]
+    begin, end = at.colno or 0, at.end_colno or 0
+    text = linecache.getline(file, at.lineno or 0)
+    return Place(file, at.lineno, begin + 1, text, max(1, end - begin))

@@ -64,8 +64,10 @@ def report(ended: Ended, config: str, seconds: float) -> int:
         return 0
     if outcome.status == "interrupted":
         return interrupted(ended)
+    # Tables (a confusion) are left to run.json and `nettrain evaluate`.
+    numbers = {k: v for k, v in outcome.summary.items() if not isinstance(v, list)}
     text = summary(
-        outcome.summary,
+        numbers,
         seconds=seconds,
         folder=str(ended.folder.path),
         findings=[finding.to_json() for finding in outcome.findings],

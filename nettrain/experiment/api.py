@@ -21,8 +21,8 @@ from nettrain.experiment.threads import limited
 from nettrain.nn import Layer, Loss, Sequential
 from nettrain.optim import Optimizer
 from nettrain.record.metrics import columns
-from nettrain.train.loop import Loop
-from nettrain.train.network import Network
+from nettrain.training.loop import Loop
+from nettrain.training.network import Network
 
 
 def train(

@@ -11,7 +11,7 @@ import numpy as np
 from nettrain.data.profile import profile
 from nettrain.experiment.setup import Setup
 from nettrain.nn import Activation, Parameter, Trace, describe, walk
-from nettrain.train.network import Step, trace_step
+from nettrain.training.network import Step, trace_step
 
 
 @dataclass(frozen=True)

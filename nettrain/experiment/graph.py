@@ -10,7 +10,7 @@ from nettrain.execute import executor
 from nettrain.experiment.load import load_run
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.explore import Evaluation, evaluate_network
-from nettrain.train.network import Network
+from nettrain.training.network import Network
 
 
 def config_evaluation(setup: Setup) -> Evaluation:

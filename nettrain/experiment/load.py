@@ -23,9 +23,9 @@ from nettrain.record.folder import RUN, RunFolder
 from nettrain.record.metrics import columns, read_metrics
 from nettrain.record.statistics import read_statistics
 from nettrain.record.store import newest
-from nettrain.train.evaluate import evaluate
-from nettrain.train.metrics import Metric
-from nettrain.train.network import Network, Recipe
+from nettrain.training.evaluate import evaluate
+from nettrain.training.metrics import Metric
+from nettrain.training.network import Network, Recipe
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -16,7 +15,7 @@ from nettrain.record.folder import RunFolder
 from nettrain.record.metrics import Metrics
 from nettrain.record.statistics import Statistics
 from nettrain.record.store import CheckpointStore
-from nettrain.train.events import EpochEnded, Event, Found, Measured, SaveDue, Stepped
+from nettrain.training.events import EpochEnded, Event, Found, Measured, SaveDue, Stepped
 
 Tensors = dict[str, np.ndarray]
 
@@ -98,7 +97,7 @@ class Files:
             self._metrics,
             self._statistics,
             seed=setup.experiment.seed,
-            config_sha256=hashlib.sha256(setup.resolved_yaml().encode()).hexdigest(),
+            config_sha256=setup.config_sha256,
             data_sha256=setup.dataset.sha256,
             keep=setup.experiment.train.checkpoint.keep,
             say=lambda line: self._events.append("saved", text=line),

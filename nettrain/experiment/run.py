@@ -28,9 +28,9 @@ from nettrain.experiment.timing import diagnosis_share
 from nettrain.record.folder import FORMAT, RUN, RunFolder, find_finished
 from nettrain.record.metrics import read_metrics
 from nettrain.record.store import recover
-from nettrain.train.loop import Loop, Outcome
-from nettrain.train.network import Network
-from nettrain.train.probe import Probe
+from nettrain.training.loop import Loop, Outcome
+from nettrain.training.network import Network
+from nettrain.training.probe import Probe
 
 Watch = Callable[[Setup, int], Watcher]
 """Makes a watcher for a setup and its planned number of steps."""
@@ -79,7 +79,7 @@ def run(
     with limited(setup.experiment.threads):
         numerics = _numerics(setup)
         if out is None and not again:
-            done = find_finished("runs", name, numerics)
+            done = find_finished("runs", name, run_fingerprint(setup, numerics))
             if done is not None:
                 said = f"{done.path} is this run, finished; --again trains it once more"
                 return Ended(done, None, said)
@@ -230,8 +230,7 @@ def _write_status(
 
 def run_fingerprint(setup: Setup, numerics: str) -> str:
     """What makes two runs the same: config, data and numerics."""
-    config = dump(setup.experiment)
-    parts = (repr(config), setup.dataset.sha256, numerics)
+    parts = (setup.config_sha256, setup.dataset.sha256, numerics)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -13,8 +13,8 @@ from nettrain.nn import Layer, Loss
 from nettrain.optim import Optimizer
 from nettrain.optim.adaptive import Adam
 from nettrain.record.folder import check_name
-from nettrain.train.metrics import Metric
-from nettrain.train.settings import TrainConfig
+from nettrain.training.metrics import Metric
+from nettrain.training.settings import TrainConfig
 
 FORMAT = 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,8 +19,8 @@ from nettrain.execute import EXECUTORS
 from nettrain.experiment.schema import Experiment
 from nettrain.graph import leaf
 from nettrain.nn import Activation, Layer, Loss, Sequential, Trace, walk
-from nettrain.train.loop import Plan
-from nettrain.train.network import Recipe, trace_step
+from nettrain.training.loop import Plan
+from nettrain.training.network import Recipe, trace_step
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -58,6 +59,12 @@ class Setup:
     def resolved_yaml(self) -> str:
         """`config.resolved.yaml`: every value, with where it came from."""
         return write_resolved(dump(self.experiment), self.resolved.source)
+
+    @property
+    def config_sha256(self) -> str:
+        """Of every value of the config, wherever it came from."""
+        plain = write_resolved(dump(self.experiment), lambda path: "")
+        return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def set_up(source: Source, overrides: Sequence[str] = ()) -> Setup:

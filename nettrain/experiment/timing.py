@@ -11,7 +11,7 @@ import numpy as np
 
 from nettrain.execute import executor
 from nettrain.experiment.setup import Setup
-from nettrain.train.network import Network
+from nettrain.training.network import Network
 
 
 @dataclass(frozen=True)

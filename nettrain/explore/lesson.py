@@ -46,6 +46,9 @@ def _array(value: object) -> str:
 
 def _backward(e: Evaluation) -> Iterator[str]:
     """`df/dx = df/dq · ∂q/∂x = -4 · 1 = -4`, users before what they use."""
+    if e.output not in e.reached:
+        yield f"{e.spoken[e.output]} is no float: nothing goes back"
+        return
     uses: dict[Node, list[Edge]] = {node: [] for node in e.nodes}
     for edge in edges(e.nodes, e.value, e.spoken):
         if edge.user in e.reached:

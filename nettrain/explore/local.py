@@ -102,8 +102,12 @@ class Edge:
 def edges(
     nodes: Sequence[Node], value: Mapping[Node, Any], called: Mapping[Node, str]
 ) -> Iterator[Edge]:
-    """Every edge on which a gradient can go back, in the order of the users."""
+    """Every edge on which a gradient goes back, in the order of the users.
+
+    Not those from constants, which nothing can move.
+    """
     for node in nodes:
         for index, local in enumerate(derivatives(node, value, called)):
-            if local is not None:
+            fixed = isinstance(node.inputs[index].op, Constant)
+            if local is not None and not fixed:
                 yield Edge(node, index, local)

@@ -117,9 +117,8 @@ class _Picture:
 
     def _scope(self, node: Node) -> str:
         """A network's operations outside of all layers make up the cost."""
-        e = self.e
-        in_cost = e.is_network and node.inputs and not node.scope
-        return e.output.name if in_cost else node.scope
+        in_cost = self.e.is_network and node.inputs and not node.scope
+        return (self.e.output.name or "cost") if in_cost else node.scope
 
     def _gradient(self, node: Node) -> str | None:
         e = self.e

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,50 +30,47 @@ def names(output: Node) -> dict[Node, str]:
     """
     nodes = topological([output])
     texts = _numbered(nodes) if is_network(nodes) else labels([output])
-    taken: set[str] = set()
+    counts: Counter[str] = Counter()
     found: dict[Node, str] = {}
     for node in nodes:
-        found[node] = _free(texts[node], taken)
-        taken.add(found[node])
+        text = name = texts[node]
+        while counts[name]:
+            counts[text] += 1
+            name = f"{text} #{counts[text]}"
+        counts[name] += 1
+        found[node] = name
     return found
 
 
 def _numbered(nodes: list[Node]) -> dict[Node, str]:
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     texts: dict[Node, str] = {}
     for node in nodes:
-        if not node.path:
-            counts[node.kind] = counts.get(node.kind, 0) + 1
+        counts[node.kind] += not node.path
         texts[node] = node.path or f"{node.kind}{counts[node.kind]}"
     return texts
 
 
-def _free(text: str, taken: set[str]) -> str:
-    """The text, numbered where others have it: `x + y`, `x + y #2`."""
-    number, name = 1, text
-    while name in taken:
-        number += 1
-        name = f"{text} #{number}"
-    return name
-
-
 def spoken(output: Node) -> dict[Node, str]:
-    """Names short enough for a sentence, as `names` but for one thing.
+    """Names short enough for a sentence: those of `names` but for three cases.
 
-    An operation on unnamed operations is called n1, n2, …: what stands in its formula
-    would be repeated in every sentence about it.
+    An unnamed result is called f. An operation on unnamed operations is called n1, n2,
+    …, since every sentence about it would repeat their formulas; so is an expression
+    that was written twice.
     """
     found = names(output)
+    if is_network(list(found)):
+        return found
     taken = set(found.values())
-    number = 0
-    for node in found:
+    free = (name for i in itertools.count(1) if (name := f"n{i}") not in taken)
+    for node, name in found.items():
         nested = any(x.inputs and not x.name for x in node.inputs)
-        if node.name or not nested or found[node].isidentifier():
+        if not node.inputs or node.name:
             continue
-        number += 1
-        while f"n{number}" in taken:
-            number += 1
-        found[node] = f"n{number}"
+        if node is output:
+            found[node] = next(free) if "f" in taken else "f"
+        elif nested or "#" in name:
+            found[node] = next(free)
     return found
 
 

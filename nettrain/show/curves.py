@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PARTS = (("train", "blue"), ("validation", "orange"))
+_CURVES = (
+    ("train/epoch_loss", "blue", "train"),
+    ("validation/loss", "orange", "validation"),
+)
+_LOSSES = ("loss", "epoch_loss")
 _PANELS = 3
 _POINTS = 1200
 
@@ -28,8 +33,9 @@ def cost(
     """The cost over the run, every metric, and the learning rate where it varies.
 
     Args:
-        columns: metrics.jsonl as columns: step, epoch, train/loss, and where there are
-            any learning_rate, train/METRIC, validation/loss, validation/METRIC.
+        columns: metrics.jsonl as columns: step, epoch, train/loss (of each batch), and
+            where there are any train/epoch_loss (of the weights at an epoch's end),
+            learning_rate, train/METRIC, validation/loss, validation/METRIC.
         best_epoch: the epoch that `monitor` found best; it is marked and labelled.
         monitor: the column that decided which epoch is best.
         prior: H0, the loss of the best constant prediction.
@@ -62,7 +68,7 @@ def _metrics(columns: Columns) -> list[str]:
     names = [
         n.partition("/")[2] for n in columns if n.startswith(("train/", "validation/"))
     ]
-    return [name for name in dict.fromkeys(names) if name != "loss"]
+    return [name for name in dict.fromkeys(names) if name not in _LOSSES]
 
 
 def _time(columns: Columns) -> np.ndarray:
@@ -72,24 +78,20 @@ def _time(columns: Columns) -> np.ndarray:
 
 def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     time, step_loss = _time(columns), numbers(columns, "train/loss")
-    mean_time, mean = _epoch_means(columns, time, step_loss)
-    validation = numbers(columns, "validation/loss")
-    seen = np.isfinite(validation)
-    # Single batches may dip far below the curve; the view follows the means.
+    curves = [(numbers(columns, c), hue, label) for c, hue, label in _CURVES]
+    # Single batches may dip far below the curves; the view follows the usual ones.
     batches = style.finite(step_loss)
     usual = np.quantile(batches, (0.02, 0.98)) if len(batches) else np.array([0.0, 1.0])
-    shown = style.finite(np.concatenate((mean, validation, [prior or np.nan], usual)))
-    _scale(axes, shown)
+    ends = [values for values, _, _ in curves]
+    _scale(axes, style.finite(np.concatenate((*ends, [prior or np.nan], usual))))
     faint = palette.colour("pale_blue")
     axes.plot(
         *_envelope(time, step_loss), color=faint, linewidth=0.8, label="each batch"
     )
-    if len(mean) > 1:
-        axes.plot(
-            mean_time, mean, color=palette.colour("blue"), label="train, epoch mean"
-        )
-    if seen.any():
-        _curve(axes, time[seen], validation[seen], "orange", "validation")
+    for values, hue, label in curves:
+        seen = np.isfinite(values)
+        if seen.any():
+            _curve(axes, time[seen], values[seen], hue, label)
     if prior is not None:
         axes.axhline(
             prior, color=palette.colour("muted"), linewidth=1, linestyle=(0, (5, 4))
@@ -98,19 +100,6 @@ def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     axes.set_xlim(0, max(time.max(initial=0), 1e-9))
     style.linear_axis(axes.xaxis, 8)
     _legend(axes)
-
-
-def _epoch_means(
-    columns: Columns, time: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Time of the end of each epoch, and the mean of its finite values."""
-    epoch = numbers(columns, "epoch")
-    kept = np.isfinite(values) & np.isfinite(epoch)
-    epochs, index = np.unique(epoch[kept], return_inverse=True)
-    total = np.bincount(index, values[kept], len(epochs))
-    ends = np.zeros(len(epochs))
-    np.maximum.at(ends, index, time[kept])
-    return ends, total / np.maximum(np.bincount(index, minlength=len(epochs)), 1)
 
 
 def _envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -187,12 +176,15 @@ def _best(axes: Axes, columns: Columns, epoch: int | None, monitor: str) -> None
     """A line at the best epoch, and a ring on the monitored curve where it is shown."""
     if epoch is None:
         return
-    at = (numbers(columns, "epoch") == epoch) & np.isfinite(numbers(columns, monitor))
+    # An epoch's training loss is that of its final weights, not of its last batch.
+    column = "train/epoch_loss" if monitor == "train/loss" else monitor
+    values = numbers(columns, column)
+    at = (numbers(columns, "epoch") == epoch) & np.isfinite(values)
     if not at.any():
         return
-    time, value = _time(columns)[at][-1], numbers(columns, monitor)[at][-1]
+    time, value = _time(columns)[at][-1], values[at][-1]
     _best_line(axes, time)
-    if monitor == "validation/loss":
+    if any(column == name for name, _, _ in _CURVES):
         axes.plot(
             [time],
             [value],

@@ -67,12 +67,12 @@ class _Pen:
 
 def _table(metrics: Mapping[str, Any], pen: _Pen) -> str:
     """A row per metric: the last values, the test's, and the best with its epoch."""
-    last, best = metrics.get("last", {}), metrics.get("best", {})
+    last, best = (_epoch_loss(metrics.get(of, {})) for of in ("last", "best"))
     named = [*last, *(name for name in metrics if name.startswith("test/")), *best]
     pairs = [name.partition("/") for name in named]
     names = dict.fromkeys(m for part, _, m in pairs if part in _PARTS and m != "step")
     heads = ["", *_PARTS, "best"]
-    rows = [[n, *_values(n, metrics), _best(n, best)] for n in names]
+    rows = [[n, *_values(n, {**last, **metrics}), _best(n, best)] for n in names]
     kept = [i for i in range(len(heads)) if i == 0 or any(row[i] for row in rows)]
     if len(kept) < 2:
         return ""
@@ -92,9 +92,16 @@ def _aligned(cell: str, width: int, column: int) -> str:
     return cell.rjust(width) if column else cell.ljust(width)
 
 
-def _values(name: str, metrics: Mapping[str, Any]) -> list[str]:
+def _epoch_loss(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The training loss is that of the epoch's final weights, not of a last batch."""
+    whole = {k: v for k, v in values.items() if k != "train/epoch_loss"}
+    if "train/epoch_loss" in values:
+        whole["train/loss"] = values["train/epoch_loss"]
+    return whole
+
+
+def _values(name: str, values: Mapping[str, Any]) -> list[str]:
     """The metric on each part: from the last epoch, for the test from its one row."""
-    values = {**metrics.get("last", {}), **metrics}
     return [_shown(values.get(f"{part}/{name}")) for part in _PARTS]
 
 

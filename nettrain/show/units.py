@@ -182,7 +182,10 @@ def dead_neurons(units: Mapping[str, np.ndarray]) -> str:
 
 
 def _map_height(layers: Mapping[str, np.ndarray], rows: int) -> float:
-    most = max((dead.shape[1] for dead in layers.values()), default=0)
+    """Low where every unit lives: there is nothing to look at."""
+    if not any(dead.any() for dead in layers.values()):
+        return 40.0
+    most = max(dead.shape[1] for dead in layers.values())
     return float(max(40, min(4 * min(most, _ROWS), 560 / max(rows, 1))))
 
 

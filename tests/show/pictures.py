@@ -28,6 +28,7 @@ def metrics(epochs: int = 6, **columns: Any) -> dict[str, np.ndarray]:
         "step": step,
         "epoch": epoch,
         "train/loss": 2.0 / step**0.3,
+        "train/epoch_loss": np.where(ends, 1.9 / step**0.3, np.nan),
         "validation/loss": np.where(ends, 1.0 + 0.05 * (epoch - 4.0) ** 2, np.nan),
         "train/accuracy": np.where(ends, 1 - 1 / (1 + epoch), np.nan),
         "validation/accuracy": np.where(ends, 0.9 - 1 / (2 + epoch), np.nan),

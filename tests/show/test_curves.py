@@ -15,6 +15,11 @@ def test_the_best_epoch_is_marked_with_its_value() -> None:
     assert "validation loss 1.05" in texts(cost(metrics(), best_epoch=5))
 
 
+def test_the_best_training_loss_is_that_of_the_epochs_end() -> None:
+    found = texts(cost(metrics(), best_epoch=6, monitor="train/loss"))
+    assert f"train loss {1.9 / 60**0.3:.3g}" in found
+
+
 def test_no_best_epoch_no_mark() -> None:
     assert not any("best epoch" in text for text in texts(cost(metrics())))
 
@@ -25,7 +30,9 @@ def test_the_prior_is_a_labelled_line() -> None:
 
 
 def test_every_metric_has_a_panel() -> None:
-    assert "Accuracy" in texts(cost(metrics()))
+    found = texts(cost(metrics()))
+    assert "Accuracy" in found
+    assert "Epoch loss" not in found
 
 
 def test_the_learning_rate_is_shown_only_if_it_varies() -> None:

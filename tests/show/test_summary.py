@@ -55,6 +55,13 @@ def test_the_table_of_metrics() -> None:
     assert rows[1].index("0.1 ") > rows[0].index("train")
 
 
+def test_the_training_loss_is_that_of_the_epochs_end() -> None:
+    last = {"train/loss": 0.5, "train/epoch_loss": 0.25}
+    found = summary({"last": last}, seconds=1, folder="a").splitlines()
+    assert found[1].split() == ["loss", "0.25"]
+    assert not any("epoch_loss" in row for row in found)
+
+
 def test_columns_that_are_empty_are_left_out() -> None:
     found = summary({"last": {"train/loss": 1.0}}, seconds=1, folder="a")
     assert found.splitlines()[0].split() == ["train"]
@@ -86,7 +93,8 @@ def test_a_message_has_all_its_parts_in_order() -> None:
 
 def test_a_patch_that_is_no_setting_goes_through_doctor() -> None:
     edit = {"do": "insert", "path": "model.1", "value": {"batch_norm": {}}}
-    found = message(finding(remedy={"text": "x", "patch": [edit]}), run="runs/a b/1")
+    remedy = {"text": "x", "patch": [edit]}
+    found = message(finding(remedy=remedy), config="mlp.yaml", run="runs/a b/1")
     assert "nettrain doctor 'runs/a b/1' --apply fixed.yaml" in found
     assert "- {do: insert, path: model.1, value: {batch_norm: {}}}" in found
 

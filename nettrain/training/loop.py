@@ -15,14 +15,14 @@ from nettrain.data.dataset import Part
 from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
 from nettrain.optim import Schedule
-from nettrain.train.blame import blame
-from nettrain.train.evaluate import evaluate
-from nettrain.train.events import EpochEnded, Event, Found, Measured, SaveDue, Stepped
-from nettrain.train.metrics import Metric
-from nettrain.train.network import Network
-from nettrain.train.probe import Probe
-from nettrain.train.settings import TrainConfig
-from nettrain.train.stopping import Stopping
+from nettrain.training.blame import blame
+from nettrain.training.evaluate import evaluate
+from nettrain.training.events import EpochEnded, Event, Found, Measured, SaveDue, Stepped
+from nettrain.training.metrics import Metric
+from nettrain.training.network import Network
+from nettrain.training.probe import Probe
+from nettrain.training.settings import TrainConfig
+from nettrain.training.stopping import Stopping
 
 Status = Literal["finished", "interrupted", "diverged"]
 Tensors = dict[str, np.ndarray]
@@ -405,6 +405,8 @@ class Loop:
         if test:
             test["test/step"] = self._stopping.best_step if self._best else self.step
         last = {k: v for k, v in row.items() if k not in test and "/" in k}
+        if "train/epoch_loss" in last:  # of the final weights, not of the last batch
+            last["train/loss"] = last.pop("train/epoch_loss")
         return {**test, "best": self._bests, "last": last}
 
 

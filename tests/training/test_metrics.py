@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sk
 
 from nettrain.component import registered
-from nettrain.train.metrics import (
+from nettrain.training.metrics import (
     F1,
     R2,
     Accuracy,

@@ -8,9 +8,9 @@ import pytest
 from nettrain.nn import BatchNorm, Dense, Dropout
 from nettrain.optim import SGD, Adam, Cosine, Plateau
 from nettrain.span import Span
-from nettrain.train.events import EpochEnded, Measured, SaveDue, Stepped
-from nettrain.train.settings import Checkpoint, Stop
-from tests.train.conftest import Start, Started, parts
+from nettrain.training.events import EpochEnded, Measured, SaveDue, Stepped
+from nettrain.training.settings import Checkpoint, Stop
+from tests.training.conftest import Start, Started, parts
 
 
 def rows(started: Started) -> list[dict]:
@@ -39,7 +39,7 @@ def test_training_lowers_the_loss(start: Start) -> None:
     outcome = run.loop.run()
     losses = [row["train/epoch_loss"] for row in rows(run) if "train/epoch_loss" in row]
     assert losses[-1] < 0.3 * losses[0]
-    assert outcome.summary["last"]["train/epoch_loss"] == losses[-1]
+    assert outcome.summary["last"]["train/loss"] == losses[-1]
     assert outcome.summary["test/step"] == 120
 
 

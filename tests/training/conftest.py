@@ -13,11 +13,11 @@ from nettrain.diagnose import DiagnoseConfig, Evidence, diagnose
 from nettrain.execute import executor
 from nettrain.nn import CrossEntropy, Dense, Layer, Loss, Sequential
 from nettrain.optim import Adam, Optimizer
-from nettrain.train.events import Event
-from nettrain.train.loop import Loop, Plan
-from nettrain.train.network import Network, Recipe
-from nettrain.train.probe import Probe
-from nettrain.train.settings import TrainConfig
+from nettrain.training.events import Event
+from nettrain.training.loop import Loop, Plan
+from nettrain.training.network import Network, Recipe
+from nettrain.training.probe import Probe
+from nettrain.training.settings import TrainConfig
 
 Start = Callable[..., "Started"]
 

@@ -14,7 +14,7 @@ from nettrain.diagnose.evidence import Blame, Check, Evidence, PreActivation
 from nettrain.diagnose.finding import Finding
 from nettrain.diagnose.statistics import Means
 from nettrain.execute import State
-from nettrain.train.network import Network
+from nettrain.training.network import Network
 
 RECENT = 100
 """How many of the latest losses and gradient norms are remembered."""

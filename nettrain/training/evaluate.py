@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nettrain.data.dataset import Part
-from nettrain.train.metrics import Metric
-from nettrain.train.network import Network
+from nettrain.training.metrics import Metric
+from nettrain.training.network import Network
 
 
 def evaluate(

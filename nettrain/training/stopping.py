@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from nettrain.train.settings import Stop
+from nettrain.training.settings import Stop
 
 
 class Stopping:

@@ -8,7 +8,7 @@ from nettrain.diagnose.blame import FirstBad
 from nettrain.diagnose.evidence import Blame
 from nettrain.execute.program import STATEFUL
 from nettrain.execute.reference import evaluate
-from nettrain.train.network import Network
+from nettrain.training.network import Network
 
 
 def blame(

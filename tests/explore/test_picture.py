@@ -1,0 +1,162 @@
+"""What the boxes and arrows of a picture say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nettrain as nt
+from nettrain.errors import Error
+from nettrain.explore import Evaluation, evaluate, evaluate_network, expression
+from nettrain.graph import leaf
+from nettrain.nn import (
+    Activation,
+    CrossEntropy,
+    Dense,
+    ReLU,
+    Sequential,
+    Sigmoid,
+    Trace,
+    initial_values,
+)
+from nettrain.show.drawing import Box, Drawing
+
+
+def boxes(drawing: Drawing) -> dict[str, Box]:
+    return {box.id: box for box in drawing.boxes}
+
+
+def labels(drawing: Drawing) -> dict[tuple[str, str], str]:
+    return {(arrow.source, arrow.target): arrow.label for arrow in drawing.arrows}
+
+
+def test_the_article() -> None:
+    e = expression("q = x + y; f = q * z", {"x": 2, "y": 3, "z": -4})
+    drawing = e.drawing()
+    found = {b.id: (b.label, b.value, b.gradient, b.kind) for b in drawing.boxes}
+    assert found == {
+        "x": ("x", "2", "-4", "input"),
+        "y": ("y", "3", "-4", "input"),
+        "q": ("q = x + y", "5", "-4", "operation"),
+        "z": ("z", "-4", "5", "input"),
+        "f": ("f = q * z", "-20", "1", "operation"),
+    }
+    assert labels(drawing) == {
+        ("x", "q"): "∂q/∂x = 1",
+        ("y", "q"): "∂q/∂y = 1",
+        ("q", "f"): "∂f/∂q = z = -4",
+        ("z", "f"): "∂f/∂z = q = 5",
+    }
+    assert drawing.title == "q = x + y; f = q * z"
+    assert drawing.steps == e.steps()
+
+
+def test_numbers_stand_in_labels_and_weights_look_different() -> None:
+    drawing = expression("y = 2 * w + x", {"w": 1, "x": 3}).drawing()
+    found = boxes(drawing)
+    assert list(found) == ["w", "2 * w", "x", "y"]
+    assert (found["w"].kind, found["x"].kind) == ("parameter", "input")
+
+
+def test_long_formulas_move_below_the_label() -> None:
+    text = "result = first * second + third * fourth"
+    at = {"first": 1, "second": 2, "third": 3, "fourth": 4}
+    box = boxes(expression(text, at).drawing())["result"]
+    assert box.label == "result"
+    assert box.detail_lines == ["first * second + third * fourth"]
+
+
+def test_arrays_show_shape_and_summary() -> None:
+    x = nt.variables("x", shape=(2, 3))
+    drawing = evaluate(nt.sum(x), {x: np.full((2, 3), 0.5)}).drawing()
+    box = boxes(drawing)["x"]
+    assert (box.value, box.gradient, box.detail_lines) == (
+        "rms 0.5",
+        "rms 1",
+        ["2 × 3"],
+    )
+    assert labels(drawing) == {("x", "sum(x)"): ""}
+
+
+def test_a_node_that_is_used_twice_has_two_arrows() -> None:
+    drawing = expression("f = x * x", {"x": 3}).drawing()
+    assert [a.label for a in drawing.arrows] == ["∂f/∂x = x = 3"] * 2
+
+
+def test_origins_are_those_of_the_source() -> None:
+    x = nt.variables("x")
+    found = boxes(evaluate(nt.exp(x), {x: 1}).drawing())
+    assert all(Path(__file__).name in box.origin for box in found.values())
+
+
+@pytest.mark.parametrize("ending", ["svg", "html", "dot", "png"])
+def test_files(tmp_path: Path, ending: str) -> None:
+    e = expression("f = (x + y) * z", {"x": 2, "y": 3, "z": -4})
+    path = tmp_path / f"f.{ending}"
+    e.draw(path)
+    assert path.stat().st_size > 500
+
+
+def test_another_ending_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(Error, match="pdf"):
+        expression("f = x * x", {"x": 3}).draw(tmp_path / "f.pdf")
+
+
+def perceptron(hidden: int = 2, activation: Activation | None = None) -> Evaluation:
+    """A traced network with its cost, on one batch of eight rows."""
+    layers = [Dense(6, activation or ReLU()) for _ in range(hidden)]
+    model = Sequential([*layers, Dense(3)])
+    origins = {"model/dense1": "configs/mlp.yaml:14"}
+    trace = Trace(training=True, seed=0, origins=origins)
+    x = leaf("input", "inputs", (8, 4), "float32")
+    t = leaf("input", "targets", (8,), "int64")
+    cost = CrossEntropy().cost(trace.call(model, x, "model"), t)
+    random = np.random.default_rng(0)
+    batch = {x: random.normal(size=(8, 4)), t: random.integers(0, 3, 8)}
+    return evaluate_network(cost, batch, initial_values(trace, 0), title="mlp")
+
+
+def test_a_network_has_scopes_roles_and_origins() -> None:
+    found = boxes(perceptron().drawing())
+    weight = found["model/dense1/weight"]
+    assert (weight.label, weight.scope) == ("weight", "model/dense1")
+    assert (weight.kind, weight.detail_lines) == ("parameter", ["4 × 6"])
+    assert weight.origin == "configs/mlp.yaml:14"
+    hidden = found["model/dense1/activation"]
+    assert (hidden.kind, hidden.detail_lines) == ("activation", ["relu · 8 × 6"])
+    assert (found["cost"].kind, found["cost"].scope) == ("cost", "cost")
+    assert found["inputs"].scope == ""
+    assert found["log1"].scope == "cost"
+
+
+def test_operations_of_a_network_are_numbered() -> None:
+    nodes = perceptron().to_json()["nodes"]
+    assert nodes["matmul1"]["inputs"] == ["inputs", "model/dense1/weight"]
+    assert nodes["model/dense2/pre_activation"]["inputs"] == [
+        "matmul2",
+        "model/dense2/bias",
+    ]
+    assert nodes["targets"]["gradient"] == 0.0
+
+
+def test_no_gradient_graph_and_no_table_is_drawn() -> None:
+    e = perceptron()
+    assert all(node.adjoint_of is None for node in e.nodes)
+    assert not [box for box in e.drawing().boxes if box.kind == "constant"]
+
+
+def test_health_falls_where_gradients_vanish() -> None:
+    found = boxes(perceptron(10, Sigmoid()).drawing())
+    health = [found[f"model/dense{i}/pre_activation"].health for i in (1, 6, 11)]
+    assert health[0] == pytest.approx(0.0, abs=0.1)
+    assert 0.2 < (health[1] or 0.0) < 0.8
+    assert health[2] == 1.0
+
+
+def test_health_is_said_only_where_a_gradient_goes_on() -> None:
+    found = boxes(perceptron().drawing())
+    for name in ("targets", "stop_gradient1", "cast1"):
+        assert (found[name].health, found[name].gradient) == (None, None)
+    assert found["inputs"].health is not None
