@@ -62,7 +62,7 @@ def _check_names(
     if missing:
         asked = ",".join(f"{name}=…" for name in missing)
         message = f"the expression needs a value for {', '.join(missing)}"
-        raise Error("usage-value", message, fix=f"add --at {asked}")
+        raise Error("usage-value", message, fix=f"add {asked} to --at")
     unknown = [name for name in (*at, *weights) if name not in names]
     if unknown:
         message = f"the expression has no free name {', '.join(unknown)}"

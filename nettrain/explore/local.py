@@ -15,7 +15,6 @@ from nettrain.explore.wording import stand_in
 from nettrain.graph import Constant, Node
 from nettrain.graph.expression import labels
 from nettrain.graph.gradient import ones
-from nettrain.graph.operations.elementwise import Power
 from nettrain.graph.rewrite import folding, rewrite, simplify
 
 
@@ -64,15 +63,8 @@ def _local(
     if node.shape or x.shape:
         return Local()
     number = reference.evaluate([part], given)[part].item()
-    tidy = rewrite([part], simplify, _first_power, folding(NUMPY))[part]
+    tidy = rewrite([part], simplify, folding(NUMPY))[part]
     return Local(number, _unwrapped(labels([tidy])[tidy]))
-
-
-def _first_power(node: Node) -> Node:
-    """x for x ** 1."""
-    if not isinstance(node.op, Power) or not isinstance(node.inputs[1].op, Constant):
-        return node
-    return node.inputs[0] if np.all(node.inputs[1].op.array == 1) else node
 
 
 def _atom(node: Node, called: Mapping[Node, str]) -> str:

@@ -106,6 +106,9 @@ def test_given_arrays_are_copied() -> None:
     e = evaluate(x, {x: given})
     given[:] = 7
     np.testing.assert_array_equal(e.value[x], [1, 1])
+    w = nt.parameter("w", [1.0, 2.0])
+    evaluate(w, {}).value[w][:] = 7
+    np.testing.assert_array_equal(evaluate(w, {}).value[w], [1, 2])
 
 
 def test_a_long_chain() -> None:

@@ -63,6 +63,11 @@ def test_one_operation_may_use_a_node_twice() -> None:
 def test_what_no_gradient_reaches() -> None:
     steps = expression("f = x * step(y)", {"x": 3, "y": 2}).steps()
     assert "df/dy = 0: no gradient comes back to y" in steps
+    steps = expression("f = x + step(x * y)", {"x": 3, "y": 2}).steps()
+    assert steps[-2:] == [
+        "df/dy = 0: no gradient comes back to y",
+        "df/dx = df/df · ∂f/∂x = 1 · 1 = 1",
+    ]
     assert expression("y > 1", {"y": 3}).steps() == [
         "f = y > 1 = 3 > 1 = True",
         "f is no float: nothing goes back",

@@ -160,3 +160,13 @@ def test_health_is_said_only_where_a_gradient_goes_on() -> None:
     for name in ("targets", "stop_gradient1", "cast1"):
         assert (found[name].health, found[name].gradient) == (None, None)
     assert found["inputs"].health is not None
+    x = nt.variables("x")
+    with nt.scope("layer"):
+        y = x * nt.exp(nt.stop_gradient(x))
+    found = boxes(evaluate(y, {x: 1}).drawing())
+    assert found["exp1"].health is None
+    assert found["multiply1"].health == 1.0
+
+
+def test_zero_has_no_sign() -> None:
+    assert boxes(expression("f = -x", {"x": 0}).drawing())["f"].value == "0"

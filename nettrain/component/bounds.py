@@ -1,0 +1,37 @@
+"""Bounds of numbers, as annotations of fields."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number, for `Annotated[float, Range(above=0)]`."""
+
+    at_least: float = -math.inf
+    at_most: float = math.inf
+    above: float = -math.inf
+    below: float = math.inf
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            self.at_least <= value <= self.at_most
+        ) and self.above < value < self.below
+
+    def __str__(self) -> str:
+        bounds = [
+            ("at least", self.at_least),
+            ("above", self.above),
+            ("at most", self.at_most),
+            ("below", self.below),
+        ]
+        return " and ".join(f"{word} {b:g}" for word, b in bounds if math.isfinite(b))
+
+
+Positive = Annotated[float, Range(above=0)]
+NonNegative = Annotated[float, Range(at_least=0)]
+Share = Annotated[float, Range(at_least=0, at_most=1)]
+Count = Annotated[int, Range(at_least=1)]

@@ -1,0 +1,310 @@
+"""Plain value -> instance, by the annotations of the fields.
+
+Every problem is noted with its path instead of stopping at the first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from nettrain.component.bounds import Range
+from nettrain.component.family import (
+    Component,
+    field_types,
+    first_field,
+    registered,
+    required,
+)
+from nettrain.component.problem import Path, Problem
+from nettrain.component.words import dotted, phrase, show, suggest
+from nettrain.errors import Error, raise_all
+
+
+class _Invalid:
+    """Stands for a value that could not be built; its problem has been noted."""
+
+
+INVALID = _Invalid()
+
+
+def build(annotation: Any, value: Any, path: Path, problems: list[Problem]) -> Any:
+    """The value as the annotation wants it, or `INVALID` and its problems appended."""
+    origin = typing.get_origin(annotation)
+    if origin is Annotated:
+        return _build_bounded(annotation, value, path, problems)
+    if origin in (typing.Union, types.UnionType):
+        return _build_union(typing.get_args(annotation), value, path, problems)
+    if origin is Literal:
+        return _build_literal(typing.get_args(annotation), value, path, problems)
+    if origin in (list, tuple):
+        return _build_sequence(origin, annotation, value, path, problems)
+    if origin is dict:
+        return _build_dict(annotation, value, path, problems)
+    if annotation is Any:
+        return value
+    if hasattr(annotation, "from_config"):
+        return _build_custom(annotation, value, path, problems)
+    if isinstance(annotation, type) and issubclass(annotation, Component):
+        return _build_component(annotation, value, path, problems)
+    if dataclasses.is_dataclass(annotation):
+        return build_fields(typing.cast(type, annotation), value, path, problems)
+    return _build_scalar(annotation, value, path, problems)
+
+
+def _wrong(
+    path: Path, problems: list[Problem], message: str, fix: str | None = None
+) -> Any:
+    problems.append(Problem("config-type", path, message, fix))
+    return INVALID
+
+
+def _build_scalar(
+    annotation: Any, value: Any, path: Path, problems: list[Problem]
+) -> Any:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is float and number:
+        if not abs(value) <= sys.float_info.max:
+            return _wrong(path, problems, f"expected a finite number, got {value}")
+        return float(value)
+    if annotation is int and number and isinstance(value, int):
+        return value
+    if annotation in (bool, str) and isinstance(value, annotation):
+        return value
+    if annotation is type(None) and value is None:
+        return None
+    return _wrong(path, problems, f"expected {phrase(annotation)}, got {show(value)}")
+
+
+def _build_bounded(
+    annotation: Any, value: Any, path: Path, problems: list[Problem]
+) -> Any:
+    inner, *marks = typing.get_args(annotation)
+    built = build(inner, value, path, problems)
+    for mark in marks:
+        bad = (
+            isinstance(mark, Range)
+            and isinstance(built, (int, float))
+            and built not in mark
+        )
+        if bad:
+            message = f"expected {phrase(inner)} {mark}, got {show(value)}"
+            problems.append(Problem("config-range", path, message))
+            return INVALID
+    return built
+
+
+def _build_literal(
+    choices: tuple[Any, ...], value: Any, path: Path, problems: list[Problem]
+) -> Any:
+    for choice in choices:
+        if type(value) is type(choice) and value == choice:
+            return value
+    names = ", ".join(show(choice) for choice in choices)
+    return _wrong(
+        path,
+        problems,
+        f"expected one of {names}, got {show(value)}",
+        suggest(value, choices),
+    )
+
+
+def _build_union(
+    members: tuple[Any, ...], value: Any, path: Path, problems: list[Problem]
+) -> Any:
+    attempts: list[list[Problem]] = []
+    for member in members:
+        found: list[Problem] = []
+        built = build(member, value, path, found)
+        if not found:
+            return built
+        attempts.append(found)
+    # A deeper problem, or another kind than a wrong type, shows which member was meant.
+    for found in attempts:
+        if any(p.path != path or p.code != "config-type" for p in found):
+            problems.extend(found)
+            return INVALID
+    wanted = " or ".join(phrase(member) for member in members)
+    fix = next((p.fix for found in attempts for p in found if p.fix), None)
+    return _wrong(path, problems, f"expected {wanted}, got {show(value)}", fix)
+
+
+def _build_sequence(
+    origin: Any, annotation: Any, value: Any, path: Path, problems: list[Problem]
+) -> Any:
+    member = typing.get_args(annotation)[0]
+    if not isinstance(value, (list, tuple)):
+        return _wrong(
+            path,
+            problems,
+            f"expected a list of {phrase(member)}, got {show(value)}",
+            f"write it in brackets: [{show(value)}]",
+        )
+    return tuple(build(member, v, (*path, i), problems) for i, v in enumerate(value))
+
+
+def _build_dict(
+    annotation: Any, value: Any, path: Path, problems: list[Problem]
+) -> Any:
+    keys, member = typing.get_args(annotation)
+    if not isinstance(value, Mapping):
+        return _wrong(path, problems, f"expected a mapping, got {show(value)}")
+    return {
+        build(keys, key, (*path, key), problems): build(
+            member, v, (*path, key), problems
+        )
+        for key, v in value.items()
+    }
+
+
+def _build_custom(
+    annotation: Any, value: Any, path: Path, problems: list[Problem]
+) -> Any:
+    try:
+        return annotation.from_config(value)
+    except ValueError as error:
+        return _wrong(path, problems, f"{error}, got {show(value)}")
+
+
+def _build_component(
+    base: type[Component], value: Any, path: Path, problems: list[Problem]
+) -> Any:
+    if isinstance(value, base):
+        return value
+    if base.registered_name:
+        return build_fields(base, value, path, problems)
+    try:
+        short = base.shorthand(value)
+    except Error as error:
+        return _wrong(path, problems, error.message, error.fix)
+    if short is not None:
+        return short
+    at_key = not isinstance(value, str)
+    if isinstance(value, Mapping) and len(value) == 1:
+        ((name, given),) = value.items()
+        path = (*path, name)
+    elif isinstance(value, str):
+        name, given = value, {}
+    else:
+        message = f"expected {phrase(base)}, got {show(value)}"
+        return _wrong(path, problems, message, _one_of(base))
+    cls = registered(base).get(name)
+    if cls is None:
+        problems.append(_unknown_name(base, name, path, at_key))
+        return INVALID
+    return _build_named(cls, given, path, problems)
+
+
+def _unknown_name(
+    base: type[Component], name: str, path: Path, at_key: bool
+) -> Problem:
+    return Problem(
+        "config-unknown-component",
+        path,
+        f"unknown {base.kind} {show(name)}",
+        suggest(name, registered(base)) or _one_of(base),
+        at_key,
+    )
+
+
+def _one_of(base: type[Component]) -> str:
+    return "known: " + ", ".join(registered(base))
+
+
+def _build_named(
+    cls: type[Component], given: Any, path: Path, problems: list[Problem]
+) -> Any:
+    """A component whose name is known, from its fields or its first field alone."""
+    first = first_field(cls)
+    if isinstance(given, Mapping):
+        return build_fields(cls, given, path, problems)
+    if given is None or (given is True and not first):
+        return build_fields(cls, {}, path, problems)
+    if not first:
+        return _wrong(path, problems, f"{show(cls.registered_name)} takes no value")
+    found: list[Problem] = []
+    built = build_fields(cls, {first: given}, path, found)
+    # The short form has no key of its own: its value stands where the component stands.
+    problems.extend(
+        dataclasses.replace(p, path=(*path, *p.path[len(path) + 1 :]))
+        if p.path[: len(path) + 1] == (*path, first)
+        else p
+        for p in found
+    )
+    return built
+
+
+def build_fields(
+    cls: type, value: Any, path: Path = (), problems: list[Problem] | None = None
+) -> Any:
+    """A dataclass from a mapping of its fields; raises without a list for problems."""
+    found: list[Problem] = []
+    made = _fields(cls, value, path, found)
+    if problems is None:
+        raise_all([problem.error() for problem in found])
+    else:
+        problems.extend(found)
+    return made
+
+
+def _fields(cls: type, value: Any, path: Path, problems: list[Problem]) -> Any:
+    if isinstance(value, cls):
+        return value
+    if not isinstance(value, Mapping):
+        return _wrong(
+            path, problems, f"expected a mapping of settings, got {show(value)}"
+        )
+    annotations = field_types(cls)
+    before = len(problems)
+    problems.extend(_unknown_keys(value, annotations, path))
+    built = {
+        name: build(annotation, value[name], (*path, name), problems)
+        for name, annotation in annotations.items()
+        if name in value
+    }
+    problems.extend(_missing_keys(cls, value, path))
+    if len(problems) > before:
+        return INVALID
+    try:
+        return cls(**built)
+    except Error as error:
+        for each in getattr(error, "errors", (error,)):
+            problems.append(Problem(each.code, path, each.message, each.fix))
+        return INVALID
+
+
+def _unknown_keys(
+    value: Mapping[Any, Any], known: Mapping[str, Any], path: Path
+) -> list[Problem]:
+    return [
+        Problem(
+            "config-unknown-key",
+            (*path, key),
+            f"unknown key {show(key)}{_inside(path)}",
+            suggest(key, known),
+            at_key=True,
+        )
+        for key in value
+        if key not in known
+    ]
+
+
+def _missing_keys(cls: type, value: Mapping[Any, Any], path: Path) -> list[Problem]:
+    return [
+        Problem(
+            "config-missing-key",
+            path,
+            f"missing key {show(field.name)}{_inside(path)}",
+            f"add {field.name}: {phrase(field_types(cls)[field.name])}",
+        )
+        for field in dataclasses.fields(cls)
+        if field.name not in value and required(field)
+    ]
+
+
+def _inside(path: Path) -> str:
+    return f" in {dotted(path)}" if path else ""

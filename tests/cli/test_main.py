@@ -1,0 +1,146 @@
+"""Help, usage errors, and what becomes of exceptions."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nettrain import __version__
+from nettrain.cli import manual, verbs
+from nettrain.cli.main import main
+from tests.cli.conftest import ROOT, Call
+
+
+def python(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *words],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("name", verbs.VERBS)
+def test_the_help_of_every_verb_has_an_example(call: Call, name: str) -> None:
+    answer = call(name, "--help")
+    assert answer.code == 0
+    assert f"example:\n  nettrain {name} " in answer.out
+    assert answer.err == ""
+
+
+def test_the_overview_names_every_verb(call: Call) -> None:
+    answer = call("--help")
+    assert answer.code == 0
+    for name, verb in verbs.VERBS.items():
+        assert f"  {name} " in answer.out
+        assert verb.summary in answer.out
+
+
+def test_without_a_verb_the_overview_is_an_error(call: Call) -> None:
+    answer = call()
+    assert (answer.code, answer.out) == (2, "")
+    assert "nettrain VERB" in answer.err
+
+
+def test_version(call: Call) -> None:
+    assert call("--version").out == f"nettrain {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rnu"], 'error[usage-verb] unknown verb "rnu"\n  did you mean "run"?'),
+        (["--versoin"], 'error[usage-option] unknown option "--versoin"'),
+        (["run"], "error[usage-arguments] the following arguments are required: CON"),
+        (
+            ["run", "c.yaml", "--sedes", "3"],
+            'error[usage-option] unknown option "--sedes"\n  did you mean "--seeds"?',
+        ),
+        (["run", "c.yaml", "--seed=3"], 'unknown option "--seed"'),
+        (["run", "c.yaml", "--seeds", "0"], "--seeds: expected 1, 2, 3, …, got '0'"),
+        (["run", "c.yaml", "--seeds", "x"], "--seeds: expected 1, 2, 3, …, got 'x'"),
+        (["explain", "seed", "name"], 'unexpected argument "name"'),
+        (["predict", "runs/1"], "required: --data"),
+        (["graph", "x", "--rate", "fast"], "argument --rate: invalid float value"),
+    ],
+)
+def test_usage_errors(call: Call, words: list[str], said: str) -> None:
+    answer = call(*words)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (RuntimeError("two\nlines"), 1, "error[bug] RuntimeError: two lines\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (MemoryError("8 GB"), 8, "error[memory-full] 8 GB\n"),
+        (MemoryError(), 8, "error[memory-full] there is not enough memory\n"),
+    ],
+)
+def test_exceptions_end_in_one_message(
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    def fail(arguments: object) -> int:
+        raise raised
+
+    monkeypatch.setattr(manual, "explain", fail)
+    answer = call("explain", "seed")
+    assert (answer.code, answer.out) == (code, "")
+    assert answer.err.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "words", [["--debug", "explain", "seet"], ["explain", "seet", "--debug"]]
+)
+def test_debug_shows_the_traceback(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert main(words) == 2
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed
+    assert printed.endswith('unknown key "seet"\n  did you mean "seed"?\n')
+
+
+def test_threads_are_fixed_before_numpy_is_there_and_help_does_not_import_it() -> None:
+    script = (
+        "import os, sys; from nettrain.cli.main import main; main(['run', '--help']);"
+        "print('numpy' in sys.modules, os.environ['OMP_NUM_THREADS'],"
+        "os.environ['OPENBLAS_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])"
+    )
+    made = python("-c", script, OMP_NUM_THREADS="7", MKL_NUM_THREADS="3")
+    assert made.stdout.splitlines()[-1] == "False 1 1 1"
+
+
+def test_python_m_nettrain() -> None:
+    made = python("-m", "nettrain", "explain", "seet")
+    assert made.returncode == 2
+    assert made.stderr == (
+        'error[usage-unknown-key] unknown key "seet"\n  did you mean "seed"?\n'
+    )
+
+
+def test_a_reader_that_went_away_is_no_bug(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as gone:
+        made = subprocess.run(
+            [sys.executable, "-m", "nettrain", "list", "--schema"],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            timeout=60,
+        )
+    assert (made.returncode, made.stderr) == (141, "")
