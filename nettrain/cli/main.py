@@ -7,6 +7,7 @@ a verb is imported only when it is called.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -37,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before NumPy is imported: results must not depend on the person's settings. A
     # config's `threads:` sets the number for its run.
     os.environ.update(dict.fromkeys(_THREADS, "1"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A letter that a terminal does not know must not end a run.
+            stream.reconfigure(errors="backslashreplace")
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:

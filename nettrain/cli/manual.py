@@ -84,7 +84,7 @@ def list_components(arguments: Namespace) -> int:
     return 0
 
 
-def _members(kind: str) -> Mapping[str, type[Component]]:
+def _members(kind: str) -> Mapping[str, type]:
     """The components of a family; activations are layers, but listed by themselves."""
     found = registered(FAMILIES[kind])
     if kind == "layers":
@@ -211,30 +211,30 @@ def _find(path: str) -> list[Found]:
     """
     first, *rest = path.split(".")
     if first in dict(_fields_of((Experiment,))):
-        return [_walk(Found((Experiment,)), [first, *rest], path)]
+        return [_walk(Found((Experiment,)), [first, *rest])]
     # A component in several families has one meaning in each: mae, constant.
     components = {cls for kind in FAMILIES if (cls := _members(kind).get(first))}
     if not components:
-        raise _unknown(first, (Experiment,), path)
+        raise _unknown(first, (Experiment,))
     starts = [Found((cls,)) for cls in sorted(components, key=lambda cls: cls.kind)]
     if rest:
         having = [s for s in starts if _child(s.kinds, rest[0])]
         starts = having or starts[:1]
-    return [_walk(start, rest, path) for start in starts]
+    return [_walk(start, rest, first) for start in starts]
 
 
-def _walk(found: Found, names: Sequence[str], path: str) -> Found:
+def _walk(found: Found, names: Sequence[str], before: str = "") -> Found:
     """Follow the rest of a path."""
     for name in names:
         inner = _child(found.kinds, name)
         if inner is None:
-            raise _unknown(name, found.kinds, path)
+            raise _unknown(name, found.kinds, before)
         if inner.field is None and record(inner.kinds) is None and found.field:
             # An entry of a mapping or list: it means what the whole says.
             wanted = " or ".join(map(phrase, inner.kinds))
             entry = dataclasses.replace(found.field, type=wanted, default=None)
             inner = Found(inner.kinds, entry)
-        found = inner
+        found, before = inner, f"{before}.{name}".lstrip(".")
     return found
 
 
@@ -265,7 +265,7 @@ def _fields_of(kinds: Kinds) -> Iterator[tuple[str, FieldDoc]]:
             yield from ((field.name, field) for field in describe(kind)[1])
 
 
-def _unknown(name: str, kinds: Kinds, path: str) -> Error:
+def _unknown(name: str, kinds: Kinds, before: str = "") -> Error:
     inner = step(kinds, 0) if is_list(kinds) else kinds
     known = [*dict(_fields_of(inner)), *named(inner)]
     if kinds == (Experiment,):
@@ -273,6 +273,5 @@ def _unknown(name: str, kinds: Kinds, path: str) -> Error:
     fix = belongs(list(holders(None, (Experiment,))), name) or suggest(name, known)
     if fix is None and known:
         fix = f"known here: {joined(known, 20)}"
-    before = path.split(name)[0].rstrip(".")
     message = f'unknown key "{name}"' + (f" in {before}" if before else "")
     return Error("usage-unknown-key", message, fix=fix)

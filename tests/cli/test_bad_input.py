@@ -9,8 +9,6 @@ import pytest
 from tests.cli.conftest import CONFIG, Call
 
 
-
-
 def changed(old: str, new: str) -> str:
     assert old in CONFIG
     return CONFIG.replace(old, new)
@@ -62,7 +60,7 @@ CONFIGS = {
     ),
     "splits beyond 1": (
         changed("validation: 0.2", "validation: 0.9"),
-        ["config.yaml:6:", "1.1"],
+        ["config.yaml:6:", "validation + test = 0.9 + 0.2"],
     ),
     "an empty file": ("", ["config.yaml", "empty"]),
     "not YAML": ("model: [", ["config.yaml:"]),

@@ -131,6 +131,12 @@ def test_python_m_nettrain() -> None:
     )
 
 
+def test_a_terminal_without_our_letters() -> None:
+    made = python("-m", "nettrain", "explain", "adam", PYTHONIOENCODING="ascii")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "m \\u2190 \\u03b21 m" in made.stdout
+
+
 def test_a_reader_that_went_away_is_no_bug(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)

@@ -1,0 +1,107 @@
+"""graph: expressions, configs and runs as table, JSON, steps and picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+
+ARTICLE = ["graph", "f = (x + y) * z", "--at", "x=2,y=3,z=-4"]
+
+
+def test_the_article_as_json(call: Call) -> None:
+    answer = call(*ARTICLE, "--json")
+    assert (answer.code, answer.err) == (0, "")
+    nodes = json.loads(answer.out)["nodes"]
+    values = {name: (n["value"], n["gradient"]) for name, n in nodes.items()}
+    assert values == {
+        "x": (2, -4),
+        "y": (3, -4),
+        "z": (-4, 5),
+        "x + y": (5, -4),
+        "f": (-20, 1),
+    }
+
+
+def test_the_article_as_a_table(call: Call) -> None:
+    answer = call(*ARTICLE)
+    rows = [line.split() for line in answer.out.splitlines()]
+    assert rows[0] == ["node", "operation", "shape", "value", "gradient"]
+    assert ["f", "multiply", "-20", "1"] in rows
+
+
+def test_the_steps(call: Call) -> None:
+    answer = call(*ARTICLE, "--steps")
+    assert answer.code == 0
+    assert "df/dz = df/df · ∂f/∂z = 1 · 5 = 5" in answer.out.splitlines()
+
+
+def test_the_rate_of_the_update(call: Call) -> None:
+    words = ["graph", "f = w * x", "--at", "w=2,x=3", "--steps", "--rate"]
+    assert "1.7" in call(*words, "0.1").out.splitlines()[-1]
+    assert "0.5" in call(*words, "0.5").out.splitlines()[-1]
+
+
+def test_weights_are_named(call: Call, tmp_path: Path) -> None:
+    command = ["graph", "a * x", "--at", "a=1,x=2", "--json"]
+    kinds = [
+        {name: node["op"] for name, node in json.loads(answer.out)["nodes"].items()}
+        for answer in (call(*command), call(*command, "--weights", "a"))
+    ]
+    assert [kind["a"] for kind in kinds] == ["variable", "parameter"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "begins"),
+    [("svg", b"<svg"), ("html", b"<!DOCTYPE html>"), ("dot", b"digraph")],
+)
+def test_pictures(call: Call, folder: Path, ending: str, begins: bytes) -> None:
+    answer = call(*ARTICLE, "--out", f"made.{ending}")
+    assert (answer.code, answer.out) == (0, f"written to made.{ending}\n")
+    assert begins in (folder / f"made.{ending}").read_bytes()[:200]
+
+
+def test_an_unknown_picture(call: Call, folder: Path) -> None:
+    answer = call(*ARTICLE, "--out", "made.gif")
+    assert answer.code == 2
+    assert not (folder / "made.gif").exists()
+
+
+def test_a_config_and_a_run(call: Call, trained: Path) -> None:
+    config = trained.parent / "config.yaml"
+    before = json.loads(call("graph", config, "--json").out)["nodes"]
+    after = json.loads(call("graph", trained, "--json").out)["nodes"]
+    assert before.keys() == after.keys()
+    weight = "model/dense1/weight"
+    assert before[weight]["shape"] == [2, 6]
+    assert before[weight]["value"] != after[weight]["value"]
+    other = json.loads(call("graph", config, "seed=9", "--json").out)["nodes"]
+    assert before[weight]["value"] != other[weight]["value"]
+
+
+def test_an_array_is_told_by_its_size(call: Call) -> None:
+    answer = call("graph", "sum(x)", "--at", "x=[3,4,0,0,0]")
+    row = next(line for line in answer.out.splitlines() if line.startswith("x "))
+    assert row.split() == ["x", "variable", "5", "rms", "2.236", "rms", "1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["(x + y) * z"], "x=…,y=…,z=…"),
+        (["x +", "--at", "x=1"], "expression:1:4:"),
+        (["sine(x)", "--at", "x=1"], 'did you mean "sin"?'),
+        (["f", "=", "x", "--at", "x=1"], "stands in quotes"),
+        (["runs/9"], 'there is no config or run "runs/9"'),
+        (["config.yaml", "--at", "x=1"], "--at is for the names of an expression"),
+        (["config.yaml", "--weights", "w"], "--weights is for the names"),
+        (["x", "--at", "x=two"], "usage-value"),
+    ],
+)
+def test_bad_questions(call: Call, folder: Path, words: list[str], said: str) -> None:
+    answer = call("graph", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert said in answer.err

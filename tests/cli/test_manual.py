@@ -1,0 +1,198 @@
+"""list and explain: every component and every key has its place and its words."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nettrain.cli.manual import FAMILIES, schema
+from nettrain.component import describe, registered
+from nettrain.config import resolve
+from nettrain.experiment.schema import Experiment
+from tests.cli.conftest import ROOT, Call
+
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+
+
+def test_the_overview_lists_every_component(call: Call) -> None:
+    answer = call("list")
+    assert (answer.code, answer.err) == (0, "")
+    for kind, base in FAMILIES.items():
+        assert f"\n{kind}\n" in f"\n{answer.out}"
+        for name in registered(base):
+            assert f"\n  {name} " in answer.out
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_family_in_full(call: Call, kind: str) -> None:
+    answer = call("list", kind)
+    assert answer.code == 0
+    assert all(len(line) <= 100 for line in answer.out.splitlines())
+    for name, cls in registered(FAMILIES[kind]).items():
+        if kind != "layers" or f"\n{name}\n" in f"\n{answer.out}":
+            for field in describe(cls)[1]:
+                assert f"    {field.name} " in answer.out
+
+
+def test_activations_are_listed_once(call: Call) -> None:
+    assert "\nrelu\n" not in call("list", "layers").out
+    assert "\nrelu\n" in call("list", "activations").out
+
+
+def test_an_unknown_family(call: Call) -> None:
+    answer = call("list", "layer")
+    assert answer.code == 2
+    assert 'did you mean "layers"?' in answer.err
+
+
+# ---------------------------------------------------------------- explain
+
+
+def keys(cls: type, path: str = "") -> Iterator[str]:
+    """Every key of the schema that needs no component."""
+    for field in describe(cls)[1]:
+        yield f"{path}{field.name}"
+
+
+SECTIONS = ["data", "data.split", "train", "train.stop", "train.checkpoint", "diagnose"]
+COMPONENTS = sorted({name for base in FAMILIES.values() for name in registered(base)})
+
+
+@pytest.mark.parametrize("path", [*keys(Experiment), *SECTIONS, *COMPONENTS])
+def test_every_key_and_component_is_explained(call: Call, path: str) -> None:
+    answer = call("explain", path)
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("optimizer.adam.learning_rate", ["a number at least 0", "0.001", "cosine"]),
+        ("data.batch_size", ["rows in one update", "an integer at least 1", "32"]),
+        ("model.dense.units", ["how many outputs", "must be given"]),
+        ("model.dense1.units", ["how many outputs"]),
+        ("model.0.dense.units", ["how many outputs"]),
+        ("model.residual1.dense2.bias", ["whether b is added", "true"]),
+        ("train.stop.patience", ["this many epochs", "nothing"]),
+        ("data.source.moons.noise", ["a number at least 0", "0.1"]),
+        ("moons.noise", ["a number at least 0"]),
+        ("data.columns.age", ['"numeric" or "categorical"']),
+        ("optimizer", ["default  {adam: {learning_rate: 0.001", "sgd"]),
+        ("diagnose.G1.threshold", ["0.001"]),
+        ("mae", ["mae (loss)", "mae (metric)"]),
+        ("extends", ["another config"]),
+        ("patch", ["do: set"]),
+    ],
+)
+def test_what_is_said(call: Call, path: str, said: list[str]) -> None:
+    answer = call("explain", path)
+    assert answer.code == 0
+    for words in said:
+        assert words in answer.out
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("adm", 'unknown key "adm"\n  did you mean "adam"?'),
+        ("optimizer.adm", 'in optimizer\n  did you mean "adam"?'),
+        ("train.epoch", 'in train\n  did you mean "epochs"?'),
+        ("batch_size", "it belongs in data"),
+        ("train.learning_rate", "it belongs in optimizer.adam"),
+        ("optimizer.adam.lr", "known here: learning_rate, beta1"),
+        ("model.dence.units", 'did you mean "dense"?'),
+        ("seed.seed", 'unknown key "seed" in seed'),
+        ("", 'unknown key ""'),
+        (".", 'unknown key ""'),
+    ],
+)
+def test_unknown_keys(call: Call, path: str, said: str) -> None:
+    answer = call("explain", path)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("error[usage-unknown-key]")
+    assert said in answer.err
+
+
+# ---------------------------------------------------------------- the schema
+
+
+def faults(value: Any, rule: dict[str, Any], whole: dict[str, Any]) -> Iterator[str]:
+    """What a JSON Schema forbids, for the few words that ours uses."""
+    if "$ref" in rule:
+        yield from faults(value, whole["$defs"][rule["$ref"].split("/")[-1]], whole)
+    kinds = {
+        "object": dict, "array": list, "string": str, "boolean": bool,
+        "null": type(None), "integer": int, "number": (int, float),
+    }  # fmt: skip
+    names = rule.get("type", [])
+    wanted = [names] if isinstance(names, str) else names
+    is_one = any(
+        isinstance(value, kinds[n]) and (n == "boolean" or not isinstance(value, bool))
+        for n in wanted
+    )
+    if wanted and not is_one:
+        yield f"{value!r} is no {names}"
+        return
+    if "enum" in rule and value not in rule["enum"]:
+        yield f"{value!r} is none of {rule['enum']}"
+    if "anyOf" in rule and all([*faults(value, r, whole)] for r in rule["anyOf"]):
+        yield f"{value!r} fits nothing of {rule['anyOf']}"
+    if "minimum" in rule and value < rule["minimum"]:
+        yield f"{value!r} is below {rule['minimum']}"
+    if isinstance(value, list):
+        for member in value:
+            yield from faults(member, rule.get("items", {}), whole)
+    if isinstance(value, dict):
+        yield from (f"no {key}" for key in rule.get("required", []) if key not in value)
+        known, rest = rule.get("properties", {}), rule.get("additionalProperties", {})
+        for key, member in value.items():
+            inner = known.get(key, rest)
+            if inner is False:
+                yield f"unknown {key}"
+            else:
+                yield from faults(member, inner, whole)
+
+
+def plain(path: Path) -> Any:
+    return resolve(path, schema=Experiment).value
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_schema_admits_our_configs(path: Path) -> None:
+    assert list(faults(plain(path), schema(), schema())) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sed": 3},
+        {"seed": -1},
+        {"seed": "three"},
+        {"optimizer": {"adam": {"learning_rat": 0.1}}},
+        {"optimizer": "adamm"},
+        {"model": [{"dense": {"units": "many"}}]},
+        {"train": {"epochs": 1, "stop": {"patience": 0}}},
+    ],
+    ids=str,
+)
+def test_the_schema_forbids_mistakes(change: dict[str, Any]) -> None:
+    value = {**copy.deepcopy(plain(ROOT / "configs/mlp.yaml")), **change}
+    assert list(faults(value, schema(), schema()))
+
+
+def test_what_must_be_there() -> None:
+    assert list(faults({"seed": 1}, schema(), schema()))
+    assert not list(faults({"seed": 1, "extends": "a.yaml"}, schema(), schema()))
+
+
+def test_the_schema_is_printed_alone(call: Call) -> None:
+    answer = call("list", "--schema")
+    assert json.loads(answer.out) == json.loads(json.dumps(schema()))
+    assert re.search(r'"\$schema": "https://json-schema.org', answer.out)
