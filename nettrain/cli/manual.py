@@ -84,7 +84,7 @@ def list_components(arguments: Namespace) -> int:
     return 0
 
 
-def _members(kind: str) -> Mapping[str, type]:
+def _members(kind: str) -> Mapping[str, Any]:
     """The components of a family; activations are layers, but listed by themselves."""
     found = registered(FAMILIES[kind])
     if kind == "layers":

@@ -62,7 +62,7 @@ def _block(value: Any, path: Path, indent: int, source_of: SourceOf) -> list[_Li
             for index, child in enumerate(value)
             for line in _entry(f"{margin}-", child, (*path, index), indent, source_of)
         ]
-    return [_Line(margin + _leaf(value), _comment(source_of(path)))]
+    return [_Line(margin + inline(value), _comment(source_of(path)))]
 
 
 def _entry(
@@ -87,12 +87,12 @@ def _entry(
 def _flow(value: Any, path: Path, source_of: SourceOf) -> _Line | None:
     """A leaf, or a short list of leaves that come from one place, in one line."""
     if not isinstance(value, (dict, list, tuple)) or not value:
-        return _Line(_leaf(value), _comment(source_of(path)))
+        return _Line(inline(value), _comment(source_of(path)))
     if isinstance(value, dict) or any(
         isinstance(item, (dict, list, tuple)) for item in value
     ):
         return None
-    text = "[" + ", ".join(_leaf(item) for item in value) + "]"
+    text = inline(value)
     sources = {source_of((*path, index)) for index in range(len(value))}
     if len(text) > _FLOW or len(sources) > 1:
         return None
@@ -103,10 +103,13 @@ def _comment(source: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in source)
 
 
-def _leaf(value: Any) -> str:
-    """A scalar or an empty collection."""
-    if isinstance(value, (dict, list, tuple)):
-        return "{}" if isinstance(value, dict) else "[]"
+def inline(value: Any) -> str:
+    """YAML in one line that reads back to exactly this value."""
+    if isinstance(value, dict):
+        pairs = (f"{_text(key)}: {inline(child)}" for key, child in value.items())
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(inline, value)) + "]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):

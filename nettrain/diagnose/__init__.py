@@ -10,7 +10,7 @@ from nettrain.diagnose.evidence import (
     Setting,
     Units,
 )
-from nettrain.diagnose.finding import Edit, Finding, Remedy, full, message
+from nettrain.diagnose.finding import Edit, Finding, Remedy
 from nettrain.diagnose.settings import DiagnoseConfig
 
 __all__ = [
@@ -26,6 +26,4 @@ __all__ = [
     "Setting",
     "Units",
     "diagnose",
-    "full",
-    "message",
 ]

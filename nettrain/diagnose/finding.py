@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -49,13 +47,6 @@ class Remedy:
     def from_json(cls, row: Mapping[str, Any]) -> Remedy:
         edits = (Edit(e["path"], e["value"], e["do"]) for e in row["patch"])
         return cls(row["text"], tuple(edits))
-
-    def command(self, config: str) -> str | None:
-        """The command that tries it on a config; None where it takes a file."""
-        if not self.patch or any(edit.do != "set" for edit in self.patch):
-            return None
-        changes = [f"{edit.path}={_yaml(edit.value)}" for edit in self.patch]
-        return shlex.join(["nettrain", "run", config, *changes])
 
 
 @dataclass(frozen=True)
@@ -118,10 +109,6 @@ class Finding:
             fields["remedy"] = Remedy.from_json(row["remedy"])
         return cls(**fields)
 
-    @property
-    def title(self) -> str:
-        return self.name.replace("-", " ")
-
 
 KEYS = (
     "id",
@@ -142,105 +129,3 @@ KEYS = (
     "consequence_of",
 )
 """Of a row of findings.json, in order."""
-
-
-# ---------------------------------------------------------------- how it is said
-
-
-def message(finding: Finding) -> str:
-    """One line, for the moment in which it arises.
-
-    >>> message(Finding("G1", "vanishing-gradient", "error", "", layer="dense2",
-    ...                 measured=3.1e-6, threshold=1e-3, healthy=(0.02, 1.0)))
-    'error G1: vanishing gradient in dense2: 3.1e-06 < 0.001, healthy 0.02 to 1'
-    """
-    where = f" in {finding.layer}" if finding.layer else ""
-    when = f", epoch {finding.epoch}" if finding.epoch is not None else ""
-    numbers = measure(finding) or finding.why
-    return f"{finding.severity} {finding.id}: {finding.title}{where}{when}: {numbers}"
-
-
-def full(
-    finding: Finding, findings: Sequence[Finding] = (), config: str | None = None
-) -> list[str]:
-    """The whole finding, line by line.
-
-    Args:
-        findings: of the same run; what follows from this one is named.
-        config: the run's config, for the command that tries the remedy.
-    """
-    mark = " (the primary cause)" if finding.primary else ""
-    lines = [f"{finding.severity} {finding.id}: {finding.title}{mark}"]
-    told = [
-        ("where", where(finding)),
-        ("measured", measure(finding)),
-        ("why", finding.why),
-        *_remedy(finding.remedy, config),
-        ("leads to", consequences(finding, findings)),
-        ("follows from", finding.consequence_of or ""),
-    ]
-    return lines + [f"  {label:<12} {text}" for label, text in told if text]
-
-
-def where(finding: Finding) -> str:
-    """Node, layer, units, config line, epoch and step, as far as they are known."""
-    units = finding.units
-    parts = [
-        finding.node or "",
-        f"layer {finding.layer}" if finding.layer else "",
-        "" if units is None else _numbers(units),
-        "" if finding.config_line is None else f"config line {finding.config_line}",
-        "" if finding.epoch is None else f"epoch {finding.epoch}",
-        "" if finding.step is None else f"step {finding.step}",
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def measure(finding: Finding) -> str:
-    """The number against its threshold and the healthy range."""
-    measured, limit = finding.measured, finding.threshold
-    if measured is None or limit is None:
-        return ""
-    sign = "<" if measured < limit else ">" if measured > limit else "="
-    text = f"{measured:.3g} {sign} {limit:g}"
-    if finding.healthy is not None:
-        low, high = finding.healthy
-        text += (
-            f", healthy {low:g}" if low == high else f", healthy {low:g} to {high:g}"
-        )
-    return text
-
-
-def consequences(finding: Finding, findings: Sequence[Finding]) -> str:
-    """What else was found that follows from a primary diagnosis."""
-    if not finding.primary:
-        return ""
-    named = [
-        f"{other.id} {other.title}" + (f" in {other.layer}" if other.layer else "")
-        for other in findings
-        if other.consequence_of == finding.id
-    ]
-    return ", ".join(named)
-
-
-def _remedy(remedy: Remedy | None, config: str | None) -> list[tuple[str, str]]:
-    if remedy is None:
-        return []
-    edits = [(f"{e.do} ", f"{e.path}: {_yaml(e.value)}") for e in remedy.patch]
-    command = remedy.command(config) if config else None
-    return [
-        ("change", remedy.text),
-        *(("", do + text) for do, text in edits),
-        ("try it", command or ""),
-    ]
-
-
-def _yaml(value: Any) -> str:
-    """A plain value in YAML's flow style; JSON is a part of it."""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _numbers(units: Sequence[int], most: int = 8) -> str:
-    shown = ", ".join(str(unit) for unit in units[:most])
-    more = f" and {len(units) - most} more" if len(units) > most else ""
-    return f"{len(units)} units ({shown}{more})" if units else "no unit"

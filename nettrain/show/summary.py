@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nettrain.config.writer import inline
 from nettrain.show.progress import duration
 from nettrain.show.style import number
 
@@ -123,8 +123,8 @@ def line(finding: Finding, *, colour: bool = False) -> str:
     """A finding in one line, for the moment in which it arises."""
     pen = _Pen(colour)
     head = pen(f"{finding['severity']}[{finding['id']}]", finding["severity"])
-    measured = ", ".join(_measured(finding)[:2])
-    told = f": {measured}" if measured else ""
+    told = ", ".join(_measured(finding)[:2]) or finding.get("why")
+    told = f": {told}" if told else ""
     return f"{head} {_name(finding)} at {_where(finding)}{told}"
 
 
@@ -160,6 +160,8 @@ def message(
     if consequences:
         told = ", ".join(f"{f['id']} {_name(f)} at {_where(f)}" for f in consequences)
         rows.append(_row("follows", told, pen))
+    if finding.get("consequence_of"):
+        rows.append(_row("cause", finding["consequence_of"], pen))
     return "\n".join(rows)
 
 
@@ -210,40 +212,17 @@ def _remedy(remedy: Mapping[str, Any], config: str, run: str, pen: _Pen) -> list
     """What to change in words, as edits, and the command that tries it."""
     patch = remedy.get("patch") or []
     rows = [_row("change", remedy["text"], pen)] if remedy.get("text") else []
-    rows += [" " * (_INDENT + 2) + f"- {_edit(edit)}" for edit in patch]
+    rows += [" " * (_INDENT + 2) + f"- {inline(edit)}" for edit in patch]
     command = _command(patch, config, run)
     return (
         [*rows, f"  {pen('try'.ljust(_INDENT), 'faint')}{command}"] if command else rows
     )
 
 
-def _edit(edit: Mapping[str, Any]) -> str:
-    """An edit as the flow mapping that a config's `patch:` holds."""
-    fields = [f"do: {edit['do']}", f"path: {edit['path']}"]
-    if "value" in edit:
-        fields.append(f"value: {_yaml(edit['value'])}")
-    return "{" + ", ".join(fields) + "}"
-
-
-def _yaml(value: Any) -> str:
-    """A plain value in YAML's flow form; plain words stay without quotes."""
-    if (
-        isinstance(value, str)
-        and value.replace("_", "").isalnum()
-        and value[0].isalpha()
-    ):
-        return value
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {_yaml(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_yaml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _command(patch: Sequence[Mapping[str, Any]], config: str, run: str) -> str:
     """Overrides where every edit sets a value, else the verb that applies patches."""
     if config and patch and all(edit["do"] == "set" for edit in patch):
-        overrides = [f"{edit['path']}={_yaml(edit['value'])}" for edit in patch]
+        overrides = [f"{edit['path']}={inline(edit['value'])}" for edit in patch]
         return " ".join(["nettrain run", *map(shlex.quote, [config, *overrides])])
     if patch and run:
         return f"nettrain doctor {shlex.quote(run)} --apply fixed.yaml"
