@@ -93,7 +93,7 @@ def _rebuild(code: str, message: str, place: Place | None, fix: str | None) -> E
     return Error(code, message, place=place, fix=fix)
 
 
-class Errors(Error):  # noqa: N818 - it is several of them
+class Errors(Error):
     """Several errors found in one go; the exit status is the first one's."""
 
     def __init__(self, errors: Sequence[Error]) -> None:

@@ -15,7 +15,9 @@ from nettrain.cli.main import main
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-COMMANDS = re.findall(r"^(nettrain (?:graph|check|list|explain) .*?)(?:  +#.*)?$", README, re.M)
+COMMANDS = re.findall(
+    r"^(nettrain (?:graph|check|list|explain) .*?)(?:  +#.*)?$", README, re.M
+)
 
 
 @pytest.mark.parametrize("code", EXAMPLES, ids=lambda code: code.split("\n")[-2][:40])

@@ -2,9 +2,9 @@
 
     python experiments/accuracy/digits.py --seeds 30
 
-For every seed both train a network of the same size on the same rows, prepared alike, and
-are tested on the same rows; the seed decides split, first weights and order of rows. The
-differences are paired, with a 95 % interval of Student's t.
+For every seed both train a network of the same size on the same rows, prepared alike,
+and are tested on the same rows; the seed decides split, first weights and order of
+rows. The differences are paired, with a 95 % interval of Student's t.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     python experiments/speed/step.py            every network
     python experiments/speed/step.py 64-64-32-10:32 --rounds 20
 
-Each trainer gets the same first weights and the same batches, on one thread of one core.
-They take turns, a block of steps each, and the median of the blocks counts. nettrain runs
-as it does by default: with its statistics. The losses of the first steps must agree.
-PyTorch and JAX are timed where they are installed.
+Each trainer gets the same first weights and the same batches, on one thread of one
+core. They take turns, a block of steps each, and the median of the blocks counts.
+nettrain runs as it does by default: with its statistics. The losses of the first steps
+must agree. PyTorch and JAX are timed where they are installed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 )
 
-import argparse  # noqa: E402
+import argparse
 import importlib.util
 import json
 import platform
@@ -78,14 +78,13 @@ def ours(sizes: list[int], batch: int, diagnosed: bool) -> tuple[Block, Weights]
             count[0] += 1
             # An epoch of the size of MNIST's, for the statistics at its end.
             full = every > 0 and due(count[0], 60_000 // batch, every)
-            losses.append(float(network.train(x, t, RATE, count[0], full).outputs["loss"]))
+            result = network.train(x, t, RATE, count[0], full)
+            losses.append(float(result.outputs["loss"]))
         return losses
 
     paths = [f"model/dense{i + 1}" for i in range(len(sizes) - 1)]
     state = network.state
-    weights = [
-        (state[f"{p}/weight"].copy(), state[f"{p}/bias"].copy()) for p in paths
-    ]
+    weights = [(state[f"{p}/weight"].copy(), state[f"{p}/bias"].copy()) for p in paths]
     return block, weights
 
 
@@ -105,7 +104,8 @@ def pytorch(sizes: list[int], weights: Weights, fused: bool) -> Block:
 
     def block(inputs: np.ndarray, targets: np.ndarray) -> list[float]:
         losses = []
-        for x, t in zip(torch.from_numpy(inputs), torch.from_numpy(targets), strict=True):
+        tensors = torch.from_numpy(inputs), torch.from_numpy(targets)
+        for x, t in zip(*tensors, strict=True):
             optimizer.zero_grad()
             loss = loss_of(model(x), t)
             loss.backward()

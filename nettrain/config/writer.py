@@ -106,8 +106,12 @@ def _comment(source: str) -> str:
 def inline(value: Any) -> str:
     """YAML in one line that reads back to exactly this value."""
     if isinstance(value, dict):
-        pairs = (f"{_text(key)}: {inline(child)}" for key, child in value.items())
-        return "{" + ", ".join(pairs) + "}"
+        pairs = ((_text(key), inline(child)) for key, child in value.items())
+        written = (
+            f"{key}: {child}" if len(key) < _KEY else f"? {key} : {child}"
+            for key, child in pairs
+        )
+        return "{" + ", ".join(written) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(map(inline, value)) + "]"
     if value is None or isinstance(value, bool):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 from nettrain.component import Component, dump, field_types, json_schema
-from nettrain.diagnose.evidence import Evidence
+from nettrain.diagnose.evidence import Evidence, PreActivation
 from nettrain.diagnose.finding import Finding, Severity
 
 
@@ -33,6 +33,27 @@ class Detector(Component):
         line = layer.config_line if layer else None
         return Finding(
             self.registered_name, self.title, severity, why, config_line=line, **fields
+        )
+
+    def finding_at(
+        self,
+        evidence: Evidence,
+        node: PreActivation,
+        check: int,
+        severity: Severity,
+        why: str,
+        **fields: Any,
+    ) -> Finding:
+        """A finding about one node, which first held at the check of that index."""
+        return self.finding(
+            evidence,
+            severity,
+            why,
+            node=node.path,
+            layer=node.layer,
+            epoch=int(evidence.epochs[check]),
+            step=int(evidence.steps[check]),
+            **fields,
         )
 
     def to_config(self) -> dict[str, Any]:

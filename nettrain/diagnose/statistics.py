@@ -171,10 +171,14 @@ def watch(
 
 
 def _ratio(old: Node, new: Node) -> Node:
-    """‖W_new - W‖ / ‖W‖, in float64: squares of small float32 steps underflow."""
-    change, weight = ops.cast(new - old, "float64"), ops.cast(old, "float64")
-    squares = ops.sum_of_squares(change), ops.sum_of_squares(weight)
-    return ops.sqrt(squares[0]) / ops.sqrt(squares[1])
+    """‖W_new - W‖ / ‖W‖, float64, of sums in the weight's own dtype: two passes less.
+
+    Float32 squares underflow below 1e-19. But W_new - W is 0 or at least 2^-24 |W|, the
+    spacing of float32 numbers, so that only steps of weights below 1e-12 are lost.
+    """
+    squares = ops.sum_of_squares(new - old), ops.sum_of_squares(old)
+    change, weight = (ops.sqrt(ops.cast(square, "float64")) for square in squares)
+    return change / weight
 
 
 # ---------------------------------------------------------------- units

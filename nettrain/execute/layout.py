@@ -225,7 +225,7 @@ class _Flattening:
         block = max(BLOCK, -(-size // MOST_BLOCKS))
         blocks = [
             leaf("state", "", (min(block, size - start),), parts[0].dtype)
-            for start in range(0, size, block)
+            for start in range(0, max(size, 1), block)
         ]
         self._vectors[parts] = Vector(parts, tuple(blocks))
         self._taken.update(parts)

@@ -175,7 +175,8 @@ class _Planner:
         self._leaf_of = {new: leaf for leaf, new in self._updates.items()}
         lanes = [part for vector in flat.lanes for part in vector.parts]
         order = schedule(
-            [*definition.guards, *definition.outputs.values(), *lanes],
+            # Lanes first: the vectors over them do not say that they need them.
+            [*lanes, *definition.guards, *definition.outputs.values()],
             self._updates.values(),
             definition.observers.values(),
         )

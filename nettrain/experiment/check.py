@@ -102,8 +102,7 @@ def _layers(setup: Setup, step: Step) -> list[LayerReport]:
                 config_line=lines.get(row.path),
                 shape=row.shape[1:],
                 parameters=row.parameters,
-                # Called a second time, a layer holds nothing more.
-                memory=held.pop(row.path, 0) + output,
+                memory=held.get(row.path, 0) + output,
                 variance=_variance(row.path, trace, setup.experiment.seed),
             )
         )

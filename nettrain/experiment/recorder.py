@@ -15,7 +15,14 @@ from nettrain.record.folder import RunFolder
 from nettrain.record.metrics import Metrics
 from nettrain.record.statistics import Statistics
 from nettrain.record.store import CheckpointStore
-from nettrain.training.events import EpochEnded, Event, Found, Measured, SaveDue, Stepped
+from nettrain.training.events import (
+    EpochEnded,
+    Event,
+    Found,
+    Measured,
+    SaveDue,
+    Stepped,
+)
 
 Tensors = dict[str, np.ndarray]
 
@@ -39,20 +46,8 @@ class Watcher(Protocol):
     def close(self) -> None: ...
 
 
-class Nobody:
+class Nobody(Watcher):
     """A watcher that looks away."""
-
-    def step(
-        self, step: int, epoch: int, loss: float, learning_rate: float
-    ) -> None: ...
-
-    def epoch(self, epoch: int, metrics: Mapping[str, Any]) -> None: ...
-
-    def found(self, finding: Mapping[str, Any]) -> None: ...
-
-    def note(self, text: str) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Memory:

@@ -205,7 +205,8 @@ def _activation_before_loss(
         loss = experiment.loss.registered_name
         yield Error(
             "config-double-activation",
-            f"the last layer applies {own}, and the loss {loss} applies {applied} itself",
+            f"the last layer applies {own}, and the loss {loss} applies {applied} "
+            "itself",
             place=resolved.place(path),
             fix=f"remove {own} from the last layer",
         )
@@ -245,14 +246,14 @@ def _misfits(
 ) -> Iterator[Error]:
     """What does not fit the data."""
     stop = experiment.train.stop
-    if stop is not None and stop.monitor.startswith("validation/"):
-        if "validation" not in dataset.parts:
-            yield Error(
-                "config-monitor",
-                f'"{stop.monitor}" is monitored, but no rows are kept for validation',
-                place=resolved.place(("train", "stop", "monitor")),
-                fix="say data.split: {validation: 0.15}, or monitor train/loss",
-            )
+    validated = "validation" in dataset.parts
+    if stop and stop.monitor.startswith("validation/") and not validated:
+        yield Error(
+            "config-monitor",
+            f'"{stop.monitor}" is monitored, but no rows are kept for validation',
+            place=resolved.place(("train", "stop", "monitor")),
+            fix="say data.split: {validation: 0.15}, or monitor train/loss",
+        )
     yield from _untraceable(experiment, resolved, recipe)
 
 

@@ -1,4 +1,4 @@
-"""How long a training step takes, with and without diagnosis. Reported, never decided on."""
+"""How long a step takes, with and without diagnosis: reported, never decided on."""
 
 from __future__ import annotations
 

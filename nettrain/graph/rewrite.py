@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nettrain.errors import Error
-from nettrain.graph.node import Constant, Leaf, Node, constant, made_at
+from nettrain.graph.node import Constant, Leaf, Node, constant, made_at, topological
 from nettrain.graph.operations import shape
 from nettrain.graph.operations.elementwise import Add, Cast, Divide, Multiply
 from nettrain.graph.operations.random import RandomBits
@@ -38,7 +38,7 @@ def rewrite(
     """
     instead = instead or {}
     new: Mapping = {}
-    for node in verify(outputs):
+    for node in topological(outputs):
         inputs = tuple([new[x] for x in node.inputs])
         made = instead[node] if node in instead else _with(node, inputs)
         for rule in rules:

@@ -51,7 +51,7 @@ def cost(
             figure, (70, 56, width, 312), title="Cost", x="epoch", y="loss"
         )
         _losses(curve, columns, prior)
-        _best(curve, columns, best_epoch, monitor)
+        _best(curve, columns, best_epoch, monitor, prior)
         for index, name in enumerate(panels):
             _panel(figure, columns, name, index, len(panels), best_epoch)
         return style.svg(figure, _title(columns, best_epoch, monitor))
@@ -172,7 +172,13 @@ def _note(axes: Axes, x: float, y: float, text: str, align: str) -> None:
     )
 
 
-def _best(axes: Axes, columns: Columns, epoch: int | None, monitor: str) -> None:
+def _best(
+    axes: Axes,
+    columns: Columns,
+    epoch: int | None,
+    monitor: str,
+    prior: float | None,
+) -> None:
     """A line at the best epoch, and a ring on the monitored curve where it is shown."""
     if epoch is None:
         return
@@ -197,7 +203,7 @@ def _best(axes: Axes, columns: Columns, epoch: int | None, monitor: str) -> None
     right = time < 0.6 * axes.get_xlim()[1]
     axes.annotate(
         f"best epoch {epoch}\n{monitor.replace('/', ' ')} {style.number(value)}",
-        (time, 0.86),
+        (time, _clear_height(axes, prior)),
         xycoords=("data", "axes fraction"),
         xytext=(6 if right else -6, 0),
         textcoords="offset points",
@@ -206,6 +212,16 @@ def _best(axes: Axes, columns: Columns, epoch: int | None, monitor: str) -> None
         fontsize=9,
         linespacing=1.4,
     )
+
+
+def _clear_height(axes: Axes, prior: float | None) -> float:
+    """Where a label of two lines does not stand on the line of guessing."""
+    high, low = 0.86, 0.6
+    if prior is None:
+        return high
+    pixels = axes.transData.transform((0.0, prior))
+    line = axes.transAxes.inverted().transform(pixels)[1]
+    return low if high - 0.14 < line < high + 0.06 else high
 
 
 def _best_line(axes: Axes, time: float) -> None:

@@ -120,12 +120,15 @@ def _shown(value: Any) -> str:
 
 
 def line(finding: Finding, *, colour: bool = False) -> str:
-    """A finding in one line, for the moment in which it arises."""
+    """A finding in one line, for the moment in which it arises.
+
+    What no number measures tells the first clause of why.
+    """
     pen = _Pen(colour)
     head = pen(f"{finding['severity']}[{finding['id']}]", finding["severity"])
-    told = ", ".join(_measured(finding)[:2]) or finding.get("why")
-    told = f": {told}" if told else ""
-    return f"{head} {_name(finding)} at {_where(finding)}{told}"
+    measured = ", ".join(_measured(finding)[:2])
+    told = measured or (finding.get("why") or "").partition(";")[0]
+    return f"{head} {_name(finding)} at {_where(finding)}" + (told and f": {told}")
 
 
 def message(

@@ -1,4 +1,4 @@
-"""A step that was not finite, computed again from its unharmed state to find out why."""
+"""A step that was not finite, computed again from its unharmed state: what began it?"""
 
 from __future__ import annotations
 

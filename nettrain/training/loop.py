@@ -17,7 +17,14 @@ from nettrain.errors import Error
 from nettrain.optim import Schedule
 from nettrain.training.blame import blame
 from nettrain.training.evaluate import evaluate
-from nettrain.training.events import EpochEnded, Event, Found, Measured, SaveDue, Stepped
+from nettrain.training.events import (
+    EpochEnded,
+    Event,
+    Found,
+    Measured,
+    SaveDue,
+    Stepped,
+)
 from nettrain.training.metrics import Metric
 from nettrain.training.network import Network
 from nettrain.training.probe import Probe
@@ -225,8 +232,9 @@ class Loop:
             return None
         self.step = number
         if full and probe is not None:
-            if rows_now := probe.measure(number, self.epoch, result.outputs):
-                self._emit(Measured(rows_now))
+            measured = probe.measure(number, self.epoch, result.outputs)
+            if measured:
+                self._emit(Measured(measured))
         return {
             "step": number,
             "epoch": self.epoch,
@@ -251,9 +259,9 @@ class Loop:
             row |= self._evaluate("validation")
         self._note_bests(row)
         value = float(row[_monitored(self.monitor)])
-        if self._stopping.update(value, self.step) and plan.config.stop:
-            if plan.config.stop.restore_best:
-                self._best = self._weights()
+        improved, stop = self._stopping.update(value, self.step), plan.config.stop
+        if improved and stop and stop.restore_best:
+            self._best = self._weights()
         watched = row.get("validation/loss", row["train/epoch_loss"])
         self._schedule_state = plan.schedule.observe(self._schedule_state, watched)
         if self._probe:
@@ -323,7 +331,7 @@ class Loop:
         }
 
     def _diverged(self, rows: np.ndarray) -> Outcome:
-        """A step with a cost or gradient that is not finite: find out where it began."""
+        """A step whose cost or gradient is not finite: find out where it began."""
         train, number = self._plan.parts["train"], self.step + 1
         findings: list[Finding] = []
         if self._probe is not None:
@@ -367,7 +375,7 @@ class Loop:
             return False
         return time.monotonic() - began > 60 * stop.minutes
 
-    # ---------------------------------------------------------------- saving, summing up
+    # ---------------------------------------------------------------- saving
 
     def _save_if_due(self, last_of_epoch: bool) -> None:
         every = self._plan.config.checkpoint.every

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -72,60 +73,45 @@ class TopK(Metric):
         return float(np.mean(better < self.k))
 
 
+@dataclass(frozen=True)
 class _OfClasses(Metric):
-    """A score of scikit-learn over the predicted classes."""
+    """A score of scikit-learn over the predicted classes.
+
+    Attributes:
+        average: over classes: `macro` counts each alike, `weighted` by its rows.
+    """
 
     task = "classification"
     function: ClassVar[str]
+    average: Literal["macro", "micro", "weighted"] = "macro"
 
     def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
         from sklearn import metrics
 
         score = getattr(metrics, self.function)
-        average: str = getattr(self, "average")  # noqa: B009  a field of the subclasses
-        classes = predicted_classes(predictions)
-        return float(
-            score(_classes(targets), classes, average=average, zero_division=0)
-        )
-
-
-Average = Literal["macro", "micro", "weighted"]
+        classes, truth = predicted_classes(predictions), _classes(targets)
+        return float(score(truth, classes, average=self.average, zero_division=0))
 
 
 @register("precision")
 class Precision(_OfClasses):
-    """Of the rows predicted to be a class, the share that is (scikit-learn).
-
-    Attributes:
-        average: over classes: `macro` counts each alike, `weighted` by its rows.
-    """
+    """Of the rows predicted to be a class, the share that is (scikit-learn)."""
 
     function = "precision_score"
-    average: Average = "macro"
 
 
 @register("recall")
 class Recall(_OfClasses):
-    """Of the rows of a class, the share that is predicted so (scikit-learn).
-
-    Attributes:
-        average: over classes: `macro` counts each alike, `weighted` by its rows.
-    """
+    """Of the rows of a class, the share that is predicted so (scikit-learn)."""
 
     function = "recall_score"
-    average: Average = "macro"
 
 
 @register("f1")
 class F1(_OfClasses):
-    """The harmonic mean of precision and recall (scikit-learn).
-
-    Attributes:
-        average: over classes: `macro` counts each alike, `weighted` by its rows.
-    """
+    """The harmonic mean of precision and recall (scikit-learn)."""
 
     function = "f1_score"
-    average: Average = "macro"
 
 
 @register("confusion")

@@ -1,7 +1,7 @@
 """The whole of training as one graph: model, cost, gradients, statistics and update.
 
-A `Network` traces the same layers again for every batch size it meets, and compiles each
-graph once. All programs work on one `State`.
+A `Network` traces the same layers again for every batch size it meets, and compiles
+each graph once. All programs work on one `State`.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class Network:
 
         Args:
             inputs: (N, …).
-            batch: rows computed at a time. Sums depend on it, so it is part of the config.
+            batch: rows computed at a time. Sums depend on it, so the config has it.
 
         Returns:
             (N, K), before the loss turns it into predictions.

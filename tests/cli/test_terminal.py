@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nettrain.cli import terminal
+from nettrain.cli import progress, terminal
 from nettrain.cli.progress import Watching
 from nettrain.experiment.setup import set_up
 
@@ -105,6 +105,21 @@ def test_a_bar_and_colour_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     show(watched(stream, monkeypatch))
     assert "100% |" in stream.getvalue()
     assert "\033[1;31merror[G1]" in stream.getvalue()
+
+
+def test_the_pace_is_that_of_the_steps_that_were_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    real = progress.Progress
+
+    def recorded(total: int, terminal: bool, done: int) -> progress.Progress:
+        made.append(done)
+        return real(total, terminal, done=done)
+
+    monkeypatch.setattr(progress, "Progress", recorded)
+    show(watched(io.StringIO(), monkeypatch))
+    assert made == [2]
 
 
 class Gone(io.StringIO):

@@ -119,6 +119,15 @@ def test_seeds(call: Call, folder: Path) -> None:
     assert float(accuracy[1]) == pytest.approx(sum(expected) / 2, rel=1e-3)
 
 
+def test_seeds_that_are_done_are_not_repeated(call: Call, folder: Path) -> None:
+    command = ["run", "config.yaml", "train.epochs=1", "diagnose=false"]
+    assert call(*command, "seed=1").code == 0
+    answer = call(*command, "--seeds", 2)
+    assert answer.code == 0
+    assert "seed 1  runs/flowers/1  finished before\n" in answer.out
+    assert len(list((folder / "runs/flowers").iterdir())) == 2
+
+
 def test_seeds_of_which_one_diverges(call: Call, folder: Path) -> None:
     rate = "optimizer.adam.learning_rate=1e30"
     answer = call("run", "config.yaml", "--seeds=2", rate, "diagnose=false")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nettrain.component import dump
 from nettrain.config import parse, resolve, write_resolved
 from nettrain.config.tree import Source
+from nettrain.config.writer import inline
 
 
 def read_back(text: str) -> Any:
@@ -85,6 +86,13 @@ def test_a_plain_tree_reads_back_exactly(tree: Any) -> None:
     assert write_resolved(tree, lambda path: "") == write_resolved(
         tree, lambda path: ""
     )
+
+
+@given(TREES)
+def test_a_tree_in_one_line_reads_back_exactly(tree: Any) -> None:
+    text = inline({"k": tree})
+    assert "\n" not in text
+    assert same(read_back(text), {"k": tree})
 
 
 @given(st.lists(st.floats() | st.integers() | TEXT.filter(str.isascii), max_size=4))

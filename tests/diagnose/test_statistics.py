@@ -130,13 +130,17 @@ def test_update_ratios_agree_with_numpy() -> None:
     np.testing.assert_allclose(ratio, expected, rtol=1e-12)
 
 
-def test_ratios_of_small_float32_steps_do_not_underflow() -> None:
-    made = net(dtype="float32", weights=np.full((INPUTS, UNITS), 1e-24))
-    gradient = by_hand(made)["gradient/model/dense1/weight"].astype(np.float64)
-    assert not np.any(np.square(gradient.astype(np.float32)))
-    ratio = float(made.observe()["ratio/model/dense1/weight"])
-    size = 0.1 * np.linalg.norm(gradient) / (1e-24 * np.sqrt(INPUTS * UNITS))
-    assert ratio == pytest.approx(size, rel=1e-3)
+def test_the_smallest_steps_of_small_float32_weights_do_not_underflow() -> None:
+    small = np.full((INPUTS, UNITS), 1e-11)
+    usual = float(net(weights=small).observe()["ratio/model/dense1/weight"])
+    made = net(dtype="float32", weights=small, scale=1e-7 / usual)
+    new = made.run({"new": made.new[made.w1]})["new"].astype(np.float64)
+    old = made.values[made.w1].astype(np.float64)
+    expected = np.linalg.norm(new - old) / np.linalg.norm(old)
+    assert 0 < expected < 2e-7
+    ratio = made.observe()["ratio/model/dense1/weight"]
+    assert ratio.dtype == np.float64
+    assert float(ratio) == pytest.approx(expected, rel=1e-5)
 
 
 def test_one_backward_pass_in_forwardtopological() -> None:

@@ -216,9 +216,8 @@ def test_resumed_for_longer_equals_longer_from_the_start(tmp_path: Path) -> None
 
 
 def test_a_run_that_diverges_is_returned(tmp_path: Path) -> None:
-    made = nt.train(
-        SMALL, out=tmp_path / "run", overrides=["optimizer={sgd: {learning_rate: 1e30}}"]
-    )
+    steep = "optimizer={sgd: {learning_rate: 1e30}}"
+    made = nt.train(SMALL, out=tmp_path / "run", overrides=[steep])
     assert made.status == "diverged"
     assert [(f.id, f.primary) for f in made.findings] == [("N1", True)]
     assert (made.path / "findings.json").exists()

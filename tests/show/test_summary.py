@@ -105,6 +105,18 @@ def test_values_with_blanks_are_quoted_for_the_shell() -> None:
     assert "nettrain run mlp.yaml 'optimizer={sgd: {learning_rate: 0.1}}'" in found
 
 
+def test_words_that_yaml_takes_for_something_else_are_quoted() -> None:
+    edit = {"do": "set", "path": "name", "value": "true"}
+    found = message(finding(remedy={"patch": [edit]}), config="my run.yaml")
+    assert '- {do: set, path: name, value: "true"}' in found
+    assert "nettrain run 'my run.yaml' 'name=\"true\"'" in found
+
+
+def test_without_a_patch_there_is_no_command() -> None:
+    found = message(finding(remedy={"text": "Wait.", "patch": []}), config="a.yaml")
+    assert "Wait." in found and "nettrain" not in found
+
+
 def test_what_is_unknown_is_left_out() -> None:
     bare = dict.fromkeys(finding()) | {"id": "O0", "name": "note", "severity": "note"}
     assert message(bare) == "note[O0] note\n  where     the whole network"
@@ -117,6 +129,10 @@ def test_the_primary_cause_comes_first_and_holds_its_consequences() -> None:
     assert found.index("error[G1]") < found.index("warning[L4]")
     assert "error[A1]" not in found
     assert "follows   A1 dead neurons" in found
+
+
+def test_a_consequence_names_its_cause() -> None:
+    assert message(finding(consequence_of="D1")).endswith("cause     D1")
 
 
 def test_units_are_counted_and_some_named() -> None:
@@ -142,3 +158,8 @@ def test_one_line_while_training() -> None:
         "step 88: 3.1e-6, threshold 0.001"
     )
     assert line(finding()) == expected
+    why = "exp: input 743 > 88.7; losses before: 1 2 3"
+    bare = dict.fromkeys(finding()) | {"id": "N1", "name": "non-finite", "why": why}
+    assert line(bare | {"severity": "error", "step": 3}) == (
+        "error[N1] non finite at the whole network, step 3: exp: input 743 > 88.7"
+    )

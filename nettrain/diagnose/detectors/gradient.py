@@ -70,16 +70,14 @@ class VanishingGradient(Detector):
         lowest = int(np.nanargmin(ratio[at]))
         here, above = _steepest(ratio[at], lowest, sign=1)
         node, end = evidence.nodes[here], evidence.nodes[lowest]
-        yield self.finding(
+        yield self.finding_at(
             evidence,
+            node,
+            at,
             "error",
             f"of the gradient at the output {ratio[at, lowest]:.2g} arrives at "
             f"{end.layer}, which hardly learns; it falls most at {node.layer}, "
             f"to {ratio[at, here] / ratio[at, above]:.2g} of the layer above",
-            node=node.path,
-            layer=node.layer,
-            epoch=int(evidence.epochs[at]),
-            step=int(evidence.steps[at]),
             measured=float(ratio[at, lowest]),
             threshold=self.threshold,
             healthy=(0.02, 1.0),
@@ -126,16 +124,14 @@ class ExplodingGradient(Detector):
         highest = int(np.nanargmax(ratio[at]))
         here, above = _steepest(ratio[at], highest, sign=-1)
         node, end = evidence.nodes[here], evidence.nodes[highest]
-        yield self.finding(
+        yield self.finding_at(
             evidence,
+            node,
+            at,
             "error",
             f"the gradient at {end.layer} is {ratio[at, highest]:.2g} times that at "
             f"the output; it grows most at {node.layer}, "
             f"{ratio[at, here] / ratio[at, above]:.2g} times the layer above",
-            node=node.path,
-            layer=node.layer,
-            epoch=int(evidence.epochs[at]),
-            step=int(evidence.steps[at]),
             measured=float(ratio[at, highest]),
             threshold=self.threshold,
             healthy=(0.02, 50.0),

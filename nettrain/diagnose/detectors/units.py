@@ -11,7 +11,7 @@ from nettrain.component import Count, Positive, Share, register
 from nettrain.diagnose import remedies
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.detectors.gradient import first_run
-from nettrain.diagnose.evidence import Array, Evidence, Units
+from nettrain.diagnose.evidence import Array, Evidence, PreActivation, Units
 from nettrain.diagnose.finding import Finding, Severity
 
 
@@ -64,30 +64,28 @@ class DeadNeurons(Detector):
             units = evidence.units.get(node.path)
             death = _death(units, self.some, self.checks) if units else None
             if units is not None and death is not None:
-                yield self._found(evidence, node.path, node.layer, units, death)
+                yield self._found(evidence, node, units, death)
 
     def _found(
-        self, evidence: Evidence, path: str, layer: str, units: Units, death: _Death
+        self, evidence: Evidence, node: PreActivation, units: Units, death: _Death
     ) -> Finding:
         share = len(death.units) / units.dead.shape[1]
         many = _death(units, self.many, self.checks)
         at = death.at if many is None else many.at
         born = death.born > 0.5
-        ratio = _update_ratio(evidence, layer, death.since)
-        return self.finding(
+        ratio = _update_ratio(evidence, node.layer, death.since)
+        return self.finding_at(
             evidence,
+            node,
+            at,
             self._severity(evidence, many is not None),
             _why(evidence, units, death, ratio),
-            node=path,
-            layer=layer,
             units=tuple(int(unit) for unit in death.units),
-            epoch=int(evidence.epochs[at]),
-            step=int(evidence.steps[at]),
             measured=share,
             threshold=self.some if many is None else self.many,
             healthy=(0.0, 0.25),
             remedy=remedies.dead(evidence, born, ratio if ratio > self.jump else None),
-            place=_place(evidence, layer) if born else "A1 died",
+            place=_place(evidence, node.layer) if born else "A1 died",
         )
 
     def _severity(self, evidence: Evidence, many: bool) -> Severity:

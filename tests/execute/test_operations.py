@@ -1,0 +1,185 @@
+"""Every executor agrees with the reference on every sample of every operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nettrain.execute import Definition
+from nettrain.execute.kernels import KERNELS, may_overwrite
+from nettrain.graph import Constant, Leaf, Node, Operation, adjoints, leaf
+from nettrain.graph import operations as ops
+from nettrain.graph.node import apply
+from nettrain.graph.operations.reduce import Summary
+
+
+def _operations() -> list[type[Operation]]:
+    def below(cls: type[Operation]) -> set[type[Operation]]:
+        found = set(cls.__subclasses__())
+        return found.union(*map(below, found))
+
+    ours = [c for c in below(Operation) if c.__module__.startswith("nettrain.graph.")]
+    found = {c for c in ours if c.samples and c not in (Leaf, Constant)}
+    return sorted(found, key=lambda c: c.__name__)
+
+
+CASES = [
+    pytest.param(cls, sample, dtype, id=f"{cls.__name__}-{i}-{dtype}")
+    for cls in _operations()
+    if cls.name != "operation" and not cls.__subclasses__()
+    for i, sample in enumerate(cls.samples)
+    for dtype in ("float64", "float32")
+]
+every_sample = pytest.mark.parametrize(("cls", "sample", "dtype"), CASES)
+
+
+def made(cls: Any, sample: Any, dtype: str) -> tuple[Node, dict[Node, np.ndarray]]:
+    """The operation on input leaves, and values for them."""
+    rng = np.random.default_rng(3)
+    feed = {}
+    dtypes = sample.dtypes or (None,) * len(sample.shapes)
+    for i, (shape, given) in enumerate(zip(sample.shapes, dtypes, strict=True)):
+        x = leaf("input", f"x{i}", shape, given or dtype)
+        value = rng.uniform(sample.low, sample.high, shape)
+        value = rng.random(shape) > 0.5 if x.dtype == "bool" else value
+        feed[x] = np.asarray(value).astype(x.dtype)
+    return apply(cls(*sample.attributes), *feed), feed
+
+
+def weighted(y: Node) -> Node:
+    """A scalar that no two elements of y enter in the same way."""
+    weights = np.linspace(0.5, 1.5, y.spec.size).reshape(y.shape)
+    return ops.sum(y * weights.astype(y.dtype))
+
+
+def tolerance(cls: Any, sample: Any, dtype: str) -> float:
+    """Nothing, but where another formula is quicker: a summary from sums of squares."""
+    if cls is not Summary or sample.high < 1e-12:
+        return 0.0
+    return 1e-4 if dtype == "float32" else 1e-12
+
+
+@every_sample
+def test_values_and_gradients_have_the_same_bits(
+    cls: Any, sample: Any, dtype: str, check: Callable[..., Any]
+) -> None:
+    y, feed = made(cls, sample, dtype)
+    outputs = {"y": y}
+    if y.spec.is_float:
+        found = adjoints(weighted(y), feed)
+        outputs |= {f"gradient of {x.name}": g for x, g in found.items()}
+    before = {x: value.copy() for x, value in feed.items()}
+    check(Definition(outputs), {}, [feed, feed], tolerance(cls, sample, dtype))
+    for x, value in feed.items():
+        np.testing.assert_array_equal(value, before[x])
+
+
+@every_sample
+def test_dying_operands_are_replaced_rightly(
+    cls: Any, sample: Any, dtype: str, check: Callable[..., Any]
+) -> None:
+    """Operands that are buffers, used by nobody else, in C order and transposed."""
+    y, feed = made(cls, sample, dtype)
+    plain = [_changed(x) for x in feed]
+    turned = [_turned(_changed(_turned(x))) for x in feed]
+    outputs = {"plain": apply(y.op, *plain), "turned": apply(y.op, *turned)}
+    rtol = {"float32": 1e-6, "float64": 1e-12}[dtype]
+    check(Definition(outputs), {}, [feed, feed], max(rtol, tolerance(cls, sample, dtype)))
+
+
+def _changed(x: Node) -> Node:
+    """Something computed from x, in a buffer of its own."""
+    return ops.logical_not(x) if x.dtype == "bool" else ops.square(x)
+
+
+def _turned(x: Node) -> Node:
+    return ops.permute_dims(x, tuple(reversed(range(len(x.shape)))))
+
+
+def test_every_operation_with_a_kernel_has_samples() -> None:
+    assert {cls for cls in KERNELS if not cls.samples} == set()
+
+
+def test_operations_that_look_at_neighbours_never_write_over_an_operand() -> None:
+    x = leaf("input", "x", (3, 3), "float64")
+    looking = [x @ x, ops.sum(x, 0), ops.max(x, 0), ops.logsumexp(x, 0)]
+    looking += [ops.concat([x, x]), ops.pad(x, (1, 1), (1, 1)), ops.where(x > 0.0, x, x)]
+    assert not any(may_overwrite(node.op) for node in looking)
+
+
+def test_where_takes_the_old_values_though_an_operand_dies(
+    check: Callable[..., Any],
+) -> None:
+    x = leaf("input", "x", (4,), "float64")
+    chosen = ops.where(x > 0.0, ops.exp(x), ops.negative(x))
+    feed = {x: np.array([-1.0, 2.0, -3.0, 4.0])}
+    check(Definition({"y": chosen}), {}, [feed])
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_arrays_without_elements(
+    shape: tuple[int, int], check: Callable[..., Any]
+) -> None:
+    x = leaf("input", "x", shape, "float64")
+    y = ops.exp(ops.transpose(x)) * 2.0
+    outputs = {
+        "sum": ops.sum(y, axis=0),
+        "squares": ops.sum_of_squares(y, x),
+        "product": x @ y,
+        "concat": ops.concat([y, y]),
+        "logs": ops.log(ops.sum(ops.exp(x))),
+    }
+    check(Definition(outputs), {}, [{x: np.zeros(shape)}])
+
+
+def test_numbers_without_axes(check: Callable[..., Any]) -> None:
+    x = leaf("input", "x", (), "float32")
+    y = ops.sigmoid(ops.softplus(ops.relu(x) * x) + 1.0)
+    outputs = {
+        "y": ops.exp(y) - y,
+        "sum": ops.sum(y),
+        "squares": ops.sum_of_squares(y, ops.sqrt(y)),
+        "wide": ops.cast(y, "float64") / 3.0,
+    }
+    check(Definition(outputs), {}, [{x: np.float32(1.5)}, {x: np.float32(-0.5)}])
+
+
+def test_squares_of_operands_in_any_order_of_axes_and_dtype(
+    check: Callable[..., Any],
+) -> None:
+    x = leaf("input", "x", (3, 4), "float64")
+    z = leaf("input", "z", (5,), "float32")
+    y = ops.exp(x)
+    outputs = {
+        "turned": ops.sum_of_squares(ops.transpose(y), x, y[:, 1:3]),
+        "mixed": ops.sum_of_squares(z, x, ops.square(z)),
+        "one": ops.sum_of_squares(y[::2]),
+    }
+    rng = np.random.default_rng(0)
+    feeds = [{x: rng.random((3, 4)), z: rng.random(5)} for _ in range(2)]
+    check(Definition(outputs), {}, feeds)
+
+
+def test_a_sum_has_the_same_bits_in_every_order_of_axes(
+    run: Callable[..., Any],
+) -> None:
+    """An output is in C order when it is handed over by a copy; here it is turned."""
+    from nettrain.execute.plan import Numpy
+
+    x = leaf("input", "x", (37, 53), "float32")
+    plain = ops.exp(x)
+    turned = ops.transpose(ops.exp(ops.transpose(x)))
+    outputs = {
+        f"{name}{axis}": ops.sum(node, axis=axis)
+        for name, node in (("plain", plain), ("turned", turned))
+        for axis in (None, 0, 1)
+    }
+    feed = {x: np.random.default_rng(0).standard_normal((37, 53))}
+    (got,) = run(Numpy(), Definition(outputs), {}, [feed])
+    for axis in (None, 0, 1):
+        np.testing.assert_array_equal(
+            got.outputs[f"plain{axis}"], got.outputs[f"turned{axis}"]
+        )
