@@ -16,7 +16,7 @@ from nettrain.execute import executor
 from nettrain.experiment.load import Model, Run, load_run
 from nettrain.experiment.recorder import Memory
 from nettrain.experiment.run import make_probe, run
-from nettrain.experiment.setup import set_up
+from nettrain.experiment.setup import Setup, set_up
 from nettrain.experiment.threads import limited
 from nettrain.nn import Layer, Loss, Sequential
 from nettrain.optim import Optimizer
@@ -118,7 +118,11 @@ def fit(
         "diagnose": diagnose,
         "dtype": dtype,
     }
-    setup = set_up(config)
+    return _fitted(set_up(config))
+
+
+def _fitted(setup: Setup) -> Fit:
+    """Train, and keep everything in memory."""
     with limited(setup.experiment.threads):
         plan = setup.plan()
         rows = len(plan.parts["train"])

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: finish the step, save, stop; a second one ends the process."""
+"""SIGINT, SIGTERM and SIGHUP: finish the step, save, stop; a second one ends the process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+
+
+_KINDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
@@ -35,7 +38,7 @@ def listening() -> Iterator[Interruption]:
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-    kinds = (signal.SIGINT, signal.SIGTERM)
+    kinds = [k for k in _KINDS if signal.getsignal(k) is not signal.SIG_IGN]  # nohup
     before = {kind: signal.signal(kind, interruption._take) for kind in kinds}
     try:
         yield interruption

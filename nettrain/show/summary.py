@@ -44,9 +44,7 @@ def summary(
     shown = [f for f in findings if not f.get("consequence_of")]
     for finding in sorted(shown, key=lambda f: not f.get("primary")):
         follows = [f for f in findings if f.get("consequence_of") == finding["id"]]
-        blocks.append(
-            message(finding, follows, config=config, run=folder, colour=colour)
-        )
+        blocks.append(message(finding, follows, config=config, colour=colour))
     if not findings:
         blocks.append("No findings.")
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -136,7 +134,6 @@ def message(
     consequences: Sequence[Finding] = (),
     *,
     config: str = "",
-    run: str = "",
     colour: bool = False,
 ) -> str:
     """A finding in full: title, where, measured, why, what to change, what follows.
@@ -144,7 +141,6 @@ def message(
     Args:
         consequences: findings that this one explains.
         config: the config's file, cited with the finding's line.
-        run: the run folder, for the command that applies the patch.
     """
     pen = _Pen(colour)
     title = f"{finding['severity']}[{finding['id']}]"
@@ -159,7 +155,7 @@ def message(
         rows.append(_row("measured", ", ".join(_measured(finding)), pen))
     if finding.get("why"):
         rows.append(_row("why", finding["why"], pen))
-    rows += _remedy(finding.get("remedy") or {}, config, run, pen)
+    rows += _remedy(finding.get("remedy") or {}, config, pen)
     if consequences:
         told = ", ".join(f"{f['id']} {_name(f)} at {_where(f)}" for f in consequences)
         rows.append(_row("follows", told, pen))
@@ -211,22 +207,22 @@ def _row(head: str, text: str, pen: _Pen) -> str:
     return f"  {pen(head.ljust(_INDENT), 'faint')}{gap.join(wrapped)}"
 
 
-def _remedy(remedy: Mapping[str, Any], config: str, run: str, pen: _Pen) -> list[str]:
+def _remedy(remedy: Mapping[str, Any], config: str, pen: _Pen) -> list[str]:
     """What to change in words, as edits, and the command that tries it."""
     patch = remedy.get("patch") or []
     rows = [_row("change", remedy["text"], pen)] if remedy.get("text") else []
     rows += [" " * (_INDENT + 2) + f"- {inline(edit)}" for edit in patch]
-    command = _command(patch, config, run)
+    command = _command(patch, config)
     return (
         [*rows, f"  {pen('try'.ljust(_INDENT), 'faint')}{command}"] if command else rows
     )
 
 
-def _command(patch: Sequence[Mapping[str, Any]], config: str, run: str) -> str:
-    """Overrides where every edit sets a value, else the verb that applies patches."""
+def _command(patch: Sequence[Mapping[str, Any]], config: str) -> str:
+    """Overrides where every edit sets a value, else a config that holds the patch."""
     if config and patch and all(edit["do"] == "set" for edit in patch):
         overrides = [f"{edit['path']}={inline(edit['value'])}" for edit in patch]
         return " ".join(["nettrain run", *map(shlex.quote, [config, *overrides])])
-    if patch and run:
-        return f"nettrain doctor {shlex.quote(run)} --apply fixed.yaml"
+    if config and patch:
+        return f"a new config with `extends: {config}` and these lines under `patch:`"
     return ""

@@ -91,11 +91,13 @@ def test_a_message_has_all_its_parts_in_order() -> None:
     assert places == sorted(places)
 
 
-def test_a_patch_that_is_no_setting_goes_through_doctor() -> None:
+def test_a_patch_that_is_no_setting_goes_into_a_config() -> None:
     edit = {"do": "insert", "path": "model.1", "value": {"batch_norm": {}}}
     remedy = {"text": "x", "patch": [edit]}
-    found = message(finding(remedy=remedy), config="mlp.yaml", run="runs/a b/1")
-    assert "nettrain doctor 'runs/a b/1' --apply fixed.yaml" in found
+    found = message(finding(remedy=remedy), config="mlp.yaml")
+    assert (
+        "a new config with `extends: mlp.yaml` and these lines under `patch:`" in found
+    )
     assert "- {do: insert, path: model.1, value: {batch_norm: {}}}" in found
 
 
