@@ -47,4 +47,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted((*globals(), *_PUBLIC, *_MODULES))
+    return sorted(("__version__", *_PUBLIC, *_MODULES))

@@ -170,12 +170,12 @@ def test_components_are_frozen_and_equal_by_value():
         (
             {"test_plate": {"width": 1, "finish": "rogh"}},
             ("finish",),
-            'expected "rough" or "smooth" or 3 or nothing, got "rogh"',
+            'expected "rough" or "smooth" or 3, got "rogh"',
         ),
         (
             {"test_plate": {"width": 1, "inner": "test_plain"}},
             ("inner",),
-            'expected a list of a part, got "test_plain"',
+            'expected a list of parts, got "test_plain"',
         ),
         (
             {"test_plate": {"width": 1, "every": "1 day"}},
@@ -249,11 +249,10 @@ def test_all_problems_are_found_at_once():
     assert found >= {
         ("config-unknown-key", (*plate, "widht")),
         ("config-range", (*plate, "share")),
-        ("config-missing-key", plate),
         ("config-unknown-component", ("parts", 1)),
         ("config-unknown-key", ("nmae",)),
-        ("config-missing-key", ()),
     }
+    assert not any(code == "config-missing-key" for code, _ in found)
     with pytest.raises(Error) as caught:
         build_fields(Machine, value)
     assert len(caught.value.errors) == len(problems)
@@ -317,9 +316,14 @@ def test_docstring_gives_summary_and_fields():
         (Positive, "a number above 0"),
         (Share, "a number at least 0 and at most 1"),
         (Annotated[float, Range(below=1)], "a number below 1"),
-        (tuple[float, ...], "a list of a number"),
+        (tuple[float, ...], "a list of numbers"),
+        (
+            tuple[Annotated[int, Range(at_least=1)], ...],
+            "a list of integers at least 1",
+        ),
+        (tuple[tuple[Part, ...], ...], "a list of lists of parts"),
         (str | None, "text or nothing"),
-        (Machine, "a mapping"),
+        (Machine, "a mapping of settings"),
         (Any, "anything"),
     ],
 )

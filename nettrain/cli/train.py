@@ -39,8 +39,8 @@ def resume(arguments: Namespace) -> int:
     plugin.load(arguments.plugin)
     began = time.perf_counter()
     ended = running.resume(arguments.run, arguments.overrides, watch=Watching)
-    # Its findings cite the lines of the config that was read: the resolved one.
-    config = str(ended.folder.path / "config.resolved.yaml")
+    # Its findings cite the lines of the config that the run was given, if it was a file.
+    config = ended.config or str(ended.folder.path / "config.resolved.yaml")
     return report(ended, config, time.perf_counter() - began)
 
 

@@ -26,10 +26,10 @@ from nettrain.component.family import (
     registered,
 )
 from nettrain.component.from_plain import INVALID, build, build_fields
-from nettrain.component.problem import Path, Problem
+from nettrain.component.problem import Path, Problem, dotted
 from nettrain.component.schema import json_schema
 from nettrain.component.to_plain import dump
-from nettrain.component.words import dotted, phrase, show, suggest
+from nettrain.component.words import closest, listed, phrase, show, suggest
 
 __all__ = [
     "INVALID",
@@ -44,12 +44,14 @@ __all__ = [
     "Share",
     "build",
     "build_fields",
+    "closest",
     "describe",
     "dotted",
     "dump",
     "field_types",
     "first_field",
     "json_schema",
+    "listed",
     "phrase",
     "register",
     "registered",

@@ -28,7 +28,11 @@ class Range:
             ("at most", self.at_most),
             ("below", self.below),
         ]
-        return " and ".join(f"{word} {b:g}" for word, b in bounds if math.isfinite(b))
+        return " and ".join(
+            f"{word} {b if isinstance(b, int) else f'{b:g}'}"
+            for word, b in bounds
+            if math.isfinite(b)
+        )
 
 
 Positive = Annotated[float, Range(above=0)]

@@ -9,7 +9,7 @@ import dataclasses
 import sys
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from nettrain.component.bounds import Range
@@ -21,7 +21,7 @@ from nettrain.component.family import (
     required,
 )
 from nettrain.component.problem import Path, Problem
-from nettrain.component.words import dotted, phrase, show, suggest
+from nettrain.component.words import closest, listed, numeral, phrase, show, suggest
 from nettrain.errors import Error, raise_all
 
 
@@ -77,7 +77,27 @@ def _build_scalar(
         return value
     if annotation is type(None) and value is None:
         return None
-    return _wrong(path, problems, f"expected {phrase(annotation)}, got {show(value)}")
+    message = f"expected {phrase(annotation)}, got {show(value)}"
+    fix = _meant(annotation, value)
+    problems.append(Problem("config-type", path, message, fix, sure=bool(fix)))
+    return INVALID
+
+
+_SWITCHES = {"true": True, "yes": True, "on": True}
+_SWITCHES |= {"false": False, "no": False, "off": False}
+
+
+def _meant(annotation: Any, value: Any) -> str | None:
+    """What to write instead of a scalar of another type, where that is plain."""
+    if annotation is bool and str(value).lower() in _SWITCHES:
+        return f"write {show(_SWITCHES[str(value).lower()])}"
+    text = isinstance(value, str) or (annotation is int and isinstance(value, float))
+    if annotation in (int, float) and text:
+        number = numeral(str(value), whole=annotation is int)
+        return f"write {number}" if number else None
+    if annotation is str and isinstance(value, (int, float)):
+        return f'write it in quotes: "{show(value)}"'
+    return None
 
 
 def _build_bounded(
@@ -105,12 +125,9 @@ def _build_literal(
         if type(value) is type(choice) and value == choice:
             return value
     names = ", ".join(show(choice) for choice in choices)
-    return _wrong(
-        path,
-        problems,
-        f"expected one of {names}, got {show(value)}",
-        suggest(value, choices),
-    )
+    wanted = f"one of {names}" if len(choices) > 1 else names
+    fix = suggest(value, choices)
+    return _wrong(path, problems, f"expected {wanted}, got {show(value)}", fix)
 
 
 def _build_union(
@@ -123,13 +140,17 @@ def _build_union(
         if not found:
             return built
         attempts.append(found)
-    # A deeper problem, or another kind than a wrong type, shows which member was meant.
-    for found in attempts:
+    # A deeper problem, or another kind than a wrong type, shows which member was meant;
+    # so does a text that was meant as a number.
+    plain = [p for found in attempts for p in found if p.path == path and p.fix]
+    sure = next((p for p in plain if p.sure), None)
+    for found in attempts if not sure else ():
         if any(p.path != path or p.code != "config-type" for p in found):
             problems.extend(found)
             return INVALID
-    wanted = " or ".join(phrase(member) for member in members)
-    fix = next((p.fix for found in attempts for p in found if p.fix), None)
+    fix = sure.fix if sure else next((p.fix for p in plain), None)
+    some = [member for member in members if member is not type(None)]
+    wanted = " or ".join(phrase(member) for member in some)
     return _wrong(path, problems, f"expected {wanted}, got {show(value)}", fix)
 
 
@@ -138,13 +159,18 @@ def _build_sequence(
 ) -> Any:
     member = typing.get_args(annotation)[0]
     if not isinstance(value, (list, tuple)):
-        return _wrong(
-            path,
-            problems,
-            f"expected a list of {phrase(member)}, got {show(value)}",
-            f"write it in brackets: [{show(value)}]",
-        )
+        message = f"expected {phrase(annotation)}, got {show(value)}"
+        return _wrong(path, problems, message, _as_list(member, value))
     return tuple(build(member, v, (*path, i), problems) for i, v in enumerate(value))
+
+
+def _as_list(member: Any, value: Any) -> str | None:
+    """How to write a member as a list of one, if it is a member."""
+    found: list[Problem] = []
+    if isinstance(value, Mapping) and value:
+        return 'write it as a list: each member begins with "- "'
+    build(member, value, (), found)
+    return None if found else f"write it in brackets: [{show(value)}]"
 
 
 def _build_dict(
@@ -191,12 +217,26 @@ def _build_component(
         name, given = value, {}
     else:
         message = f"expected {phrase(base)}, got {show(value)}"
-        return _wrong(path, problems, message, _one_of(base))
+        return _wrong(path, problems, message, _not_named(base, value))
     cls = registered(base).get(name)
-    if cls is None:
-        problems.append(_unknown_name(base, name, path, at_key))
-        return INVALID
-    return _build_named(cls, given, path, problems)
+    if cls is not None:
+        return _build_named(cls, given, path, problems)
+    problems.append(_unknown_name(base, name, path, at_key))
+    meant = closest(name, registered(base))
+    if meant and at_key and isinstance(given, Mapping):
+        # What stands inside may be wrong too.
+        build_fields(registered(base)[meant], given, path, problems)
+    return INVALID
+
+
+def _not_named(base: type[Component], value: Any) -> str:
+    """What to do about a value in which no component's name stands alone."""
+    first, *others = value if isinstance(value, (Mapping, list)) and value else (None,)
+    if first not in list(registered(base)):
+        return _one_of(base)
+    if isinstance(value, Mapping):
+        return f"put {listed(others)} inside {first}: indent it deeper than {first}"
+    return _one_of(base) if others else f"write it without brackets: {first}"
 
 
 def _unknown_name(
@@ -255,18 +295,16 @@ def _fields(cls: type, value: Any, path: Path, problems: list[Problem]) -> Any:
     if isinstance(value, cls):
         return value
     if not isinstance(value, Mapping):
-        return _wrong(
-            path, problems, f"expected a mapping of settings, got {show(value)}"
-        )
+        message = f"expected a mapping of settings, got {show(value)}"
+        return _wrong(path, problems, message, f"its keys are: {_keys(cls)}")
     annotations = field_types(cls)
     before = len(problems)
-    problems.extend(_unknown_keys(value, annotations, path))
+    problems.extend(_key_problems(cls, value, path))
     built = {
         name: build(annotation, value[name], (*path, name), problems)
         for name, annotation in annotations.items()
         if name in value
     }
-    problems.extend(_missing_keys(cls, value, path))
     if len(problems) > before:
         return INVALID
     try:
@@ -277,34 +315,40 @@ def _fields(cls: type, value: Any, path: Path, problems: list[Problem]) -> Any:
         return INVALID
 
 
-def _unknown_keys(
-    value: Mapping[Any, Any], known: Mapping[str, Any], path: Path
-) -> list[Problem]:
-    return [
-        Problem(
-            "config-unknown-key",
-            (*path, key),
-            f"unknown key {show(key)}{_inside(path)}",
-            suggest(key, known),
-            at_key=True,
+def _key_problems(cls: type, value: Mapping[Any, Any], path: Path) -> Iterator[Problem]:
+    """Unknown and missing keys; a misspelt one is no missing one beside it."""
+    annotations = field_types(cls)
+    fields = dataclasses.fields(cls)
+    missing = [f.name for f in fields if f.name not in value and required(f)]
+    for key in value:
+        if key in annotations:
+            continue
+        meant = closest(key, missing)
+        fix = suggest(key, [meant] if meant else annotations)
+        message = f"unknown key {show(key)}"
+        where = (*path, key)
+        yield Problem(
+            "config-unknown-key", where, message, fix, True, path, bool(meant)
         )
-        for key in value
-        if key not in known
-    ]
+        if meant:
+            missing.remove(meant)
+            inside: list[Problem] = []
+            build(annotations[meant], value[key], where, inside)
+            yield from inside
+    for name in missing:
+        message, fix = f"missing key {show(name)}", _to_add(name, annotations[name])
+        yield Problem("config-missing-key", path, message, fix, within=path)
 
 
-def _missing_keys(cls: type, value: Mapping[Any, Any], path: Path) -> list[Problem]:
-    return [
-        Problem(
-            "config-missing-key",
-            path,
-            f"missing key {show(field.name)}{_inside(path)}",
-            f"add {field.name}: {phrase(field_types(cls)[field.name])}",
-        )
-        for field in dataclasses.fields(cls)
-        if field.name not in value and required(field)
-    ]
+def _to_add(name: str, annotation: Any) -> str:
+    """What to write for a key that is missing."""
+    fix = f"add {name}: {phrase(annotation)}"
+    if isinstance(annotation, type) and issubclass(annotation, Component):
+        return f"{fix}, one of {listed(registered(annotation), 30)}"
+    if dataclasses.is_dataclass(annotation):
+        return f"{fix}: {_keys(typing.cast(type, annotation))}"
+    return fix
 
 
-def _inside(path: Path) -> str:
-    return f" in {dotted(path)}" if path else ""
+def _keys(cls: type) -> str:
+    return listed(field_types(cls))

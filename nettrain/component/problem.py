@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nettrain.errors import Error
 
 Path = tuple[str | int, ...]
 """Keys and list indices that lead to a value."""
+
+
+def dotted(path: Path) -> str:
+    return ".".join(str(part) for part in path)
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,16 @@ class Problem:
     fix: str | None = None
     at_key: bool = False
     """Whether the key is at fault rather than its value."""
+    within: Path = ()
+    """What the message is about, where that has to be said."""
+    sure: bool = False
+    """Whether nothing else can have been meant than the fix says."""
+
+    def sentence(self, written: Callable[[Path], str] = dotted) -> str:
+        """The message with what it is about, worded by `written`."""
+        return self.message + (f" in {written(self.within)}" if self.within else "")
 
     def error(self) -> Error:
-        where = ".".join(str(part) for part in self.path)
-        message = f"{where}: {self.message}" if where else self.message
+        where = dotted(self.path)
+        message = f"{where}: {self.sentence()}" if where else self.sentence()
         return Error(self.code, message, fix=self.fix)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from nettrain.component.bounds import Range
 from nettrain.component.family import Component
-from nettrain.component.problem import Path
 
 
 def show(value: Any) -> str:
@@ -30,43 +30,87 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def dotted(path: Path) -> str:
-    return ".".join(str(part) for part in path)
+def closest(name: object, known: Iterable[object]) -> str | None:
+    """What is spelt nearly the same, begins the same, or has these initials, if any.
+
+    Case does not count: `ReLU` is close to `relu`, and `lr` to `learning_rate`.
+    """
+    word = str(name).lower()
+    names = {str(k).lower(): str(k) for k in known}
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.65)
+    if not close and len(word) > 1:
+        close = [n for n in names if _initials(n) == word]
+    if not close and len(word) > 2:
+        close = [n for n in names if n.startswith(word) or word.startswith(n)]
+    return names[close[0]] if close else None
 
 
-def suggest(name: object, known: Any) -> str | None:
-    """`did you mean "…"?` where something known is spelt nearly the same."""
-    names = [str(k) for k in known]
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else None
+def _initials(name: str) -> str:
+    return "".join(part[:1] for part in name.split("_"))
 
 
-def phrase(annotation: Any) -> str:
-    """An annotation in a person's words: `a number above 0`, `a layer`."""
+def suggest(name: object, known: Iterable[object]) -> str | None:
+    """`did you mean "…"?` where something known is close to it."""
+    close = closest(name, known)
+    return f'did you mean "{close}"?' if close else None
+
+
+def listed(names: Iterable[object], most: int = 16) -> str:
+    """Names in a row, the first few of them."""
+    shown = [str(name) for name in names]
+    return ", ".join([*shown[:most], "…"] if len(shown) > most else shown)
+
+
+def numeral(text: str, whole: bool) -> str | None:
+    """The number that a text was perhaps meant to be: `"0.1"`, `1_000`, `5 %`."""
+    digits = text.strip().replace("_", "")
+    share = digits.endswith("%")
+    try:
+        number = float(digits.rstrip("% ")) / (100 if share else 1)
+    except ValueError:
+        return None
+    if not math.isfinite(number) or (whole and not number.is_integer()):
+        return None
+    return str(int(number)) if whole else f"{number:.15g}"
+
+
+_WORDS: dict[Any, tuple[str, str]] = {
+    int: ("an integer", "integers"),
+    float: ("a number", "numbers"),
+    bool: ("true or false", "true or false"),
+    str: ("text", "texts"),
+    type(None): ("nothing", "nothing"),
+    Any: ("anything", "anything"),
+}
+"""One of a kind, and several."""
+
+
+def phrase(annotation: Any, many: bool = False) -> str:
+    """An annotation in a person's words: `a number above 0`, `a list of layers`."""
     origin = typing.get_origin(annotation)
     if origin is Annotated:
         inner, *marks = typing.get_args(annotation)
         ranges = " ".join(str(mark) for mark in marks if isinstance(mark, Range))
-        return f"{phrase(inner)} {ranges}".strip()
+        return f"{phrase(inner, many)} {ranges}".strip()
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(phrase(member) for member in typing.get_args(annotation))
+        return " or ".join(phrase(kind, many) for kind in typing.get_args(annotation))
     if origin is Literal:
         return " or ".join(show(choice) for choice in typing.get_args(annotation))
     if origin in (list, tuple):
-        return f"a list of {phrase(typing.get_args(annotation)[0])}"
-    words = {
-        int: "an integer",
-        float: "a number",
-        bool: "true or false",
-        str: "text",
-        type(None): "nothing",
-        Any: "anything",
-    }
-    if annotation in words:
-        return words[annotation]
+        inside = phrase(typing.get_args(annotation)[0], many=True)
+        return f"lists of {inside}" if many else f"a list of {inside}"
+    if origin is dict:
+        return "mappings" if many else "a mapping"
+    if annotation in _WORDS:
+        return _WORDS[annotation][many]
     if isinstance(annotation, type) and issubclass(annotation, Component):
-        article = "an" if annotation.kind[0] in "aeiou" else "a"
-        return f"{article} {annotation.kind}"
+        return _of_kind(annotation.kind, many)
     if hasattr(annotation, "wanted"):
         return str(annotation.wanted)
-    return "a mapping"
+    return "mappings of settings" if many else "a mapping of settings"
+
+
+def _of_kind(kind: str, many: bool) -> str:
+    if many:
+        return kind + ("es" if kind.endswith("s") else "s")
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -9,11 +9,19 @@ component family.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from typing import Annotated, Any
 
-from nettrain.component import Component, dump, field_types, first_field, registered
+from nettrain.component import (
+    Component,
+    Path,
+    dump,
+    field_types,
+    first_field,
+    registered,
+)
 from nettrain.config.tree import Tree, from_plain
 
 Kinds = tuple[Any, ...]
@@ -43,6 +51,11 @@ def step(kinds: Kinds, key: str | int) -> Kinds:
         elif is_family(kind) and key in registered(kind):
             found += (registered(kind)[key],)
     return found
+
+
+def kinds_at(schema: type, path: Path) -> Kinds:
+    """What may stand at a path."""
+    return functools.reduce(step, path, (schema,))
 
 
 def is_family(kind: Any) -> bool:

@@ -2,43 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from nettrain.component import field_types
+from nettrain.component import Component, field_types
 from nettrain.config.annotations import (
     Kinds,
     component_name,
     is_list,
+    is_record,
+    members,
     named,
     record,
     spelt_out,
     step,
 )
-from nettrain.config.paths import element_names
+from nettrain.config.paths import element_names, holds_block
 from nettrain.config.tree import Tree
+
+WRITTEN, FAMILY, UNWRITTEN = range(3)
+"""Where a key may stand: in a place that every config has or this one writes; as a
+member of a family; in a component that might be written instead."""
 
 
 class Holder(NamedTuple):
     """A place in the schema that takes some keys."""
 
     label: str
-    keys: Collection[str]
+    keys: Mapping[str, Any]
+    """The keys and the annotations of their values, or the classes they name."""
     rank: int
-    """0: in every config, or written in this one; 1: a family; 2: not written."""
 
 
-def belongs(holders: Sequence[Holder], key: str) -> str | None:
+def belongs(holders: Iterable[Holder], key: str, value: Any = ...) -> str | None:
     """`it belongs in optimizer.adam`, or None where no place takes such a key.
 
     Sections and components written in this config come first, then a family of which
     the key is a member, then components that might be written.
+
+    Args:
+        holders: the places.
+        key: what is written in the wrong place.
+        value: what stands under it, where that is known: 3 is no section.
     """
-    fitting = [holder for holder in holders if key in holder.keys]
+    fitting = [h for h in holders if key in h.keys and _takes(h.keys[key], value)]
     fitting.sort(key=lambda holder: (holder.rank, holder.label.count(".")))
     rank = fitting[0].rank if fitting else 0
     labels = list(dict.fromkeys(h.label for h in fitting if h.rank == rank))
-    labels = labels[:1] if rank == 1 else labels
+    labels = labels[:1] if rank == FAMILY else labels
     if not labels:
         return None
     if labels[0] == "":
@@ -47,15 +58,25 @@ def belongs(holders: Sequence[Holder], key: str) -> str | None:
     return f"it belongs in {', '.join(most) + ' or ' if most else ''}{last}"
 
 
+def _takes(annotation: Any, value: Any) -> bool:
+    """Whether a scalar, if it is one, can stand for what the annotation asks for."""
+    scalar = value is not ... and not isinstance(value, dict)
+    kinds = members(annotation)
+    component = any(isinstance(k, type) and issubclass(k, Component) for k in kinds)
+    return component or not (scalar and all(is_record(kind) for kind in kinds))
+
+
 def holders(tree: Tree | None, kinds: Kinds, label: str = "") -> Iterator[Holder]:
     """Every place under this one that takes keys, named as paths are written."""
     cls = record(kinds)
     if cls is not None:
-        yield Holder(label, field_types(cls), 0)
+        yield Holder(label, field_types(cls), WRITTEN)
         for name in field_types(cls):
             child = spelt_out(tree, kinds, name).child(name) if tree else None
+            inner = step(kinds, name)
             place = f"{label}.{name}".lstrip(".")
-            yield from holders(child, step(kinds, name), place)
+            place = label if holds_block(kinds, inner) else place
+            yield from holders(child, inner, place)
     yield from _of_family(tree, kinds, label)
     if is_list(kinds):
         yield from _of_list(tree, kinds, label)
@@ -78,11 +99,11 @@ def _of_family(tree: Tree | None, kinds: Kinds, label: str) -> Iterator[Holder]:
     components: dict[str, Any] = named(kinds)
     if not components:
         return
-    yield Holder(label, components, 1)
+    yield Holder(label, components, FAMILY)
     written = component_name(tree, kinds)
     for name, cls in components.items():
         if name == written and tree is not None:
             child = spelt_out(tree, kinds, name).child(name)
             yield from holders(child, step(kinds, name), f"{label}.{name}")
         else:
-            yield Holder(f"{label}.{name}", field_types(cls), 2)
+            yield Holder(f"{label}.{name}", field_types(cls), UNWRITTEN)

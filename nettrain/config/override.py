@@ -30,12 +30,17 @@ def overridden(
 
 
 def _overridden(tree: Tree, text: str, schema: type) -> tuple[Tree, Sequence[Error]]:
-    place = Place(f"command line: {text}")
+    # Line ends and the like would tear the message apart.
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    place = Place(f"command line: {shown}")
     match = _OVERRIDE.fullmatch(text)
     if match is None:
-        message = f"expected KEY=VALUE, got {show(text)}"
+        message = f"expected KEY=VALUE, got {show(shown)}"
         fix = "name a key of the config and its value, such as seed=3"
         raise Error("usage-override", message, place=place, fix=fix)
+    if match[1].split(".")[0] in ("extends", "patch"):
+        message = f"{match[1]} can be said in a file only"
+        raise Error("usage-override", message, place=place)
     source = Source(place.file, "command line", FilePath.cwd())
     document = parse(match[2], source)
     try:

@@ -8,17 +8,27 @@ list), or a new key into a mapping. `remove` takes away what stands there.
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nettrain.component import Path, Problem, build, dotted, registered, show
+from nettrain.component import (
+    Path,
+    Problem,
+    build,
+    dotted,
+    listed,
+    registered,
+    show,
+    suggest,
+)
 from nettrain.config.annotations import (
     Kinds,
     component_name,
     is_family,
     is_list,
+    kinds_at,
     named,
     record,
     spelt_out,
@@ -68,8 +78,10 @@ def patched(tree: Tree, edits: Tree, schema: type) -> tuple[Tree, list[Problem]]
         return tree, problems
     for index, edit in enumerate(built):
         item = edits.value[index]
+        new, path = item.child("value") or item, item.child("path")
+        new = dataclasses.replace(new, key=path.origin if path else None)
         try:
-            tree = edited(tree, schema, edit.do, edit.path, item.child("value") or item)
+            tree = edited(tree, schema, edit.do, edit.path, new)
         except Error as error:
             where: Path = ("patch", index, "path")
             problems.append(Problem(error.code, where, error.message, error.fix))
@@ -83,13 +95,17 @@ def edited(tree: Tree, schema: type, do: str, path: str, new: Tree) -> Tree:
         node, reached = locate(tree, schema, keys)
         if reached == keys and isinstance(node.value, tuple):
             keys = (*keys, len(node.value))
-        elif is_list(functools.reduce(step, keys, (schema,))):
+        elif is_list(kinds_at(schema, keys)):
             new = Tree((new,), new.origin)
     change = {"set": _set, "insert": _insert, "remove": _remove}[do]
-    return _changed(tree, (schema,), keys, new, change, ())
+
+    def at_end(holder: Tree, key: str | int) -> Tree:
+        return change(holder, key, new, path)
+
+    return _changed(tree, (schema,), keys, new, at_end, ())
 
 
-Change = Callable[[Tree, str | int, Tree, Path], Tree]
+Change = Callable[[Tree, str | int], Tree]
 
 
 def _changed(
@@ -100,8 +116,8 @@ def _changed(
     holder = _holder(tree, kinds, key, above)
     here = (*above, key)
     if not rest:
-        return change(holder, key, new, here)
-    child = holder.child(key) or Tree(None, new.origin, new.origin)
+        return change(holder, key)
+    child = holder.child(key) or Tree(None, new.origin, new.key or new.origin)
     changed = _changed(child, step(kinds, key), rest, new, change, here)
     return holder.put(key, changed)
 
@@ -137,29 +153,31 @@ def _not_a_name(tree: Tree, kinds: Kinds, key: str, path: Path, base: Any) -> Er
     return Error("config-unknown-component", message, fix=fix)
 
 
-def _set(holder: Tree, key: str | int, new: Tree, path: Path) -> Tree:
+def _set(holder: Tree, key: str | int, new: Tree, path: str) -> Tree:
     if isinstance(key, int) and key >= len(holder.value):
-        raise _nothing(path)
+        raise _nothing(holder, key, path)
     return holder.put(key, new)
 
 
-def _insert(holder: Tree, key: str | int, new: Tree, path: Path) -> Tree:
+def _insert(holder: Tree, key: str | int, new: Tree, path: str) -> Tree:
     if isinstance(key, int):
         items = holder.value
         return holder.holding((*items[:key], new, *items[key:]))
     if holder.child(key):
-        message = f"{dotted(path)} stands already"
+        message = f"{path} stands already"
         raise Error("config-value", message, fix="use set to change it")
     return holder.put(key, new)
 
 
-def _remove(holder: Tree, key: str | int, new: Tree, path: Path) -> Tree:
+def _remove(holder: Tree, key: str | int, new: Tree, path: str) -> Tree:
     if holder.child(key) is None:
-        raise _nothing(path)
+        raise _nothing(holder, key, path)
     if isinstance(key, int):
         return holder.holding((*holder.value[:key], *holder.value[key + 1 :]))
     return holder.holding({k: v for k, v in holder.value.items() if k != key})
 
 
-def _nothing(path: Path) -> Error:
-    return Error("config-unknown-key", f"nothing is written at {dotted(path)}")
+def _nothing(holder: Tree, key: str | int, path: str) -> Error:
+    there = holder.value if isinstance(holder.value, dict) else ()
+    fix = suggest(key, there) or (f"there are: {listed(there)}" if there else None)
+    return Error("config-unknown-key", f"nothing is written at {path}", fix=fix)

@@ -12,7 +12,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from nettrain.component import Path, dotted, field_types, show, suggest
+from nettrain.component import (
+    Component,
+    Path,
+    dotted,
+    field_types,
+    first_field,
+    listed,
+    show,
+    suggest,
+)
 from nettrain.config.annotations import (
     Kinds,
     component_name,
@@ -51,6 +60,37 @@ def find(tree: Tree, schema: type, text: str) -> Path:
             kinds = step(kinds, key)
             path = (*path, key)
     return path
+
+
+def written(tree: Tree, schema: type, path: Path) -> str:
+    """The keys and indices of a path as a person writes them: `model.dense1.units`."""
+    at: Tree | None = tree
+    kinds: Kinds = (schema,)
+    names: list[str] = []
+    kind: str | None = None  # of the element named last: its key adds nothing
+    for key in path:
+        if isinstance(key, int) and _settings(kinds):
+            kinds = step(kinds, first_field(record(kinds) or object) or "")
+        inner = step(kinds, key)
+        child = spelt_out(at, kinds, key).child(key) if at else None
+        if isinstance(key, int):
+            known = at is not None and child is not None
+            name = element_names(at, kinds)[key] if at and known else None
+            kind = component_name(child, inner) if name else None
+            names.append(name or str(key))
+        elif key == kind:
+            kind = None
+        elif not holds_block(kinds, inner):
+            names.append(key)
+        at, kinds = child, inner
+    return ".".join(names)
+
+
+def holds_block(kinds: Kinds, inner: Kinds) -> bool:
+    """Whether a field holds the components inside a component: paths leave it out."""
+    cls = record(kinds)
+    inside = cls is not None and issubclass(cls, Component)
+    return inside and is_list(inner) and bool(named(step(inner, 0)))
 
 
 def element_names(tree: Tree, kinds: Kinds) -> list[str | None]:
@@ -126,7 +166,5 @@ def _element(tree: Tree, kinds: Kinds, name: str, last: bool, path: Path) -> Pat
 
 def _no_element(name: str, path: Path, there: list[str]) -> Error:
     where = dotted(path)
-    fix = suggest(name, there) or (
-        f"it holds {', '.join(there[:8])}" if there else None
-    )
+    fix = suggest(name, there) or (f"it holds {listed(there)}" if there else None)
     return Error("config-unknown-key", f"no {show(name)} in {where}", fix=fix)

@@ -78,8 +78,15 @@ def place_in(tree: Tree, path: Path, key: bool = False) -> Place:
 
 
 def place_of(tree: Tree, path: Path, key: bool) -> Place:
-    """The place of a tree or of its key; nothing written (`units:`) shows its key."""
-    at_key = key or tree.origin.width == 0
+    """The place of a tree or of its key.
+
+    Nothing written (`units:`) shows its key, and so does what goes on over lines.
+    """
+    over_lines = isinstance(tree.value, (dict, tuple)) and tree.origin.width == 1
+    at_key = key or over_lines or tree.origin.width == 0
+    if at_key and tree.key is None and isinstance(tree.value, dict):
+        # An element of a list: `- dense: …` shows `dense`.
+        tree = next(iter(tree.value.values()), tree) if len(tree.value) == 1 else tree
     origin = (tree.key or tree.origin) if at_key else tree.origin
     return origin.place(path)
 
@@ -89,15 +96,24 @@ def read(
     *,
     name: str | None = None,
     kind: Literal["file", "extends"] = "file",
+    written: str | None = None,
     cited: Place | None = None,
 ) -> Document:
-    """Read a file; `cited` is where another config names it, for the error."""
+    """Read a file.
+
+    Args:
+        path: of the file.
+        name: what messages call it.
+        kind: whether it is the config itself, or one that it extends.
+        written: the path as another config has it.
+        cited: where that stands, for the error.
+    """
     shown = name or os.fspath(path)
     try:
         with open(path, "rb") as file:
             content = file.read(BYTES + 1)
     except FileNotFoundError:
-        raise _missing(path, shown, cited) from None
+        raise _missing(path, written or shown, cited) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         message = f"cannot read {shown}: {reason}"
@@ -120,11 +136,13 @@ def _missing(path: str | os.PathLike[str], shown: str, cited: Place | None) -> E
         there = sorted(os.listdir(folder or os.curdir))
     except OSError:
         there = []
-    close = difflib.get_close_matches(wanted, there, n=3, cutoff=0.5)
-    near = " or ".join(os.path.join(folder, name) for name in close)
+    own = os.path.basename(cited.file) if cited else None
+    close = difflib.get_close_matches(wanted, set(there) - {own}, n=3, cutoff=0.5)
+    beside = os.path.dirname(shown)
+    near = " or ".join(os.path.join(beside, name) for name in close)
     fix = f"did you mean {near}?" if near else None
     if not there and folder and not os.path.isdir(folder):
-        fix = f"the folder {folder} does not exist"
+        fix = f"the folder {beside or folder} does not exist"
     message = f'no file "{shown}"'
     return Error("config-missing-file", message, place=cited, fix=fix)
 

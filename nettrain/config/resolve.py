@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
-from nettrain.component import INVALID, Path, Problem, build, dump, show
-from nettrain.config.belongs import Holder, belongs, holders
+from nettrain.component import (
+    INVALID,
+    Component,
+    Path,
+    Problem,
+    build,
+    dump,
+    field_types,
+    listed,
+    show,
+)
+from nettrain.config.annotations import kinds_at, record
+from nettrain.config.belongs import UNWRITTEN, Holder, belongs, holders
 from nettrain.config.merge import merged
 from nettrain.config.override import overridden
 from nettrain.config.patch import patched
-from nettrain.config.paths import find, locate
+from nettrain.config.paths import find, locate, written
 from nettrain.config.reader import place_in, place_of, read
 from nettrain.config.tree import Tree, from_plain
 from nettrain.config.writer import write_resolved
@@ -55,6 +66,10 @@ class Resolved:
         above = reached != path and isinstance(node.value, (dict, tuple))
         return place_of(node, path, key or above)
 
+    def written(self, path: Path) -> str:
+        """A path as a person writes it: `model.dense1.units`."""
+        return written(self.tree, self.schema, path)
+
     def source(self, path: Path) -> str:
         """`FILE:LINE`, `extends FILE:LINE`, `command line`, `mapping` or `default`."""
         node, reached = locate(self.tree, self.schema, path)
@@ -66,18 +81,28 @@ class Resolved:
 
     def errors(self, problems: Sequence[Problem]) -> list[Error]:
         """Problems as errors with places, and all found before, in file order."""
+        # What a tag hides is read as something else: one error is enough.
+        tagged = {str(f.place) for f in self.faults if f.code == "config-tag"}
+        found = [e for e in map(self._error, problems) if str(e.place) not in tagged]
+        return self.ordered([*self.faults, *found])
+
+    def ordered(self, errors: Iterable[Error]) -> list[Error]:
+        """Each error once: the config's line by line, then those of other files."""
         main = self.tree.origin.source.name
-        errors = [*self.faults, *map(self._error, problems)]
         distinct = {str(error): error for error in errors}
         return sorted(distinct.values(), key=lambda error: _order(error, main))
 
     def build(self) -> Any:
         """The instance of the schema; raises every error at once."""
-        problems: list[Problem] = []
-        built = build(self.schema, self.value, (), problems)
+        built, problems = self.built()
         raise_all(self.errors(problems))
         assert built is not INVALID
         return built
+
+    def built(self) -> tuple[Any, list[Problem]]:
+        """The instance of the schema, or INVALID and what is wrong."""
+        problems: list[Problem] = []
+        return build(self.schema, self.value, (), problems), problems
 
     @cached_property
     def _holders(self) -> list[Holder]:
@@ -86,12 +111,33 @@ class Resolved:
     def _error(self, problem: Problem) -> Error:
         fix = problem.fix
         node = locate(self.tree, self.schema, problem.path)[0]
-        if problem.code == "config-unknown-key":
-            fix = belongs(self._holders, str(problem.path[-1])) or fix
+        if problem.code == "config-unknown-key" and not problem.sure:
+            fix = self._instead(problem, node.plain())
         # A rule that several settings break is told at the name they stand under.
         whole = problem.code != "config-type" and isinstance(node.value, (dict, tuple))
         at_key = problem.at_key or whole
-        return _placed(problem, self.place(problem.path, at_key), fix)
+        place = self.place(problem.path, at_key)
+        return Error(problem.code, problem.sentence(self.written), place=place, fix=fix)
+
+    def _instead(self, problem: Problem, value: Any) -> str | None:
+        """What to do about an unknown key: where it belongs, or what it should be."""
+        key, within = str(problem.path[-1]), problem.path[:-1]
+        cls = record(kinds_at(self.schema, within))
+        known = field_types(cls) if cls else {}
+        if key.partition(":")[0] in known:  # {epochs:2}
+            return 'put a blank after the ":"'
+        near = [h for h in self._holders if h.rank != UNWRITTEN]
+        far = [h for h in self._holders if h.rank == UNWRITTEN]
+        if cls is not None and issubclass(cls, Component):
+            # Another component of the same family may be the one that was meant.
+            above = within[:-2] if isinstance(within[-2], int) else within[:-1]
+            family = self.written(above)
+            far = [h for h in far if h.label.rpartition(".")[0] == family]
+        keys = f"its keys are: {listed(known)}" if known else None
+        elsewhere = belongs(far, key, value)
+        if elsewhere and cls is not None and issubclass(cls, Component):
+            elsewhere += f"; here {keys}"
+        return belongs(near, key, value) or problem.fix or elsewhere or keys
 
 
 def resolve(
@@ -118,10 +164,6 @@ def resolve(
     return Resolved(tree, schema, text, (*faults, *more))
 
 
-def _placed(problem: Problem, place: Place, fix: str | None) -> Error:
-    return Error(problem.code, problem.message, place=place, fix=fix)
-
-
 def _order(error: Error, main: str) -> tuple[int, str, int, int]:
     """The main file first, line by line; then others, the command line, the rest."""
     place = error.place
@@ -137,8 +179,11 @@ def _extended(
     if not isinstance(given.value, dict):
         found = "an empty file" if given.value is None else show(given.plain())
         message = f"expected a mapping of settings, got {found}"
-        place = given.origin.place()
-        raise Error("config-type", message, place=place)
+        place, fix = (
+            given.origin.place(),
+            f"its keys are: {listed(field_types(schema))}",
+        )
+        raise Error("config-type", message, place=place, fix=fix)
     extends, edits = given.child("extends"), given.child("patch")
     own = {k: v for k, v in given.value.items() if k not in ("extends", "patch")}
     tree = given.holding(own)
@@ -148,7 +193,8 @@ def _extended(
         tree, problems = patched(tree, edits, schema)
         for problem in problems:
             place = place_in(given, problem.path, problem.at_key)
-            faults.append(_placed(problem, place, problem.fix))
+            message = problem.sentence()
+            faults.append(Error(problem.code, message, place=place, fix=problem.fix))
     return tree
 
 
@@ -168,6 +214,6 @@ def _base(
         raise Error("config-extends", f"the config extends {what}", place=place)
     beside = os.path.dirname(source.name) if source.lines else ""
     name = os.path.normpath(os.path.join(beside, written))
-    document = read(path, name=name, kind="extends", cited=place)
+    document = read(path, name=name, kind="extends", written=written, cited=place)
     faults += document.faults
     return _extended(document.tree, schema, (*chain, real), faults)

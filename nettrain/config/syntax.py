@@ -106,7 +106,8 @@ def _sentence(
         bracket = "[" if "sequence" in context else "{"
         return start, f'the bracket "{bracket}" is not closed', "close the bracket"
     if "could not find expected ':'" in said:
-        return start, 'expected ":" after this key', 'write it as "key: value"'
+        fix = 'write it as "key: value", with a blank after the ":"'
+        return start, 'expected ":" after this key', fix
     for pattern, sentence, fix in _SENTENCES:
         match = re.search(pattern, said)
         if match:

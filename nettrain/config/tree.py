@@ -101,7 +101,8 @@ class Tree:
     def put(self, key: str | int, child: Tree) -> Tree:
         """This tree with one child set; a key that stands already keeps its place."""
         old = self.child(key)
-        placed = dataclasses.replace(child, key=old.key if old else child.origin)
+        key_origin = old.key if old else child.key or child.origin
+        placed = dataclasses.replace(child, key=key_origin)
         if isinstance(self.value, tuple):
             assert isinstance(key, int)
             return self.holding((*self.value[:key], placed, *self.value[key + 1 :]))

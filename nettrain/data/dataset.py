@@ -76,7 +76,7 @@ def prepare(
     rows = _own_parts(loaded, schema)
     sha256 = _digest(schema, rows)
     rows |= _split(config, schema, rows["train"], set(rows), seed, place)
-    _refuse_untrained_classes(schema, rows)
+    _refuse_untrained_classes(config, schema, rows)
     _check_steps(config, schema, place)
     preparation = fit(
         schema, rows["train"], config.preprocess, dtype, config.source.reading
@@ -160,7 +160,7 @@ def _split(
         if count == 0:
             message = f"{len(rows)} rows are too few: none is left for {part}"
             path = ("data", "split", part) if part in shares else ("data", "split")
-            fix = "split: {} keeps every row for training"
+            fix = "data.split: {} keeps every row for training"
             raise Error("config-split", message, place=place(path), fix=fix)
     indices = _indices(config, schema, rows, counts, seed, place)
     return {part: rows.take(index) for part, index in indices.items()}
@@ -191,10 +191,15 @@ def _indices(
     return splitting.at_random(len(rows), counts, key)
 
 
-def _refuse_untrained_classes(schema: Schema, parts: Mapping[str, Rows]) -> None:
+def _refuse_untrained_classes(
+    config: DataConfig, schema: Schema, parts: Mapping[str, Rows]
+) -> None:
     """A class that only validation or test have cannot be learned."""
     if schema.task == "regression":
         return
+    fix = "data.split: {stratify: true} keeps rows of each class to train on"
+    if config.split.by == "order":
+        fix = "order the rows otherwise, or take them at random: data.split.by: random"
     trained = np.unique(parts["train"].targets)  # type: ignore[arg-type]
     (column,) = schema.targets
     for part, rows in parts.items():
@@ -208,7 +213,7 @@ def _refuse_untrained_classes(schema: Schema, parts: Mapping[str, Rows]) -> None
             lambda cell, part=part: (  # type: ignore[misc]
                 f"class {cell} is in the {part} part and not in the training part"
             ),
-            "data.split: {stratify: true} keeps rows of each class to train on",
+            fix,
         )
         faults.raise_all()
 

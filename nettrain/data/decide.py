@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nettrain.component import suggest
+from nettrain.component import listed, suggest
 from nettrain.data.schema import Class, Column, Schema
 from nettrain.data.settings import DataConfig, Kind, Policy
 from nettrain.data.sources import Loaded, Placer, Task
 from nettrain.data.table import Table
 from nettrain.errors import Error, Place, raise_all
 
+_REGRESSION = "a regression takes such a target: say loss: mse"
 FEW = 20
 """Integers with at most so many different values are taken for classes."""
 
@@ -42,7 +44,7 @@ def decide(
     raise_all(list(_misfits(config, loaded, schema, place)))
     if decided == "regression":
         return schema
-    classes = _classes(table, schema, place)
+    classes = _classes(config, table, schema, place)
     return Schema(features, columns, decided, classes)
 
 
@@ -50,6 +52,11 @@ def _target_names(config: DataConfig, loaded: Loaded) -> tuple[str, ...]:
     if config.target is None:
         return loaded.targets
     return (config.target,) if isinstance(config.target, str) else config.target
+
+
+def _at_target(config: DataConfig, place: Placer) -> Place | None:
+    """Where the target is named, or the source that knows its own."""
+    return place(("data", "source" if config.target is None else "target"))
 
 
 def _kind(config: DataConfig, table: Table, name: str) -> Kind:
@@ -77,30 +84,27 @@ def _contradictions(
     config: DataConfig, table: Table, targets: tuple[str, ...], place: Placer
 ) -> Iterator[Error]:
     """Names that the table lacks, and settings that contradict each other."""
-    at_target = place(("data", "target"))
     if not targets:
-        yield Error(
-            "config-missing-key",
-            "data: the target is not said",
-            place=place(("data",)),
-            fix=f"add target: {table.names[-1]}, or another of {_listed(table.names)}",
-        )
+        yield _no_target(config, table, place)
     for position, name in enumerate(targets):
+        path: tuple[str | int, ...] = ("data", "target")
+        at_target = place(path if isinstance(config.target, str) else (*path, position))
         if name in targets[:position]:
             message = f'the target "{name}" is named twice'
-            yield Error("config-value", message, place=at_target)
+            yield Error("config-value", message, place=at_target, fix="name it once")
         elif name not in table.names:
             yield _unknown(name, table, at_target)
         elif config.columns.get(name) == "ignore":
             message = f'the target "{name}" is ignored'
             where = place(("data", "columns", name))
-            yield Error("config-columns", message, place=where)
+            fix = f"remove {name} from columns, or choose another target"
+            yield Error("config-columns", message, place=where, fix=fix)
     keys = [("columns", name) for name in config.columns]
     if isinstance(config.missing, dict):
         keys += [("missing", name) for name in config.missing]
     for key, name in keys:
         if name not in table.names:
-            yield _unknown(name, table, place(("data", key, name)))
+            yield _unknown(name, table, place(("data", key, name), key=True))
     used = set(table.names) - set(targets)
     if targets and used <= {
         n for n, kind in config.columns.items() if kind == "ignore"
@@ -109,16 +113,29 @@ def _contradictions(
         yield Error("config-columns", message, place=place(("data", "columns")))
 
 
+def _no_target(config: DataConfig, table: Table, place: Placer) -> Error:
+    message = f"{table.label}: the column to predict is not said"
+    fix = f"add target: with one of {listed(table.names)}"
+    if table.shape is not None:
+        message = f"{table.label} holds inputs x and no targets y"
+        fix = "add the array y, one target for each row of x"
+    where = ("data", "target") if config.target is not None else ("data",)
+    return Error("config-missing-key", message, place=place(where), fix=fix)
+
+
+_OTHER_DELIMITERS = {";": ";", "\t": "\\t", "|": "|"}
+"""Characters between cells that a .csv file may have, as YAML writes them."""
+
+
 def _unknown(name: str, table: Table, where: Place | None) -> Error:
-    fix = suggest(name, table.names) or f"the columns are: {_listed(table.names)}"
-    if len(table.names) == 1 and ";" in table.names[0]:
-        fix = f'say source: {{file: {{path: {table.label}, delimiter: ";"}}}}'
+    fix = suggest(name, table.names) or f"the columns are: {listed(table.names)}"
+    for delimiter, written in _OTHER_DELIMITERS.items():
+        if len(table.names) == 1 and delimiter in table.names[0]:
+            fix = (
+                f'say source: {{file: {{path: {table.label}, delimiter: "{written}"}}}}'
+            )
     message = f'{table.label} has no column "{name}"'
     return Error("config-unknown-column", message, place=where, fix=fix)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
 
 
 def _misfits(
@@ -126,26 +143,28 @@ def _misfits(
 ) -> Iterator[Error]:
     """A task that the targets do not allow, a filling that the column does not."""
     table, task = loaded.tables["train"], schema.task
-    key = ("data", "task") if config.task else ("data", "target")
-    where = place(key) or place(("data", "source"))
+    where = place(("data", "task")) if config.task else _at_target(config, place)
     names = ", ".join(f'"{column.name}"' for column in schema.targets)
     if task == "classification" and len(schema.targets) > 1:
         message = f"a classification has one target, not {names}"
-        yield Error("config-task", message, place=where)
+        fix = f"{_REGRESSION}; classes stand in one column, as texts or integers"
+        yield Error("config-task", message, place=where, fix=fix)
     elif task == "classification" and loaded.task == "regression":
         message = f"{table.label} is a regression: its target is a quantity"
-        yield Error("config-task", message, place=place(("data", "source")))
+        at = place(("data", "source"))
+        yield Error("config-task", message, place=at, fix=_REGRESSION)
     for column in schema.targets:
         if task == "regression" and column.kind == "categorical":
             message = f'the target "{column.name}" is text, a regression needs numbers'
-            fix = "say task: classification, with the loss cross_entropy"
+            fix = "a classification takes such a target: say loss: cross_entropy"
             yield Error("config-task", message, place=where, fix=fix)
     if task == "regression" and config.split.stratify is True:
         message = f"stratify: true needs classes, and {names} is a regression target"
-        fix = "remove stratify, or say task: classification"
+        fix = "remove stratify"
         at = place(("data", "split", "stratify"))
         yield Error("config-stratify", message, place=at, fix=fix)
     yield from _bad_policies(config, schema, table, place)
+    yield from _decimal_commas(config, schema, table)
 
 
 def _bad_policies(
@@ -174,6 +193,30 @@ def _bad_policies(
             yield Error("config-missing", message, place=at, fix=fix)
 
 
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+
+
+def _decimal_commas(
+    config: DataConfig, schema: Schema, table: Table
+) -> Iterator[Error]:
+    """Numbers that would pass for as many categories, as they are no numbers here."""
+    for column in schema.features:
+        name = column.name
+        if column.kind == "numeric" or name in config.columns:
+            continue
+        cells = table.texts(name).tolist()
+        written = [i for i, cell in enumerate(cells) if _DECIMAL_COMMA.fullmatch(cell)]
+        if 2 * len(written) > len(cells) - cells.count(""):
+            first = written[0]
+            yield Error(
+                "data-not-a-number",
+                f'{table.cell(first, name)} in column "{name}" has a decimal comma',
+                place=table.places([(first, table.names.index(name))])[0],
+                fix="write numbers with a point, "
+                f"or allow it with data.columns: {{{name}: categorical}}",
+            )
+
+
 # ---------------------------------------------------------------- task and classes
 
 
@@ -200,7 +243,13 @@ def _present(table: Table, name: str) -> np.ndarray:
     return present
 
 
-def _classes(table: Table, schema: Schema, place: Placer) -> tuple[Class, ...]:
+def _one(classes: Sequence[Class]) -> str:
+    return f'no class but "{classes[0]}"' if classes else "no classes"
+
+
+def _classes(
+    config: DataConfig, table: Table, schema: Schema, place: Placer
+) -> tuple[Class, ...]:
     (column,) = schema.targets
     classes: list[Class]
     if column.kind == "categorical":
@@ -213,14 +262,16 @@ def _classes(table: Table, schema: Schema, place: Placer) -> tuple[Class, ...]:
                 "config-task",
                 f'{broken[0]:g} in the target "{column.name}" is no class: '
                 "classes are integers or texts",
-                place=place(("data", "target")) or place(("data", "source")),
-                fix="say task: regression, with the loss mse",
+                place=_at_target(config, place),
+                fix=_REGRESSION,
             )
         classes = [int(value) for value in values]
     if len(classes) < 2:
         raise Error(
             "data-one-class",
-            f'the target "{column.name}" of {table.label} has fewer than two classes',
-            place=place(("data", "target")) or place(("data", "source")),
+            f'the target "{column.name}" of {table.label} has {_one(classes)}, '
+            "and a classification tells two or more apart",
+            place=_at_target(config, place),
+            fix="choose another target, or add rows of other classes",
         )
     return tuple(classes)

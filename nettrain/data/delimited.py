@@ -79,11 +79,12 @@ def _decode(data: bytes, file: str) -> str:
         text += rest.decode(errors="replace")
     if bad < 0:
         return text
+    null = text[bad : bad + 1] == "\0"
     raise Error(
         "data-encoding",
-        "not UTF-8 text",
+        "a null character, which text has none of" if null else "not UTF-8 text",
         place=_place(text, bad, file),
-        fix="save the file as UTF-8",
+        fix="remove it" if null else "save the file as UTF-8",
     )
 
 

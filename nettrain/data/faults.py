@@ -66,4 +66,5 @@ def more(count: int, listed: list[Error]) -> list[Error]:
     if count <= 0:
         return []
     last = listed[-1]
-    return [Error(last.code, f"… and {count} more such errors in {last.place}")]
+    file = last.place.file if last.place else "the table"
+    return [Error(last.code, f"… and {count} more such errors in {file}")]

@@ -6,10 +6,10 @@ import io
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -20,11 +20,17 @@ from nettrain.errors import Error, Place
 
 Task = Literal["classification", "regression"]
 PARTS = ("train", "validation", "test")
-Placer = Callable[[tuple[str | int, ...]], Place | None]
-"""Finds the place of a path such as ("data", "source") in the config."""
 
 
-def nowhere(path: tuple[str | int, ...]) -> Place | None:
+class Placer(Protocol):
+    """Finds the place of a path such as ("data", "source"), or of its key."""
+
+    def __call__(
+        self, path: tuple[str | int, ...], key: bool = False
+    ) -> Place | None: ...
+
+
+def nowhere(path: tuple[str | int, ...], key: bool = False) -> Place | None:
     """The placer of a config that stands in no file."""
     return None
 
@@ -70,6 +76,7 @@ class Source(Component):
 # ---------------------------------------------------------------- files
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+FORMATS = ".csv, .tsv or .npz, the formats that can be read"
 
 
 @register("file")
@@ -92,10 +99,7 @@ class FileSource(Source):
 
     def check(self) -> Iterator[str]:
         if self.ending not in (*_DELIMITERS, ".npz"):
-            yield (
-                f'the file "{self.path}" does not end in .csv, .tsv or .npz, '
-                "the formats that can be read"
-            )
+            yield f'the file "{self.path}" does not end in {FORMATS}'
         if self.delimiter != "auto" and (
             len(self.delimiter) != 1 or self.delimiter in '"\r\n '
         ):
@@ -145,8 +149,7 @@ class FileSource(Source):
         if not folder.is_dir():
             return f'there is no folder "{shown(str(folder))}" either'
         names = [entry.name for entry in folder.iterdir()]
-        fix = "a relative path counts from the folder of the config that it stands in"
-        return suggest(Path(self.path).name, names) or fix
+        return suggest(Path(self.path).name, names) or f'the folder is "{folder}"'
 
 
 def shown(path: str) -> str:
@@ -162,16 +165,19 @@ _UNREADABLE = (ValueError, OSError, EOFError, RuntimeError)
 
 
 def _npz(data: bytes, label: str) -> dict[str, np.ndarray]:
+    """The arrays of a file, their names in small letters."""
     try:
-        archive = np.load(io.BytesIO(data), allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array")
-        with archive:
+        if not data.startswith(b"PK"):  # as zip archives do
+            raise ValueError("it is no archive of arrays")
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             return {name.lower(): archive[name] for name in archive.files}
     except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
+        # NumPy's own words invite to load whatever code the file holds.
+        pickled = "pickle" in str(error)
+        reason = "an array holds Python objects" if pickled else error
         raise Error(
             "data-array",
-            f"not an npz file of plain arrays: {error}",
+            f"not an npz file of plain arrays: {reason}",
             place=Place(label),
             fix="write it with numpy.savez(path, x=inputs, y=targets)",
         ) from None

@@ -11,6 +11,8 @@ from nettrain.graph.spec import Shape
 
 ALIGNMENT = 64
 """Bytes. Vector kernels and BLAS see the same alignment in every run."""
+WASTE = 4
+"""How many times too large a buffer may be: a kept number must not hold a matrix's."""
 
 
 def aligned(shape: Shape, dtype: str) -> np.ndarray:
@@ -48,7 +50,8 @@ class Pool:
         self.nbytes = 0
 
     def take(self, nbytes: int, permanent: bool = False) -> Storage:
-        fits = [i for i, raw in enumerate(self._free) if raw.nbytes >= nbytes]
+        most = WASTE * nbytes + 1024
+        fits = [i for i, x in enumerate(self._free) if nbytes <= x.nbytes <= most]
         if fits and not permanent:
             best = min(fits, key=lambda i: (self._free[i].nbytes, -i))
             return Storage(self._free.pop(best))
@@ -80,7 +83,7 @@ def strides(shape: Shape, itemsize: int, like: np.ndarray | None) -> tuple[int, 
 def view(
     storage: Storage, shape: Shape, dtype: str, like: np.ndarray | None
 ) -> np.ndarray:
-    """An array over a storage, with axes in the memory order of `like`; see `strides`."""
+    """An array over a storage, its axes in memory order as in `like`; see `strides`."""
     steps = strides(shape, np.dtype(dtype).itemsize, like)
     return np.ndarray(shape, dtype, storage.raw, strides=steps)
 

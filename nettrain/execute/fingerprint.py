@@ -1,10 +1,10 @@
 """The numerics fingerprint: whether this machine computes the same last bits.
 
-Training repeats bit for bit where NumPy, its BLAS, the processor's kernels and the number
-of threads are the same; another version of any of them may round otherwise. So some forty
-tiny computations of the kinds that training is made of are run on fixed inputs, and the
-bits of their results are hashed. Equal fingerprints: a resumed run is byte-identical to
-an uninterrupted one. Others: it is correct, but not bit-identical.
+Training repeats bit for bit where NumPy, its BLAS, the processor's kernels and the
+number of threads are the same; another version of any of them may round otherwise. So
+some forty tiny computations of the kinds that training is made of are run on fixed
+inputs, and the bits of their results are hashed. Equal fingerprints: a resumed run is
+byte-identical to an uninterrupted one. Others: it is correct, but not bit-identical.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _fixed(name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
 
 
 def environment() -> dict[str, str | int]:
-    """What the last bits may depend on, by name: versions, kernels, threads, machine."""
+    """What the last bits may depend on: versions, kernels, threads, machine."""
     from threadpoolctl import threadpool_info
 
     libraries = [i for i in threadpool_info() if i["user_api"] == "blas"]

@@ -2,9 +2,9 @@
 
 A kernel is a function (op, inputs, out, scratch) -> list of calls without arguments.
 Inputs and `out` are fixed arrays, so that a step of training is a list of bound calls.
-`scratch(shape, dtype)` lends a buffer for the length of the operation. Operations that are
-one ufunc need no entry here; any other without an entry computes with its own `forward`
-and copies. An executor with compiled kernels starts from another table.
+`scratch(shape, dtype)` lends a buffer for the length of the operation. Operations that
+are one ufunc need no entry here; any other without an entry computes with its own
+`forward` and copies. An executor with compiled kernels starts from another table.
 """
 
 from __future__ import annotations
@@ -65,11 +65,15 @@ def _one(like: Array) -> Array:
     return np.ones((), like.dtype)
 
 
-def _relu(op: Operation, inputs: list[Array], out: Array, scratch: Scratch) -> list[Call]:
+def _relu(
+    op: Operation, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
     return [partial(np.maximum, inputs[0], _zero(out), out=out)]
 
 
-def _step(op: Operation, inputs: list[Array], out: Array, scratch: Scratch) -> list[Call]:
+def _step(
+    op: Operation, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
     zero = _zero(inputs[0])
     return [partial(np.greater, inputs[0], zero, out=out, casting="unsafe")]
 
@@ -101,7 +105,9 @@ def _softplus(
     ]
 
 
-def _cast(op: Operation, inputs: list[Array], out: Array, scratch: Scratch) -> list[Call]:
+def _cast(
+    op: Operation, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
     return [partial(np.copyto, out, inputs[0], casting="unsafe")]
 
 
@@ -112,7 +118,7 @@ def _matmul(
 
 
 def _ordered(x: Array, scratch: Scratch) -> tuple[Array, list[Call]]:
-    """x in C order, copied first if it must be: a sum's last bits depend on the order."""
+    """x in C order, copied first if need be: a sum's last bits depend on the order."""
     if x.flags.c_contiguous:
         return x, []
     copy = scratch(x.shape, x.dtype.name)
@@ -158,8 +164,8 @@ def _sum_of_squares(
 ) -> list[Call]:
     """One dot product for each input, added from left to right.
 
-    One product over inputs that happen to lie end to end would be faster, but the bits of
-    a gradient's norm would then depend on how a program lays out its memory.
+    One product over inputs that happen to lie end to end would be faster, but the bits
+    of a gradient's norm would then depend on how a program lays out its memory.
     """
     if any(x.dtype != out.dtype for x in inputs):
         return [partial(_copy_forward, op, inputs, out)]
@@ -167,8 +173,8 @@ def _sum_of_squares(
     bound: list[Call] = []
     for i, x in enumerate(inputs):
         ordered, copying = _ordered(x, scratch)
-        flat = ordered.reshape(-1)
-        bound += [*copying, partial(np.dot, flat, flat, out=parts[i : i + 1].reshape(()))]
+        flat, part = ordered.reshape(-1), parts[i : i + 1].reshape(())
+        bound += [*copying, partial(np.dot, flat, flat, out=part)]
     last = parts[-1:].reshape(())
     return [
         *bound,
@@ -197,7 +203,7 @@ _CANCELLED = 1e-3
 
 
 def _summarize(op: Operation, x: Array, out: Array) -> None:
-    """Five passes without a copy; numbers whose squares would be lost go the long way."""
+    """Five passes without a copy; where squares would be lost it goes the long way."""
     low, high = float(x.min()), float(x.max())
     if not (_TINY < max(-low, high) < _HUGE and x.flags.c_contiguous):
         np.copyto(out, op.forward(NUMPY, x))
@@ -219,7 +225,9 @@ def _concat(
     return [partial(np.concatenate, inputs, axis=op.axis, out=out)]
 
 
-def _pad(op: shape.Pad, inputs: list[Array], out: Array, scratch: Scratch) -> list[Call]:
+def _pad(
+    op: shape.Pad, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
     middle = out[inside(inputs[0].shape, op.before, op.interior)]
     return [partial(out.fill, 0), partial(np.copyto, middle, inputs[0])]
 
@@ -242,7 +250,7 @@ KERNELS: Mapping[type[Operation], Kernel] = {
 }
 
 IN_PLACE = (elementwise.Relu, elementwise.Sigmoid, elementwise.Softplus)
-"""Operations beside the ufuncs whose kernel may write over an input of its own shape."""
+"""Operations beside the ufuncs whose kernel may write over an input."""
 
 
 ELEMENTWISE = (elementwise.Elementwise, elementwise.Cast, elementwise.Where)

@@ -1,9 +1,10 @@
 """Flat vectors: many small updates of the same form become one long one.
 
-The update of a model with many parameters is many small elementwise computations of the
-same form. This pass finds state leaves whose new values have the same form, lays them one
-after the other in one vector, and writes the form once over vectors; gradients are
-computed straight into their slice of a vector. (22 times faster on many small arrays.)
+The update of a model with many parameters is many small elementwise computations of
+the same form. This pass finds state leaves whose new values have the same form, lays
+them one after the other in one vector, and writes the form once over vectors; gradients
+are computed straight into their slice of a vector. (22 times faster on many small
+arrays.)
 
 A long vector is updated in blocks that stay in the processor's cache from the first
 operation of the rule to the last.
@@ -12,12 +13,13 @@ operation of the rule to the last.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nettrain.execute.program import STATEFUL
-from nettrain.graph import Constant, Leaf, Node, Spec, leaf
+from nettrain.execute.program import STATEFUL, Definition
+from nettrain.graph import Constant, Leaf, Node, Spec, leaf, topological
 from nettrain.graph.operations import concat, getitem, reshape
 from nettrain.graph.operations.elementwise import Cast, Elementwise
+from nettrain.graph.rewrite import substitute
 
 BLOCK = 32_768
 """Elements of one block: some six arrays of it fit a second-level cache of 1 MiB."""
@@ -31,8 +33,8 @@ class Vector:
     """One flat array made of parts.
 
     Attributes:
-        parts: the nodes it is made of, in order: leaves of the state, or the nodes whose
-            values are computed into it.
+        parts: the nodes it is made of, in order: leaves of the state, or the nodes
+            whose values are computed into it.
         blocks: the leaves that stand for its consecutive blocks in the updates.
     """
 
@@ -64,8 +66,8 @@ class Flat:
     """The updates of a definition, over vectors.
 
     Attributes:
-        updates: for each block of a state's vector its new value, and for each leaf left
-            as it was its own.
+        updates: for each block of a state's vector its new value, and for each leaf
+            left as it was its own.
         states: vectors of the state.
         lanes: vectors that computed values (gradients) are written into.
         instead: what stands for the new value of a leaf that became part of a vector.
@@ -103,7 +105,7 @@ def flatten(updates: Mapping[Node, Node]) -> Flat:
     clusters = _clusters([_read(leaf, new) for leaf, new in updates.items()])
     groups: dict[Form, list[list[_Update]]] = {}
     for cluster in clusters:
-        signature = tuple((u.form, u.leaf.dtype) for u in cluster)
+        signature = tuple(u.form for u in cluster)
         groups.setdefault(signature, []).append(cluster)
     flat = _Flattening()
     for members in groups.values():
@@ -111,6 +113,19 @@ def flatten(updates: Mapping[Node, Node]) -> Flat:
             for update in (u for cluster in members for u in cluster):
                 flat.updates[update.leaf] = update.new
     return Flat(flat.updates, tuple(flat.states), tuple(flat.lanes), flat.instead)
+
+
+def over_vectors(
+    definition: Definition, flat: Flat
+) -> tuple[dict[Node, Node], Definition]:
+    """A definition's updates, and the rest of it, with new values read from vectors."""
+    definition = replace(definition, updates={})
+    wanted = [*definition.roots(), *flat.updates.values()]
+    if flat.instead.keys().isdisjoint(topological(wanted)):
+        return dict(flat.updates), definition
+    new = substitute(wanted, dict(flat.instead))
+    updates = {leaf: new[node] for leaf, node in flat.updates.items()}
+    return updates, definition.mapped(new)
 
 
 def _read(leaf_: Node, new: Node) -> _Update:
@@ -160,7 +175,7 @@ def _joins(node: Node, leaf_: Node) -> bool:
 
 
 def _clusters(updates: list[_Update]) -> list[list[_Update]]:
-    """Updates that read each other's leaves (a weight and its optimizer slots) together."""
+    """Updates that read each other's leaves (a weight and its slots) together."""
     cluster_of = {u.leaf: [u] for u in updates}
     for update in updates:
         for place in update.places:
@@ -186,7 +201,7 @@ class _Flattening:
         self._taken: set[Node] = set()
 
     def join(self, clusters: list[list[_Update]]) -> bool:
-        """Write the clusters' common form over vectors; False where it is not possible."""
+        """Write the clusters' common form over vectors; False where that cannot be."""
         columns = list(zip(*clusters, strict=True))
         states = [tuple(u.leaf for u in column) for column in columns]
         known = {leaf_ for column in states for leaf_ in column}
@@ -196,7 +211,7 @@ class _Flattening:
                 if not self._is_lane(parts, states, known, lanes):
                     return False
         if any(u.new in u.places for column in columns for u in column):
-            return False  # one leaf becomes another
+            return False  # nothing is computed: one array becomes another
         for parts in states:
             self._vector(parts, self.states)
         for parts in lanes:
@@ -215,7 +230,8 @@ class _Flattening:
         if parts in states or parts in lanes:
             return True
         used = known | self._taken | {p for lane in lanes for p in lane}
-        if not all(map(_may_be_lane, parts)) or len(set(parts)) < len(parts) or used & set(parts):
+        twice = len(set(parts)) < len(parts) or used & set(parts)
+        if twice or not all(map(_may_be_lane, parts)):
             return False
         lanes[parts] = None
         return True
@@ -234,11 +250,9 @@ class _Flattening:
     def _write(self, columns: list[tuple[_Update, ...]]) -> None:
         """The common forms of some updates, once for each block of their vectors."""
         vector_of = {
-            place: self._vectors[parts]
+            parts[0]: self._vectors[parts]
             for column in columns
-            for place, parts in zip(
-                column[0].places, zip(*[u.places for u in column], strict=True), strict=True
-            )
+            for parts in zip(*[u.places for u in column], strict=True)
         }
         own = [self._vectors[tuple(u.leaf for u in column)] for column in columns]
         new: list[list[Node]] = [[] for _ in columns]
@@ -262,7 +276,7 @@ def _may_be_lane(node: Node) -> bool:
 
 
 def _over(update: _Update, made: dict[Node, Node]) -> Node:
-    """A form over blocks instead of the nodes in its places; `made` gathers its nodes."""
+    """A form over blocks in its places; `made` has these, and gathers the new nodes."""
     for node in update.nodes:
         if node in made:
             continue

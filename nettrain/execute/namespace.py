@@ -20,7 +20,7 @@ def pad(
     after: tuple[int, ...],
     interior: tuple[int, ...],
 ) -> np.ndarray:
-    """x among zeros: `before`, `after` and between neighbours (`interior`), each axis."""
+    """x among zeros: `before`, `after` and between neighbours (`interior`)."""
     sizes = zip(x.shape, before, after, interior, strict=True)
     shape = [b + a + n + max(n - 1, 0) * i for n, b, a, i in sizes]
     result = np.zeros(shape, x.dtype)

@@ -2,9 +2,9 @@
 
 Planned, in the order of what it is worth: a buffer is used again after its node's last
 use; reshapes, transposes, slices and broadcasts are views made at plan time and vanish
-from the step; every other operation writes into a buffer, its dying operand's own where it
-can; buffers have the axis order NumPy would give them; parameters and optimizer state of
-one rule lie in one vector (`layout`).
+from the step; every other operation writes into a buffer, its dying operand's own
+where it can; buffers have the axis order NumPy would give them; parameters and
+optimizer state of one rule lie in one vector (`layout`).
 
 Observers are planned right after the node they look at, while its value is still there.
 """
@@ -12,7 +12,6 @@ Observers are planned right after the node they look at, while its value is stil
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from math import isfinite
 
@@ -22,7 +21,7 @@ from nettrain.errors import Error
 from nettrain.execute import kernels as kernel_table
 from nettrain.execute.buffers import Pool, Storage, aligned, natural, strides, view
 from nettrain.execute.kernels import KERNELS, Call, Kernel
-from nettrain.execute.layout import Flat, Vector, flatten
+from nettrain.execute.layout import Flat, Vector, flatten, over_vectors
 from nettrain.execute.namespace import NUMPY
 from nettrain.execute.program import (
     STATEFUL,
@@ -33,9 +32,9 @@ from nettrain.execute.program import (
     initial_arrays,
 )
 from nettrain.execute.schedule import Schedule, schedule
-from nettrain.graph import Constant, Leaf, Node, Operation, topological
+from nettrain.graph import Constant, Leaf, Node, Operation
 from nettrain.graph.operations import elementwise, shape
-from nettrain.graph.rewrite import folding, rewrite, sharing, simplify, substitute
+from nettrain.graph.rewrite import folding, rewrite, sharing, simplify
 from nettrain.graph.spec import Shape, Spec
 
 VIEWS = (
@@ -52,7 +51,7 @@ class Numpy:
 
     Args:
         kernels: how operations are computed; see `kernels`.
-        poison: fill every freed buffer with NaN, so that a wrong reuse shows (for tests).
+        poison: fill every freed buffer with NaN, so that wrong reuse shows (for tests).
     """
 
     name = "numpy"
@@ -118,7 +117,7 @@ class NumpyProgram:
                 buffer[...] = value
             for call in self._measure:
                 call()
-            committed = all([isfinite(guard) for guard in self._guards])
+            committed = all(map(isfinite, self._guards))
             if committed:
                 for call in self._update:
                     call()
@@ -137,7 +136,7 @@ class NumpyProgram:
                 np.copyto(array, old)
 
 
-def _misfit(node: Node, value: object) -> Error:
+def _misfit(node: Node, value: np.ndarray | None) -> Error:
     if value is None:
         return Error("graph-no-value", f"{node!r} has no value", fix="give it one")
     return Error("graph-shape", f"{node!r} got a value of shape {np.shape(value)}")
@@ -149,7 +148,8 @@ class _Planner:
     Attributes:
         measure, update: calls before and after the guards are looked at.
         inputs: the buffer of every input leaf.
-        outputs, guards: arrays of the definition's outputs and observers, and its guards.
+        outputs: arrays of the definition's outputs and observers, by name.
+        guards: arrays of its guards.
         changed: the arrays of the state that `update` writes.
         sees_new: whether an observer is computed by `update`.
     """
@@ -171,7 +171,7 @@ class _Planner:
         self._lookers: dict[Storage, list[Node]] = {}
         self._calls: list[Call] = []
         flat = self._flattened(definition)
-        self._updates, definition = _over_vectors(definition, flat)
+        self._updates, definition = over_vectors(definition, flat)
         self._leaf_of = {new: leaf for leaf, new in self._updates.items()}
         lanes = [part for vector in flat.lanes for part in vector.parts]
         order = schedule(
@@ -268,7 +268,7 @@ class _Planner:
         self._place(node, array, storage)
 
     def _as_view(self, node: Node) -> bool:
-        """Make a node's array a view of its input's, where nothing has to be computed."""
+        """Make a node's array a view of its input's, where nothing is computed."""
         if not isinstance(node.op, VIEWS) or self._has_place(node):
             return False
         (x,) = node.inputs
@@ -303,9 +303,7 @@ class _Planner:
             self._free(lent)
         self._place(node, out, storage)
 
-    def _room(
-        self, node: Node, inputs: list[np.ndarray]
-    ) -> tuple[Storage, np.ndarray]:
+    def _room(self, node: Node, inputs: list[np.ndarray]) -> tuple[Storage, np.ndarray]:
         """Where a node's value goes: its pin, its leaf, a dying operand, or a buffer.
 
         The order of its axes in memory depends on the operands alone, not on what else
@@ -388,19 +386,6 @@ class _Planner:
         copy = aligned(array.shape, array.dtype.name)
         self._calls.append(partial(np.copyto, copy, array))
         return copy
-
-
-def _over_vectors(
-    definition: Definition, flat: Flat
-) -> tuple[dict[Node, Node], Definition]:
-    """The updates, and what else is asked for, with new values taken from the vectors."""
-    definition = replace(definition, updates={})
-    wanted = [*definition.roots(), *flat.updates.values()]
-    if flat.instead.keys().isdisjoint(topological(wanted)):
-        return dict(flat.updates), definition
-    new = substitute(wanted, dict(flat.instead))
-    updates = {leaf: new[node] for leaf, node in flat.updates.items()}
-    return updates, definition.mapped(new)
 
 
 def _fits(array: np.ndarray, node: Node, like: np.ndarray | None) -> bool:

@@ -42,7 +42,7 @@ class Definition:
     def __post_init__(self) -> None:
         for old, new in self.updates.items():
             if not isinstance(old.op, Leaf) or old.op.kind not in STATEFUL:
-                raise Error("graph-update", f"{old!r} is no state and cannot be updated")
+                raise Error("graph-update", f"{old!r} is no state to be updated")
             if old.spec != new.spec:
                 raise Error("graph-update", f"{old!r} cannot become {new!r}")
         for node in self.guards:
@@ -55,7 +55,7 @@ class Definition:
         return [*self.guards, *(node for v in values for node in v.values())]
 
     def leaves(self, *kinds: str) -> list[Node]:
-        """The leaves of some kinds, in order of first use; updated ones always count."""
+        """The leaves of some kinds, by first use; updated ones always count."""
         order = topological([*self.roots(), *self.updates])
         return [n for n in order if isinstance(n.op, Leaf) and n.op.kind in kinds]
 
@@ -69,7 +69,9 @@ class Definition:
         )
 
 
-def cut(definition: Definition, at: Mapping[str, Node]) -> tuple[Definition, Definition]:
+def cut(
+    definition: Definition, at: Mapping[str, Node]
+) -> tuple[Definition, Definition]:
     """A step as two programs, `measure` and `update`, cut at some nodes.
 
     Args:
@@ -94,8 +96,8 @@ class State(dict[str, np.ndarray]):
     """The arrays of parameters and state by path; programs change them in place.
 
     Attributes:
-        vectors: flat vectors an executor laid out, by the paths of their parts in order.
-            The arrays of those paths are views of them.
+        vectors: flat vectors an executor laid out, by the paths of their parts, whose
+            arrays are views of them.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -165,7 +167,7 @@ def initial_arrays(
         assert isinstance(node.op, Leaf)
         value = values.get(node.path, node.op.initial)
         if value is None:
-            raise Error("graph-no-value", f"the leaf {node.path} has no value to start with")
+            raise Error("graph-no-value", f"the leaf {node.path} has no value at first")
         if value.shape != node.shape:
             raise Error(
                 "graph-shape",

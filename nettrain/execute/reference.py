@@ -33,8 +33,8 @@ def evaluate(
     Args:
         nodes: what is wanted.
         leaves: a value for each leaf.
-        check: called after each node, in forward order, with the node, its value and the
-            values of its inputs.
+        check: called after each node, in forward order, with the node, its value and
+            the values of its inputs.
         xp: the namespace that computes.
     """
     values: dict[Node, np.ndarray] = {}

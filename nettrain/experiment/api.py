@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,15 @@ import numpy as np
 
 from nettrain.data.sources import ArraySource
 from nettrain.diagnose.finding import Finding
-from nettrain.execute import executor
+from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.load import Model, Run, load_run
 from nettrain.experiment.recorder import Memory
-from nettrain.experiment.run import make_probe, run
+from nettrain.experiment.run import run
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.experiment.threads import limited
 from nettrain.nn import Layer, Loss, Sequential
 from nettrain.optim import Optimizer
-from nettrain.record.metrics import columns
 from nettrain.training.loop import Loop
-from nettrain.training.network import Network
 
 
 def train(
@@ -43,8 +42,11 @@ def train(
 
     Raises:
         nettrain.Error: for what is wrong with config, data or disk.
+        KeyboardInterrupt: after Ctrl-C, once everything is saved.
     """
     ended = run(config, overrides, out=None if out is None else Path(out))
+    if ended.signal:  # the run has taken it; now it does what it would have done
+        signal.raise_signal(ended.signal)
     return load_run(ended.folder.path)
 
 
@@ -56,7 +58,7 @@ class Fit:
         status: finished or diverged.
         summary: the best and last metrics.
         metrics: a column for every metric, as in `metrics.jsonl`.
-        statistics: rows as in `statistics.csv`.
+        statistics: `statistics.csv` as columns.
         findings: what the diagnosis found.
         model: for predictions.
     """
@@ -64,7 +66,7 @@ class Fit:
     status: str
     summary: Mapping[str, Any]
     metrics: Mapping[str, np.ndarray]
-    statistics: Sequence[Mapping[str, Any]]
+    statistics: Mapping[str, np.ndarray]
     findings: Sequence[Finding]
     model: Model
 
@@ -123,28 +125,22 @@ def fit(
 
 def _fitted(setup: Setup) -> Fit:
     """Train, and keep everything in memory."""
+    memory = Memory()
     with limited(setup.experiment.threads):
-        plan = setup.plan()
-        rows = len(plan.parts["train"])
-        network = Network(
-            setup.recipe,
-            executor(setup.experiment.executor),
-            min(plan.batch_size, rows),
-        )
-        probe = make_probe(setup, network) if setup.recipe.diagnose else None
-        memory = Memory()
-        loop = Loop(network, plan, probe, memory)
+        network = make_network(setup)
+        loop = Loop(network, setup.plan(), make_probe(setup, network), memory)
         outcome = loop.run()
     trained = Model(
         network,
         setup.dataset.preparation,
         setup.experiment.data.evaluation_batch_size,
         setup.experiment.metrics,
+        setup.experiment.threads,
     )
     return Fit(
         outcome.status,
         outcome.summary,
-        columns(memory.metrics),
+        memory.metrics,
         memory.statistics,
         outcome.findings,
         trained,

@@ -29,7 +29,7 @@ def _layers(setup: Setup) -> dict[str, LayerFacts]:
     """Every layer that has weights, with the activation that acts on its units."""
     found: dict[str, LayerFacts] = {}
     walked = list(walk(setup.experiment.model, "model", ("model",)))
-    for i, (path, where, layer) in enumerate(walked):
+    for i, (path, _, layer) in enumerate(walked):
         if not isinstance(layer, Activation) and not hasattr(layer, "units"):
             continue
         name = path.removeprefix("model/")
@@ -38,13 +38,18 @@ def _layers(setup: Setup) -> dict[str, LayerFacts]:
             name=name,
             path=own,
             kind=layer.registered_name,
-            config_line=setup.resolved.place(where).line,
+            config_line=_line(setup.recipe.origins.get(path)),
             activation=_activation(layer, own, walked[i + 1 :]),
             weight_init=_setting(layer, own, "weight_init"),
             bias_init=_setting(layer, own, "bias_init"),
             parameters=(f"{path}/weight", f"{path}/bias"),
         )
     return found
+
+
+def _line(origin: str | None) -> int | None:
+    """14 of `configs/mlp.yaml:14`."""
+    return int(origin.rpartition(":")[2]) if origin else None
 
 
 def _config_path(path: str) -> str:

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from nettrain.execute import executor
+from nettrain.experiment.assembly import make_network
 from nettrain.experiment.load import load_run
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.explore import Evaluation, evaluate_network
@@ -15,14 +15,14 @@ from nettrain.training.network import Network
 
 def config_evaluation(setup: Setup) -> Evaluation:
     """Values and gradients of the first batch, with the first weights."""
-    return _evaluation(setup, _network(setup))
+    return _evaluation(setup, make_network(setup))
 
 
 def run_evaluation(path: str | os.PathLike[str]) -> Evaluation:
     """Values and gradients of the first batch, with a run's trained weights."""
     run = load_run(path)
     setup = set_up(run.path / "config.resolved.yaml")
-    network = _network(setup)
+    network = make_network(setup)
     network.state.load(run.weights)
     return _evaluation(setup, network)
 
@@ -32,11 +32,6 @@ def network_svg(setup: Setup, network: Network) -> str:
     from nettrain.show.graph import svg
 
     return svg(_evaluation(setup, network).drawing())
-
-
-def _network(setup: Setup) -> Network:
-    rows = min(setup.experiment.data.batch_size, len(setup.dataset.parts["train"]))
-    return Network(setup.recipe, executor(setup.experiment.executor), rows)
 
 
 def _evaluation(setup: Setup, network: Network) -> Evaluation:

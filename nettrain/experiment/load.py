@@ -18,6 +18,7 @@ from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
 from nettrain.execute import executor
 from nettrain.experiment.schema import Experiment
+from nettrain.experiment.threads import limited
 from nettrain.nn import Loss, Sequential
 from nettrain.record.folder import RUN, RunFolder
 from nettrain.record.metrics import columns, read_metrics
@@ -37,12 +38,14 @@ class Model:
         preparation: from raw rows to inputs.
         batch: rows predicted at a time.
         metrics: of the config.
+        threads: of the linear algebra; last bits depend on them.
     """
 
     network: Network
     preparation: Preparation
     batch: int
     metrics: tuple[Metric, ...]
+    threads: int = 1
 
     def predict(self, rows: Any) -> np.ndarray:
         """Predictions for raw rows: an array (n, …), or rows read by the preparation.
@@ -54,14 +57,17 @@ class Model:
         if not isinstance(rows, Rows):
             rows = self.preparation.rows(rows)
         inputs = self.preparation.transform(rows)
-        return self.network.predictions(self.network.outputs(inputs, self.batch))
+        with limited(self.threads):
+            outputs = self.network.outputs(inputs, self.batch)
+            return self.network.predictions(outputs)
 
     def evaluate(self, rows: Any, name: str) -> dict[str, Any]:
         """Loss and metrics of raw rows that have targets."""
         part = Part(
             self.preparation.transform(rows), self.preparation.labels(rows), rows.index
         )
-        return evaluate(self.network, part, self.metrics, self.batch, name)
+        with limited(self.threads):
+            return evaluate(self.network, part, self.metrics, self.batch, name)
 
 
 class Run:
@@ -125,7 +131,9 @@ class Run:
         )
         network.state.load(self.weights)
         batch = experiment.data.evaluation_batch_size
-        return Model(network, preparation, batch, experiment.metrics)
+        return Model(
+            network, preparation, batch, experiment.metrics, experiment.threads
+        )
 
     def _recipe(self, preparation: Preparation) -> Recipe:
         experiment = self.experiment

@@ -32,21 +32,17 @@ def draw(
     """
     from nettrain.show import curves, gradients, units
 
+    pictures: dict[str, str] = {} if graph is None else {"graph.svg": graph}
     metrics = columns(read_metrics(folder.disk, folder.metrics))
-    if not len(metrics.get("step", ())):
-        return
-    pictures: dict[str, str] = {
-        "cost.svg": curves.cost(
+    if metrics:  # else the very first step was not finite
+        pictures["cost.svg"] = curves.cost(
             metrics, best_epoch=best_epoch, monitor=monitor, prior=prior
         )
-    }
     statistics: Mapping[str, Any] = read_statistics(folder.disk, folder.statistics)
     if len(statistics["step"]):
         pictures["gradient-flow.svg"] = gradients.gradient_flow(statistics)
         pictures["activations.svg"] = units.activations(statistics)
         pictures["updates.svg"] = gradients.updates(statistics)
         pictures["dead-neurons.svg"] = units.dead_neurons(dead)
-    if graph is not None:
-        pictures["graph.svg"] = graph
     for name, picture in pictures.items():
         folder.write_text(f"plots/{name}", picture)

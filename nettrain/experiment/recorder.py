@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,8 +13,8 @@ from nettrain.diagnose.finding import Finding
 from nettrain.experiment.setup import Setup
 from nettrain.record.events import Events
 from nettrain.record.folder import RunFolder
-from nettrain.record.metrics import Metrics
-from nettrain.record.statistics import Statistics
+from nettrain.record.metrics import Metrics, columns
+from nettrain.record.statistics import COLUMNS, Statistics
 from nettrain.record.store import CheckpointStore
 from nettrain.training.events import (
     EpochEnded,
@@ -23,8 +24,6 @@ from nettrain.training.events import (
     SaveDue,
     Stepped,
 )
-
-Tensors = dict[str, np.ndarray]
 
 _TOLD = ("id", "name", "severity", "node", "epoch", "step")
 """What an event says of a finding; `findings.json` has it all."""
@@ -51,17 +50,35 @@ class Nobody(Watcher):
 
 
 class Memory:
-    """Keeps rows and findings, for `nt.fit`."""
+    """Keeps metrics and statistics, for `nt.fit`."""
 
     def __init__(self) -> None:
-        self.metrics: list[dict[str, Any]] = []
-        self.statistics: list[dict[str, Any]] = []
+        self._metrics: list[dict[str, Any]] = []
+        self._statistics: list[Mapping[str, Any]] = []
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Stepped):
-            self.metrics.append(dict(event.row))
+            self._metrics.append(dict(event.row))
         elif isinstance(event, Measured):
-            self.statistics += [dict(row) for row in event.rows]
+            self._statistics += event.rows
+
+    @property
+    def metrics(self) -> dict[str, np.ndarray]:
+        """As `read_metrics` and `columns` give it of a file."""
+        return columns(self._metrics)
+
+    @property
+    def statistics(self) -> dict[str, np.ndarray]:
+        """As `read_statistics` gives it of a file."""
+        return {name: _column(name, self._statistics) for name in COLUMNS}
+
+
+_KINDS = {"step": np.int64, "epoch": np.int64, "node": np.str_, "role": np.str_}
+
+
+def _column(name: str, rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    cells = [np.nan if row[name] is None else row[name] for row in rows]
+    return np.array(cells, dtype=_KINDS.get(name, np.float64))
 
 
 class Files:
@@ -70,18 +87,11 @@ class Files:
     Args:
         folder: locked by the caller, and recovered if the run goes on.
         setup: what is being run.
-        tensors: gives the whole state when a checkpoint is due.
         watcher: sees every event too.
     """
 
-    def __init__(
-        self,
-        folder: RunFolder,
-        setup: Setup,
-        tensors: Callable[[], Tensors],
-        watcher: Watcher,
-    ) -> None:
-        self._tensors, self._watcher = tensors, watcher
+    def __init__(self, folder: RunFolder, setup: Setup, watcher: Watcher) -> None:
+        self._watcher = watcher
         self._metrics = Metrics(folder.disk, folder.metrics)
         self._statistics = Statistics(folder.disk, folder.statistics)
         self._events = Events(folder.disk, folder.events)
@@ -121,13 +131,18 @@ class Files:
         self._watcher.found(row)
 
     def _save(self, event: SaveDue) -> None:
-        tensors = {**self._tensors(), **self._constant}
+        tensors = {**event.tensors(), **self._constant}
         protect = {event.best_step} - {0}
         self._store.save(tensors, step=event.step, epoch=event.epoch, protect=protect)
 
     def event(self, name: str, **details: Any) -> None:
         """Note something in `events.jsonl`."""
         self._events.append(name, **details)
+
+    def note(self, event: str, text: str) -> None:
+        """Note something, and tell the watcher."""
+        self._events.append(event, text=text)
+        self._watcher.note(text)
 
     def close(self) -> None:
         self._metrics.close()
@@ -136,10 +151,19 @@ class Files:
 
 
 @contextlib.contextmanager
-def closing(files: Files, watcher: Watcher) -> Iterator[None]:
-    """Close files and watcher, also after an error."""
+def recording(folder: RunFolder, setup: Setup, watcher: Watcher) -> Iterator[Files]:
+    """Files that are closed in the end, with the watcher, also after an error.
+
+    What Python warns of inside is told to the watcher instead of printed amid its bar.
+    """
     try:
-        yield
+        files = Files(folder, setup, watcher)
+
+        def told(warning: Warning | str, *_: Any) -> None:
+            files.note("warning", str(warning))
+
+        with contextlib.closing(files), warnings.catch_warnings():
+            warnings.showwarning = told  # type: ignore[assignment]
+            yield files
     finally:
         watcher.close()
-        files.close()

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import platform
+import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nettrain import __version__
 from nettrain.component import dump
-from nettrain.diagnose import DiagnoseConfig, diagnose
-from nettrain.diagnose.evidence import Evidence
-from nettrain.diagnose.finding import Finding
+from nettrain.config import resolve, write_resolved
 from nettrain.errors import Error
-from nettrain.execute import executor
-from nettrain.execute.fingerprint import environment, fingerprint
 from nettrain.experiment import pictures, signals
-from nettrain.experiment.facts import facts
+from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.graph import network_svg
-from nettrain.experiment.recorder import Files, Nobody, Watcher, closing
+from nettrain.experiment.recorder import Files, Nobody, Watcher, recording
+from nettrain.experiment.schema import Experiment
 from nettrain.experiment.setup import Setup, Source, set_up
+from nettrain.experiment.status import Status, read_status
 from nettrain.experiment.threads import limited
 from nettrain.experiment.timing import diagnosis_share
-from nettrain.record.folder import FORMAT, RUN, RunFolder, find_finished
+from nettrain.record.checkpoint import Checkpoint
+from nettrain.record.folder import RunFolder, find_finished
 from nettrain.record.metrics import read_metrics
 from nettrain.record.store import recover
 from nettrain.training.loop import Loop, Outcome
@@ -34,6 +32,8 @@ from nettrain.training.probe import Probe
 
 Watch = Callable[[Setup, int], Watcher]
 """Makes a watcher for a setup and its planned number of steps."""
+
+RESOLVED = "config.resolved.yaml"
 
 
 def _nobody(setup: Setup, steps: int) -> Watcher:
@@ -48,13 +48,30 @@ class Ended:
         folder: of the run.
         outcome: what training came to; None where nothing had to be done.
         message: what there is to say where nothing was done.
-        signal: the number of the signal that interrupted it, or 0.
+        signal: the number of the signal that came meanwhile, or 0.
+        config: the file whose lines findings cite; None where it was a mapping.
     """
 
     folder: RunFolder
     outcome: Outcome | None
     message: str = ""
     signal: int = 0
+    config: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    """Where a run goes on.
+
+    Attributes:
+        checkpoint: its state; None where it begins again.
+        resolved: `config.resolved.yaml` from now on.
+        notes: what there is to say of it.
+    """
+
+    checkpoint: Checkpoint | None
+    resolved: str
+    notes: Sequence[str]
 
 
 def run(
@@ -76,17 +93,20 @@ def run(
     """
     setup = set_up(source, overrides)
     name = setup.experiment.name
+    status = Status(setup, None if isinstance(source, Mapping) else os.fspath(source))
     with limited(setup.experiment.threads):
-        numerics = _numerics(setup)
         if out is None and not again:
-            done = find_finished("runs", name, run_fingerprint(setup, numerics))
+            done = find_finished("runs", name, status.fingerprint)
             if done is not None:
                 said = f"{done.path} is this run, finished; --again trains it once more"
                 return Ended(done, None, said)
+        network = make_network(setup)  # what fails, fails before anything is written
         folder = RunFolder.create(name, out)
         with folder.lock():
-            _write_beginning(folder, setup, numerics)
-            return _train(folder, setup, watch, numerics)
+            folder.write_text("config.yaml", setup.resolved.text)
+            folder.write_text(RESOLVED, setup.resolved_yaml())
+            folder.write_json("data.json", setup.dataset.preparation.to_json())
+            return _train(folder, status, network, watch)
 
 
 def resume(
@@ -100,158 +120,80 @@ def resume(
         watch: makes whoever wants to see it.
     """
     folder = RunFolder.open(path)
-    setup = set_up(folder.path / "config.resolved.yaml", overrides)
+    if read_status(folder)["status"] == "finished" and not overrides:
+        return Ended(folder, None, f"{path} is finished: there is nothing to resume")
+    setup = set_up(folder.path / RESOLVED, overrides)
     with limited(setup.experiment.threads), folder.lock():
-        status = folder.read_json(RUN)
-        if status["status"] == "finished" and not overrides:
-            return Ended(
-                folder, None, f"{path} is finished: there is nothing to resume"
-            )
-        if status["data_sha256"] != setup.dataset.sha256:
-            raise Error(
-                "run-data-changed",
-                f"the data of {path} are not what they were when it began",
-                fix="put the data back, or start a new run",
-            )
-        numerics = _numerics(setup)
-        folder.write_text("config.resolved.yaml", setup.resolved_yaml())
-        return _train(folder, setup, watch, numerics, status)
+        before = read_status(folder)
+        _check_the_same(folder, setup, before)
+        # Lines are cited as the run began: of the config that it was given.
+        recipe = dataclasses.replace(setup.recipe, origins=before["lines"])
+        setup = dataclasses.replace(setup, recipe=recipe)
+        status = Status(setup, before["config"])
+        network = make_network(setup)
+        notes: list[str] = []
+        checkpoint = recover(folder, notes.append).checkpoint
+        if changed := status.changed_numerics(before):
+            notes.append(changed)
+        start = _Start(checkpoint, _resolved_again(setup), notes)
+        return _train(folder, status, network, watch, start)
 
 
 def _train(
     folder: RunFolder,
-    setup: Setup,
+    status: Status,
+    network: Network,
     watch: Watch,
-    numerics: str,
-    before: Mapping[str, Any] | None = None,
+    start: _Start | None = None,
 ) -> Ended:
-    """Train from the newest checkpoint, or from the start, to an end."""
-    notes: list[str] = []
-    checkpoint = recover(folder, notes.append).checkpoint if before else None
-    experiment = setup.experiment
+    """Train to an end, from the beginning or from a start."""
+    setup = status.setup
     with signals.listening() as interruption:
-        plan = setup.plan(
-            interrupted=interruption, stopped_at=(before or {}).get("stopped_at")
-        )
-        runner = executor(experiment.executor)
-        rows = len(plan.parts["train"])
-        network = Network(setup.recipe, runner, min(plan.batch_size, rows))
-        probe = make_probe(setup, network) if setup.recipe.diagnose else None
+        plan = setup.plan(interrupted=interruption)
+        probe = make_probe(setup, network)
         watcher = watch(setup, plan.total_steps)
-        files = Files(folder, setup, lambda: loop.tensors(), watcher)
-        loop = Loop(network, plan, probe, files)
-        with closing(files, watcher):
-            if before and before["numerics"] != numerics:
-                notes.append(
-                    "correct, not bit-identical: " + _difference(before["environment"])
-                )
-            history = []
-            if checkpoint is not None:
-                loop.restore(checkpoint.tensors)
-                history = read_metrics(folder.disk, folder.metrics)
-            for note in notes:
-                files.event("resume", text=note)
-                watcher.note(note)
-            _write_status(folder, setup, numerics, "running", loop.step, loop.epoch)
+        with recording(folder, setup, watcher) as files:
+            loop = Loop(network, plan, probe, files)
+            history = _gone_on(folder, loop, files, start) if start else []
             try:
-                outcome = loop.run(history)
-            except BaseException:
+                status.write(folder, "running", loop.step, loop.epoch)
+                outcome = _timed(loop, files, history)
+                _finish(folder, status, network, probe, loop.monitor, outcome)
+            except BaseException as error:
+                why = f"{type(error).__name__}: {error}"
                 with contextlib.suppress(Error):
-                    _write_status(
-                        folder, setup, numerics, "failed", loop.step, loop.epoch
-                    )
+                    status.write(folder, "failed", loop.step, loop.epoch, reason=why)
+                    files.event("failed", text=why)
                 raise
-            _finish(folder, setup, numerics, network, probe, loop, outcome)
-            files.event(outcome.status, text=outcome.reason, step=outcome.step)
-        return Ended(folder, outcome, signal=interruption.number)
+        return Ended(folder, outcome, signal=interruption.number, config=status.config)
 
 
-def make_probe(setup: Setup, network: Network) -> Probe:
-    """The probe of a run, which knows the config's layers and thresholds."""
-    plan, settings = setup.plan(), setup.experiment.diagnose
-    assert isinstance(settings, DiagnoseConfig) and settings.every != "auto"
-
-    def judge(evidence: Evidence) -> list[Finding]:
-        return diagnose(evidence, settings)
-
-    return Probe(
-        network,
-        facts(setup),
-        judge,
-        interval=settings.every,
-        rows=len(plan.parts["train"]),
-        steps_per_epoch=plan.steps_per_epoch,
-        total_steps=plan.total_steps,
+def _timed(loop: Loop, files: Files, history: Sequence[Mapping[str, Any]]) -> Outcome:
+    """Train; what the clock says of it is told, and decides nothing."""
+    first, began = loop.step, time.monotonic()
+    files.event("training", step=first)
+    outcome = loop.run(history)
+    seconds = time.monotonic() - began
+    files.event(
+        outcome.status,
+        text=outcome.reason,
+        step=outcome.step,
+        seconds=round(seconds, 3),
+        steps_per_second=round((outcome.step - first) / max(seconds, 1e-9), 1),
     )
-
-
-# ---------------------------------------------------------------- the folder's files
-
-
-def _numerics(setup: Setup) -> str:
-    """Which numbers this machine computes, by executor: equal only if all bits are."""
-    return fingerprint()
-
-
-def _write_beginning(folder: RunFolder, setup: Setup, numerics: str) -> None:
-    """Everything that is known before step 1."""
-    folder.write_text("config.yaml", setup.resolved.text)
-    folder.write_text("config.resolved.yaml", setup.resolved_yaml())
-    folder.write_json("data.json", setup.dataset.preparation.to_json())
-    _write_status(folder, setup, numerics, "running", 0, 0)
-
-
-def _write_status(
-    folder: RunFolder,
-    setup: Setup,
-    numerics: str,
-    status: str,
-    step: int,
-    epoch: int,
-    **more: Any,
-) -> None:
-    content = {
-        "format": FORMAT,
-        "name": setup.experiment.name,
-        "status": status,
-        "step": step,
-        "epoch": epoch,
-        "seed": setup.experiment.seed,
-        **more,
-        "loss": dump(setup.recipe.loss),
-        "data_sha256": setup.dataset.sha256,
-        "fingerprint": run_fingerprint(setup, numerics),
-        "numerics": numerics,
-        "environment": environment(),
-        "versions": {"nettrain": __version__, "python": platform.python_version()},
-    }
-    folder.write_json(RUN, content)
-
-
-def run_fingerprint(setup: Setup, numerics: str) -> str:
-    """What makes two runs the same: config, data and numerics."""
-    parts = (setup.config_sha256, setup.dataset.sha256, numerics)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _difference(before: Mapping[str, Any]) -> str:
-    now = environment()
-    changed = [
-        f"{k} was {v}, is {now.get(k)}" for k, v in before.items() if now.get(k) != v
-    ]
-    return "; ".join(changed) or "the kernels compute other last bits"
+    return outcome
 
 
 def _finish(
     folder: RunFolder,
-    setup: Setup,
-    numerics: str,
+    status: Status,
     network: Network,
     probe: Probe | None,
-    loop: Loop,
+    monitor: str,
     outcome: Outcome,
 ) -> None:
     """Findings, pictures and the status, the status last."""
+    setup = status.setup
     findings = [finding.to_json() for finding in outcome.findings]
     folder.write_json("findings.json", findings)
     more: dict[str, Any] = {"reason": outcome.reason, "summary": outcome.summary}
@@ -259,18 +201,68 @@ def _finish(
         more["stopped_at"] = outcome.stopped_at
     if outcome.status != "interrupted":
         if probe is not None:
-            more["diagnosis"] = {
-                "interval": probe.interval,
-                "share_of_step": diagnosis_share(setup, probe.interval),
-            }
-        best = outcome.summary.get("best", {}).get(loop.monitor, {})
+            share = diagnosis_share(setup, probe.interval)
+            more["diagnosis"] = {"interval": probe.interval, "share_of_step": share}
         pictures.draw(
             folder,
             dead=probe.dead_units() if probe else {},
-            best_epoch=best.get("epoch"),
-            monitor=loop.monitor,
+            best_epoch=outcome.summary["best"].get(monitor, {}).get("epoch"),
+            monitor=monitor,
             prior=setup.recipe.loss.prior(setup.dataset.parts["train"].targets),
             graph=network_svg(setup, network),
         )
-    step, epoch = outcome.step, outcome.epoch
-    _write_status(folder, setup, numerics, outcome.status, step, epoch, **more)
+    status.write(folder, outcome.status, outcome.step, outcome.epoch, **more)
+
+
+# ---------------------------------------------------------------- going on
+
+
+def _gone_on(
+    folder: RunFolder, loop: Loop, files: Files, start: _Start
+) -> list[dict[str, Any]]:
+    """Restore the loop; the rows before. A state that does not fit changes nothing."""
+    history: list[dict[str, Any]] = []
+    if start.checkpoint is not None:
+        loop.restore(start.checkpoint.tensors)
+        history = read_metrics(folder.disk, folder.metrics)
+    folder.write_text(RESOLVED, start.resolved)
+    files.event("resume", step=loop.step)
+    for note in start.notes:
+        files.note("resume", note)
+    return history
+
+
+_FIXED = ("seed", "data", "model", "loss", "dtype")
+"""Sections that what has been learned depends on."""
+
+
+def _check_the_same(folder: RunFolder, setup: Setup, before: Mapping[str, Any]) -> None:
+    """Refuse to go on with other data, or with what would be another run."""
+    if before["data_sha256"] != setup.dataset.sha256:
+        raise Error(
+            "run-data-changed",
+            f"the data of {folder.path} are not what they were when it began",
+            fix="put the data back, or start a new run",
+        )
+    began = resolve(folder.path / RESOLVED, schema=Experiment).build()
+    now = dump(setup.experiment)
+    for section in _FIXED:
+        if dump(getattr(began, section)) != now[section]:
+            raise Error(
+                "config-resume",
+                f"a run cannot go on with another {section}",
+                fix="start a new run; train and optimizer may change",
+            )
+
+
+def _resolved_again(setup: Setup) -> str:
+    """The config with its overrides; the rest still says where it first came from."""
+    resolved = setup.resolved
+
+    def source(path: tuple[str | int, ...]) -> str:
+        place = resolved.place(path)
+        written = Path(place.file).name == RESOLVED
+        known = place.text.rpartition("# ")[2].strip() if written else ""
+        return known or resolved.source(path)
+
+    return write_resolved(dump(setup.experiment), source)

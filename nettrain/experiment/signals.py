@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP: finish the step, save, stop; a second one ends the process."""
+"""SIGINT, SIGTERM, SIGHUP: finish the step, save, stop; a second one ends at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-
 
 _KINDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

@@ -1,17 +1,20 @@
-"""How long a step takes, with and without diagnosis: reported, never decided on."""
+"""How long a training step takes, with and without diagnosis. It decides nothing."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
 
-from nettrain.execute import executor
+from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.setup import Setup
 from nettrain.training.network import Network
+
+_CHECKS = 9
+"""How often the end of an epoch is timed."""
 
 
 @dataclass(frozen=True)
@@ -22,50 +25,78 @@ class StepTimes:
         plain: a step without diagnosis.
         watched: a step that counts what the units do.
         full: a step that takes all statistics.
+        check: the diagnosis at the end of an epoch.
         first: from tracing to the end of the first step.
+        steps_per_epoch: of the plan.
     """
 
     plain: float
     watched: float
     full: float
+    check: float
     first: float
+    steps_per_epoch: int
 
     def share(self, interval: int) -> float:
-        """What diagnosis adds to a step, as a share of the plain step."""
-        average = self.watched + (self.full - self.watched) / interval
+        """What diagnosis adds to a step, as a share of the plain step.
+
+        Full statistics are taken every `interval` steps and at an epoch's last: at
+        1 - (1 - 1/interval) (1 - 1/steps_per_epoch) of the steps.
+        """
+        rest = (1 - 1 / interval) * (1 - 1 / self.steps_per_epoch)
+        average = self.watched + (self.full - self.watched) * (1 - rest)
+        average += self.check / self.steps_per_epoch
         return max(0.0, average / self.plain - 1.0)
 
 
 def time_steps(setup: Setup, steps: int) -> StepTimes:
     """Time `steps` steps of each kind on the first batch, on weights of their own."""
-    plain = Network(replace(setup.recipe, diagnose=False), *_executor(setup))
+    blind = replace(setup, recipe=replace(setup.recipe, diagnose=False))
+    plain = make_network(blind)
     began = time.perf_counter()
-    watched = Network(setup.recipe, *_executor(setup))
-    run = [_step(setup, plain), _step(setup, watched), _step(setup, watched, full=True)]
-    run[1]()
+    watched = make_network(setup)
+    full = _step(setup, watched, full=True)
+    kinds = [_step(setup, plain), _step(setup, watched), full]
+    kinds[1]()
     first = time.perf_counter() - began
-    for call in run:
+    for call in kinds:
         call()
-    seconds: list[list[float]] = [[], [], []]
-    for _ in range(steps):
-        for call, taken in zip(run, seconds, strict=True):
+    per_epoch = setup.plan().steps_per_epoch
+    (check,) = _timed([_check(setup, watched)], _CHECKS)
+    plainly, watching, fully = _timed(kinds, steps)
+    return StepTimes(plainly, watching, fully, check, first, per_epoch)
+
+
+def _timed(kinds: Sequence[Callable[[], object]], times: int) -> list[float]:
+    """The median of each, called in turn."""
+    seconds: list[list[float]] = [[] for _ in kinds]
+    for _ in range(times):
+        for call, taken in zip(kinds, seconds, strict=True):
             start = time.perf_counter()
             call()
             taken.append(time.perf_counter() - start)
-    return StepTimes(*(median(taken) for taken in seconds), first)
-
-
-def _executor(setup: Setup) -> tuple:  # type: ignore[type-arg]
-    rows = len(setup.dataset.parts["train"])
-    batch = min(setup.experiment.data.batch_size, rows)
-    return executor(setup.experiment.executor), batch
+    return [median(taken) for taken in seconds]
 
 
 def _step(setup: Setup, network: Network, full: bool = False) -> Callable[[], object]:
     train = setup.dataset.parts["train"]
-    rows = np.arange(min(setup.experiment.data.batch_size, len(train)))
+    rows = np.arange(network.first.inputs.shape[0])
     inputs, targets = train.inputs[rows], train.targets[rows]
     return lambda: network.train(inputs, targets, 1e-6, 1, full)
+
+
+def _check(setup: Setup, network: Network) -> Callable[[], object]:
+    """What the probe does at the end of an epoch."""
+    probe = make_probe(setup, network)
+    if probe is None:
+        return lambda: None
+    probe.measure(1, 1, _step(setup, network, full=True)().outputs)  # type: ignore[attr-defined]
+
+    def call() -> None:
+        probe.end_epoch(network.state, 1, 1, 1.0)
+        probe.findings()
+
+    return call
 
 
 def diagnosis_share(setup: Setup, interval: int) -> float:

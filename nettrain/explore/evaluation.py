@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,12 +56,12 @@ class Evaluation:
     @cached_property
     def names(self) -> dict[Node, str]:
         """What each node is called; no two alike."""
-        return wording.names(self.output)
+        return wording.names(self.nodes)
 
     @cached_property
     def spoken(self) -> dict[Node, str]:
         """What sentences and the picture call each node."""
-        return wording.spoken(self.output)
+        return wording.spoken(self.nodes, self.output)
 
     @cached_property
     def is_network(self) -> bool:
@@ -105,22 +105,26 @@ class Evaluation:
         }
 
 
-def evaluate(node: Node, values: Given, title: str = "") -> Evaluation:
+def evaluate(
+    node: Node, values: Given, title: str = "", beside: Sequence[Node] = ()
+) -> Evaluation:
     """The value of every node that `node` needs, then d node / d each of them.
 
     Args:
         node: the result; where it is no scalar, the backward pass starts with ones.
         values: of the leaves; those with a first value of their own may be left out.
         title: of the picture.
+        beside: further nodes to know the value of; their gradient is 0 unless `node`
+            needs them.
 
     Raises:
         Error: `graph-no-value` naming every leaf without a value, `graph-shape` or
             `graph-dtype` if a value does not fit its leaf.
     """
-    nodes = topological([node])
+    nodes = topological([*beside, node])
     leaves = _leaf_values(nodes, values)
     found = adjoints(node, nodes, ones(node.spec)) if node.spec.is_float else {}
-    known = reference.evaluate([node, *found.values()], leaves)
+    known = reference.evaluate([*nodes, *found.values()], leaves)
     asked = dict.fromkeys([*nodes, *leaves])
     value = {n: _copied(known[n] if n in known else leaves[n]) for n in asked}
     gradient = {

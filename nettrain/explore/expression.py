@@ -40,9 +40,9 @@ def expression(
         leaves = {
             name: _leaf(name, array, name in chosen) for name, array in arrays.items()
         }
-        result = parse(text, leaves)[-1]
+        *others, result = parse(text, leaves)
     values = {leaves[name]: array for name, array in arrays.items()}
-    return evaluate(result, values, title=text.strip())
+    return evaluate(result, values, title=text.strip(), beside=others)
 
 
 def _leaf(name: str, value: np.ndarray, is_weight: bool) -> Node:

@@ -5,31 +5,30 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nettrain.graph import Constant, Node, constant, leaf, topological
+from nettrain.graph import Constant, Node, constant, leaf
 from nettrain.graph.expression import labels
 
 _LISTED = 4
 """An array of one axis and at most so many elements is written in full."""
 
 
-def is_network(nodes: list[Node] | tuple[Node, ...]) -> bool:
+def is_network(nodes: Sequence[Node]) -> bool:
     """Whether layers made some of the nodes, each in a scope of its own."""
     return any(node.scope for node in nodes)
 
 
-def names(output: Node) -> dict[Node, str]:
-    """A name for every node of the graph, no two alike.
+def names(nodes: Sequence[Node]) -> dict[Node, str]:
+    """A name for every node of a whole graph, no two alike.
 
     Its path if it has one; else its expression, or in a network, where expressions grow
     beyond reading, its operation and number: `matmul1`.
     """
-    nodes = topological([output])
-    texts = _numbered(nodes) if is_network(nodes) else labels([output])
+    texts = _numbered(nodes) if is_network(nodes) else labels(list(nodes))
     counts: Counter[str] = Counter()
     found: dict[Node, str] = {}
     for node in nodes:
@@ -42,7 +41,7 @@ def names(output: Node) -> dict[Node, str]:
     return found
 
 
-def _numbered(nodes: list[Node]) -> dict[Node, str]:
+def _numbered(nodes: Sequence[Node]) -> dict[Node, str]:
     counts: Counter[str] = Counter()
     texts: dict[Node, str] = {}
     for node in nodes:
@@ -51,15 +50,15 @@ def _numbered(nodes: list[Node]) -> dict[Node, str]:
     return texts
 
 
-def spoken(output: Node) -> dict[Node, str]:
+def spoken(nodes: Sequence[Node], output: Node) -> dict[Node, str]:
     """Names short enough for a sentence: those of `names` but for three cases.
 
     An unnamed result is called f. An operation on unnamed operations is called n1, n2,
     …, since every sentence about it would repeat their formulas; so is an expression
     that was written twice.
     """
-    found = names(output)
-    if is_network(list(found)):
+    found = names(nodes)
+    if is_network(nodes):
         return found
     taken = set(found.values())
     free = (name for i in itertools.count(1) if (name := f"n{i}") not in taken)

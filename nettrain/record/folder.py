@@ -114,7 +114,9 @@ class RunFolder:
         folder = cls(Path(path), disk or Disk())
         if not folder.disk.exists(folder.path / RUN):
             message = f"{path} is not a run: it has no {RUN}"
-            raise Error("run-missing", message, fix="give the folder that `nettrain run` wrote")
+            raise Error(
+                "run-missing", message, fix="give the folder that `nettrain run` wrote"
+            )
         run = folder.read_json(RUN)
         known = run.get("format") if isinstance(run, dict) else None
         if known != FORMAT:

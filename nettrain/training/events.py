@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from nettrain.diagnose.finding import Finding
 
@@ -31,7 +33,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finding has arisen that was not there at the last check."""
+    """A finding has arisen that has not been told, or not with this severity."""
 
     finding: Finding
 
@@ -55,11 +57,13 @@ class SaveDue:
 
     Attributes:
         best_step: the step whose weights are the best so far; 0 for none.
+        tensors: gives the whole state, by path.
     """
 
     step: int
     epoch: int
     best_step: int
+    tensors: Callable[[], dict[str, np.ndarray]]
 
 
 Event = Stepped | Measured | Found | EpochEnded | SaveDue

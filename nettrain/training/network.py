@@ -183,7 +183,7 @@ class Network:
     """
 
     def __init__(self, recipe: Recipe, executor: Executor, batch: int) -> None:
-        self.recipe, self._executor = recipe, executor
+        self.recipe, self._executor, self._batch = recipe, executor, batch
         self.first = trace_step(recipe, batch)
         definition = self.first.definition
         zeros = {
@@ -198,6 +198,7 @@ class Network:
         self._steps = Cache(self._compile_step)
         self._forward = Cache(self._compile_forward)
         self._scores = Cache(self._compile_score)
+        self._heads = Cache(self._compile_head)
 
     def train(
         self,
@@ -222,8 +223,8 @@ class Network:
             {
                 traced.inputs: inputs,
                 traced.targets: targets,
-                traced.rate: np.float64(rate),
-                traced.step: np.uint32(step),
+                traced.rate: np.asarray(rate, np.float64),
+                traced.step: np.asarray(step, np.uint32),
             }
         )
 
@@ -232,7 +233,9 @@ class Network:
         return self._steps((batch, full and self.recipe.diagnose))
 
     def _compile_step(self, key: tuple[int, bool]) -> CompiledStep:
-        traced = trace_step(self.recipe, *key)
+        batch, full = key
+        known = batch == self._batch and not full
+        traced = self.first if known else trace_step(self.recipe, batch, full)
         program = self._executor.program(traced.definition, self.state)
         return CompiledStep(traced, program)
 
@@ -285,7 +288,37 @@ class Network:
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """Probabilities or values, from the model's outputs (N, K)."""
-        y = leaf("input", "outputs", outputs.shape, self.recipe.dtype)
-        definition = Definition({"predictions": self.recipe.loss.predictions(y)})
-        program = self._executor.program(definition, State({}))
+        y, program = self._heads(outputs.shape)
         return program({y: outputs}).outputs["predictions"].copy()
+
+    def _compile_head(self, shape: Shape) -> tuple[Node, Program]:
+        y = leaf("input", "outputs", shape, self.recipe.dtype)
+        definition = Definition({"predictions": self.recipe.loss.predictions(y)})
+        return y, self._executor.program(definition, State({}))
+
+    # ---------------------------------------------------------------- the state
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The state by the paths of a checkpoint; the arrays change with training."""
+        return {self._stored(path): value for path, value in self.state.items()}
+
+    def restore(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Take the state from a checkpoint, which may hold more than that.
+
+        Raises:
+            KeyError: for a tensor that it lacks.
+        """
+        self.state.load({path: tensors[self._stored(path)] for path in self.state})
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """A copy of what a prediction depends on: parameters and running averages."""
+        trace = self.first.trace
+        paths = (*trace.parameters, *trace.states)
+        return {path: self.state[path].copy() for path in paths}
+
+    def _stored(self, path: str) -> str:
+        """A path of the state as checkpoints call it."""
+        if path.startswith(("optimizer/", "diagnosis/")):
+            return path
+        kind = "parameter" if path in self.first.trace.parameters else "state"
+        return f"{kind}/{path}"

@@ -21,7 +21,8 @@ class Stop:
         patience: stop after this many epochs without a new best value.
         restore_best: keep the weights of the best epoch as the result.
         target: stop once the metric is at least this good.
-        minutes: stop at the end of the update during which this much time has passed.
+        minutes: stop at the end of the update during which this much time has passed;
+            a resumed run counts anew.
     """
 
     monitor: str = "validation/loss"
@@ -43,6 +44,14 @@ class Checkpoint:
 
     every: Span = Span(1, "epochs")
     keep: Annotated[int, Range(at_least=2)] = 3
+
+    def __post_init__(self) -> None:
+        if not self.every.amount:
+            raise Error(
+                "config-value",
+                f"every: {self.every.to_config()} is no distance between checkpoints",
+                fix="say every: 1 epoch",
+            )
 
 
 @dataclass(frozen=True)

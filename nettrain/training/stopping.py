@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -14,9 +15,15 @@ class Stopping:
     """Watches one metric at the end of every epoch.
 
     Its state is a few numbers (`tensors`), saved with every checkpoint.
+
+    Args:
+        settings: when to stop, if at all before the planned end.
+        goal: of the metric, where the settings do not say it.
     """
 
     def __init__(self, settings: Stop | None, goal: Literal["min", "max"]) -> None:
+        if settings is not None and settings.goal != "auto":
+            goal = settings.goal
         self._settings, self._sign = settings, 1.0 if goal == "min" else -1.0
         self.best = math.inf
         """The best value, times -1 where the goal is to rise."""
@@ -48,6 +55,6 @@ class Stopping:
         values = [self.best, self.best_step, self.waited]
         return {"loop/stopping": np.array(values, dtype=np.float64)}
 
-    def restore(self, tensors: dict[str, np.ndarray]) -> None:
+    def restore(self, tensors: Mapping[str, np.ndarray]) -> None:
         best, step, waited = tensors["loop/stopping"]
         self.best, self.best_step, self.waited = float(best), int(step), int(waited)

@@ -43,7 +43,7 @@ CONFIGS = {
     "another task": (changed("cross_entropy", "mse"), ["config.yaml"]),
     "head that does not fit": (
         changed("dense: auto", "dense: 7"),
-        ["config.yaml:10:12:", "3 classes", "dense: auto"],
+        ["config.yaml:10:12:", "needs 3 for each row", "dense: auto"],
     ),
     "layers that do not fit": (
         changed("- dense: auto", "- residual: [{dense: 5}]\n  - dense: auto"),
@@ -56,7 +56,7 @@ CONFIGS = {
     ),
     "unknown monitor": (
         changed("{epochs: 2}", "{epochs: 2, stop: {monitor: validation/f1}}"),
-        ["config.yaml:13:", "computed are: validation/loss"],
+        ["config.yaml:13:", "not computed", "add f1 to metrics"],
     ),
     "splits beyond 1": (
         changed("validation: 0.2", "validation: 0.9"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nettrain.component import family
 from tests.cli.conftest import Call
 
 PLUGIN = '''
@@ -41,6 +43,13 @@ BROKEN = {
     ),
     "an end": ("import sys\nsys.exit(0)\n", 2, 1, "SystemExit"),
 }
+
+
+@pytest.fixture(autouse=True)
+def _forgotten() -> Iterator[None]:
+    """What a plugin registers is gone after the test."""
+    yield
+    family._REGISTRY.pop("cubic", None)
 
 
 def test_a_plugin_s_component(call: Call, folder: Path) -> None:

@@ -43,6 +43,13 @@ BAD = [
         8,
         "it belongs in optimizer.sgd",
     ),
+    # keys that say what stands there instead
+    ("data: {source: moons, x: 1}", "config-duplicate-key", 3, 1, 4, None),
+    ("train: {data: 3}", "config-unknown-key", 3, 9, 4, "its keys are: epochs, steps"),
+    ("train: {epochs:3}", "config-unknown-key", 3, 9, 8, 'a blank after the ":"'),
+    ("optimizer: {adam: {lr: 1}}", "config-unknown-key", 3, 20, 2, '"learning_rate"'),
+    ("optimizer: {adam: {peak: 1}}",
+     "config-unknown-key", 3, 20, 4, "its keys are: learning_rate, beta1, beta2"),
     # keys that are none
     ("seed: 1\nseed: 2", "config-duplicate-key", 4, 1, 4, "remove one"),
     ("train: {steps: 1, steps: 1}", "config-duplicate-key", 3, 19, 5, "remove one"),
@@ -60,7 +67,7 @@ BAD = [
     ("seed: one", "config-type", 3, 7, 3, None),
     ("seed: 1.5", "config-type", 3, 7, 3, None),
     ("seed: true", "config-type", 3, 7, 4, None),
-    ("seed: [1,\n  2]", "config-type", 3, 7, 1, None),
+    ("seed: [1,\n  2]", "config-type", 3, 1, 4, None),
     ("seed:", "config-type", 3, 1, 4, None),
     ("name: 3", "config-type", 3, 7, 1, None),
     ("metrics: accuracy", "config-type", 3, 10, 8, "write it in brackets"),
@@ -78,19 +85,32 @@ BAD = [
     ("name: &n 3", "config-type", 3, 7, 4, None),
     ("seed: 0x" + "f" * 300, "config-limit", 3, 7, 154, None),
     ("seed: " + "9" * 301, "config-limit", 3, 7, 154, None),
+    ('seed: "3"', "config-type", 3, 7, 3, "write 3"),
+    ("seed: 1e3", "config-type", 3, 7, 3, "write 1000"),
+    ("seed: 1_000", "config-type", 3, 7, 5, "write 1000"),
+    ("name: 2024", "config-type", 3, 7, 4, 'in quotes: "2024"'),
+    ("diagnose: no", "config-type", 3, 11, 2, "write false"),
+    ("train: 5", "config-type", 3, 8, 1, "its keys are: epochs"),
+    ('optimizer: {adam: "0.1"}', "config-type", 3, 19, 5, "write 0.1"),
+    ("optimizer: {adam: 1%}", "config-type", 3, 19, 2, "write 0.01"),
+    ("optimizer: {adam: {beta2: 99 %}}", "config-type", 3, 27, 4, "write 0.99"),
+    ("metrics: 3", "config-type", 3, 10, 1, None),
     # components
+    ("optimizer: [adam]", "config-type", 3, 12, 6, "without brackets: adam"),
+    ("optimizer: Adam", "config-unknown-component", 3, 12, 4, '"adam"'),
     ("optimizer: adm", "config-unknown-component", 3, 12, 3, 'did you mean "adam"?'),
     ("optimizer: {adm: 1}", "config-unknown-component", 3, 13, 3, '"adam"'),
     ("optimizer: relu", "config-unknown-component", 3, 12, 4, "known: adam, sgd"),
     ("optimizer: 3", "config-type", 3, 12, 1, "known: adam, sgd"),
-    ("optimizer:\n  adam:\n  beta1: .5", "config-type", 4, 3, 1, "known: adam, sgd"),
+    ("optimizer:\n  adam:\n  beta1: .5",
+     "config-type", 3, 1, 9, "put beta1 inside adam"),
     ("optimizer:\n  adam:\n    beta2: .5", "config-value", 4, 3, 4, None),
     # tags
     ("name: !!str x", "config-tag", 3, 7, 5, "plain value"),
     ("name: !mine x", "config-tag", 3, 7, 5, "plain value"),
     # extends and patch
     ("extends: [a.yaml]", "config-type", 3, 10, 8, None),
-    ("extends: b.yaml", "config-missing-file", 3, 10, 6, "a.yaml"),
+    ("extends: b.yaml", "config-missing-file", 3, 10, 6, None),
     ("extends: a.yaml", "config-extends", 3, 10, 6, None),
     ("patch: set", "config-type", 3, 8, 3, None),
     ("patch:\n  - {do: set, path: seed}", "config-value", 4, 5, 21, None),
@@ -105,6 +125,11 @@ BAD = [
     ("patch: [{do: insert, path: data.source, value: x}]",
      "config-value", 3, 28, 11, "use set"),
     ("patch: [{do: set, path: seed, value: x}]", "config-type", 3, 38, 1, None),
+    ("patch: [{do: set, path: sed, value: 1}]",
+     "config-unknown-key", 3, 25, 3, 'did you mean "seed"?'),
+    ("patch: [{do: set, path: a.b, value: 1}]", "config-unknown-key", 3, 25, 3, None),
+    ("patch: [{do: remove, path: model.dense1.unit}]",
+     "config-unknown-key", 3, 28, 17, 'did you mean "units"?'),
 ]  # fmt: skip
 
 
@@ -131,6 +156,72 @@ def test_the_two_ways_into_a_layer(resolved) -> None:
         with pytest.raises(Error) as caught:
             resolved(f"data: {{source: moons}}\nmodel: {text}\n").build()
         assert str(caught.value.place) == f"a.yaml:2:{column}"
+
+
+def test_layers_go_by_their_names_in_messages(resolved) -> None:
+    text = """\
+    data: {source: moons}
+    model:
+      - relu
+      - dense: {units: 3, x: 1}
+      - residual: [dense, {dense: {units: 3, y: 1}}]
+      - residual: {block: [dropout: {z: 1}]}
+      - dense: {units: 2, name: head, q: 1}
+    """
+    with pytest.raises(Errors) as caught:
+        resolved(dedent(text)).build()
+    assert [error.message for error in caught.value.errors] == [
+        'unknown key "x" in model.dense1',
+        'missing key "units" in model.residual1.dense1',
+        'unknown key "y" in model.residual1.dense2',
+        'missing key "rate" in model.residual2.dropout1',
+        'unknown key "z" in model.residual2.dropout1',
+        'unknown key "q" in model.head',
+    ]
+
+
+def test_what_stands_under_a_misspelt_name_is_read_too(resolved) -> None:
+    text = """\
+    data: {sorce: {moons: {samples: 0}}}
+    model: [Dense: {unit: x}]
+    """
+    with pytest.raises(Errors) as caught:
+        resolved(dedent(text)).build()
+    assert [(str(e.place), e.code) for e in caught.value.errors] == [
+        ("a.yaml:1:8", "config-unknown-key"),
+        ("a.yaml:1:33", "config-range"),
+        ("a.yaml:2:9", "config-unknown-component"),
+        ("a.yaml:2:17", "config-unknown-key"),
+        ("a.yaml:2:23", "config-type"),
+    ]
+
+
+def test_a_tag_is_one_error(resolved) -> None:
+    with pytest.raises(Error) as caught:
+        resolved(GOOD + "seed: !!python/name:os\n").build()
+    assert (caught.value.code, hasattr(caught.value, "errors")) == ("config-tag", False)
+
+
+def test_similar_files_are_named_as_the_config_would(resolved) -> None:
+    with pytest.raises(Error) as caught:
+        resolved("extends: sub/bsae.yaml\n")
+    assert caught.value.fix == "the folder sub does not exist"
+    Path("sub").mkdir()
+    Path("sub/base.yaml").touch()
+    with pytest.raises(Error) as caught:
+        resolved("extends: sub/bsae.yaml\n")
+    assert caught.value.fix == "did you mean sub/base.yaml?"
+
+
+def test_what_only_a_file_can_say(resolved) -> None:
+    for text in ("extends=b.yaml", "patch=[]"):
+        with pytest.raises(Error) as caught:
+            resolved(GOOD, text).build()
+        assert caught.value.code == "usage-override"
+    with pytest.raises(Error) as caught:
+        resolved(GOOD, "seed=3\nname: x").build()
+    assert "\n" not in str(caught.value).splitlines()[0]
+    assert "command line: seed=3 name: x" in str(caught.value)
 
 
 def test_nested_layers_and_missing_sections(resolved) -> None:
@@ -182,7 +273,6 @@ def test_all_errors_at_once_by_line_and_as_a_compiler_shows_them(resolved) -> No
     assert places == [
         "a.yaml:1:1",
         "a.yaml:2:35",
-        "a.yaml:3:9",
         "a.yaml:3:17",
         "a.yaml:6:1",
         "B.yaml:1:20",
@@ -191,7 +281,7 @@ def test_all_errors_at_once_by_line_and_as_a_compiler_shows_them(resolved) -> No
         "command line: seed=x",
         "command line: train.stop=[",
     ]
-    assert str(caught.value.errors[5]) == (
+    assert str(caught.value.errors[4]) == (
         'error[config-unknown-key] B.yaml:1:20: unknown key "learning_rte" in '
         "optimizer.adam\n"
         "      1 | optimizer: {adam: {learning_rte: 1}}\n"

@@ -97,7 +97,7 @@ text: |
         (("data", "split"), True, 3, 24, 7),
         (("data", "split", 1), False, 3, 37, 4),
         (("model",), True, 4, 1, 5),
-        (("model", 0), False, 5, 5, 1),
+        (("model", 0), False, 5, 5, 5),
         (("model", 0, "dense", "units"), False, 6, 14, 2),
         (("model", 0, "dense", "units"), True, 6, 7, 5),
         (("model", 1), False, 7, 5, 4),

@@ -16,7 +16,7 @@ PLAIN = {"split": {}}
 """All rows train: what a test is about stays in sight."""
 
 
-def placed(path: tuple[str | int, ...]) -> Place:
+def placed(path: tuple[str | int, ...], key: bool = False) -> Place:
     """Stands for the config: the place of a path is the path itself."""
     return Place("config.yaml:" + ".".join(map(str, path)))
 

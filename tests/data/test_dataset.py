@@ -355,7 +355,8 @@ def test_every_table_of_the_project_trains() -> None:
     [
         ({"target": None}, [("config-missing-key", "data")]),
         ({"target": "z"}, [("config-unknown-column", "data.target")]),
-        ({"target": ["y", "y"]}, [("config-value", "data.target")]),
+        ({"target": ["y", "y"]}, [("config-value", "data.target.1")]),
+        ({"target": []}, [("config-missing-key", "data.target")]),
         (
             {"target": "yy", "columns": {"b": "ignore"}, "missing": {"c": "mean"}},
             [

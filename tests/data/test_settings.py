@@ -31,7 +31,8 @@ def problems(section: dict[str, Any]) -> list[Problem]:
         ({"split": {"validation": 1.0}}, "config-split", "data.split"),
         ({"split": {"validation": 1.5}}, "config-range", "data.split.validation"),
         ({"split": {"validation": -0.1}}, "config-range", "data.split.validation"),
-        ({"split": {"test": "test.xls"}}, "config-split", "data.split"),
+        ({"split": {"test": "test.xls"}}, "config-type", "data.split.test"),
+        ({"split": {"test": "15 %"}}, "config-type", "data.split.test"),
         (
             {"split": {"stratify": True, "by": "order"}},
             "config-stratify",

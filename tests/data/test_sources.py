@@ -242,7 +242,7 @@ def test_a_file_that_is_no_npz(write: Callable[..., str], content: bytes) -> Non
 def test_a_single_array_is_no_npz(write: Callable[..., str], tmp_path: Any) -> None:
     np.save(tmp_path / "one.npy", X)
     write((tmp_path / "one.npy").read_bytes(), "arrays.npz")
-    with pytest.raises(Error, match="single array"):
+    with pytest.raises(Error, match="no archive"):
         FileSource("arrays.npz").load(0)
 
 

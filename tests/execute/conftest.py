@@ -65,7 +65,7 @@ def check(
     feeds: Sequence[Feed] = ({},),
     rtol: float = 0.0,
 ) -> list[Run]:
-    """NumPy, with poisoned buffers, gives what the reference gives, on either's state."""
+    """NumPy, on poisoned buffers, gives what the reference gives; on either's state."""
     values = values or {}
     reference, numpy = Reference(), Numpy(poison=True)
     wanted = run(reference, definition, values, feeds)

@@ -87,7 +87,9 @@ def test_dying_operands_are_replaced_rightly(
     turned = [_turned(_changed(_turned(x))) for x in feed]
     outputs = {"plain": apply(y.op, *plain), "turned": apply(y.op, *turned)}
     rtol = {"float32": 1e-6, "float64": 1e-12}[dtype]
-    check(Definition(outputs), {}, [feed, feed], max(rtol, tolerance(cls, sample, dtype)))
+    check(
+        Definition(outputs), {}, [feed, feed], max(rtol, tolerance(cls, sample, dtype))
+    )
 
 
 def _changed(x: Node) -> Node:
@@ -106,7 +108,11 @@ def test_every_operation_with_a_kernel_has_samples() -> None:
 def test_operations_that_look_at_neighbours_never_write_over_an_operand() -> None:
     x = leaf("input", "x", (3, 3), "float64")
     looking = [x @ x, ops.sum(x, 0), ops.max(x, 0), ops.logsumexp(x, 0)]
-    looking += [ops.concat([x, x]), ops.pad(x, (1, 1), (1, 1)), ops.where(x > 0.0, x, x)]
+    looking += [
+        ops.concat([x, x]),
+        ops.pad(x, (1, 1), (1, 1)),
+        ops.where(x > 0.0, x, x),
+    ]
     assert not any(may_overwrite(node.op) for node in looking)
 
 
@@ -183,3 +189,22 @@ def test_a_sum_has_the_same_bits_in_every_order_of_axes(
         np.testing.assert_array_equal(
             got.outputs[f"plain{axis}"], got.outputs[f"turned{axis}"]
         )
+
+
+def test_the_squares_of_many_arrays_are_added_from_left_to_right(
+    check: Callable[..., Any],
+) -> None:
+    x = leaf("input", "x", (40, 7), "float32")
+    y = ops.exp(x)
+    rng = np.random.default_rng(0)
+    feeds = [{x: rng.standard_normal((40, 7))} for _ in range(9)]
+    check(Definition({"y": ops.sum_of_squares(*y)}), {}, feeds)
+
+
+def test_logsumexp_of_infinities(check: Callable[..., Any]) -> None:
+    x = leaf("input", "x", (3, 2), "float64")
+    rows = [[-np.inf, -np.inf], [-np.inf, 3.0], [1e300, 1e300]]
+    (got,) = check(
+        Definition({"y": ops.logsumexp(x, axis=1)}), {}, [{x: np.array(rows)}]
+    )
+    np.testing.assert_array_equal(got.outputs["y"], [-np.inf, 3.0, 1e300])

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from nettrain.experiment import pictures
+from nettrain.record.folder import RunFolder
+
 ROOT = Path(__file__).parents[2]
 
 SMALL: dict[str, Any] = {
@@ -24,6 +27,17 @@ SMALL: dict[str, Any] = {
     "optimizer": {"adam": {"learning_rate": 0.01}},
     "train": {"epochs": 4},
 }
+
+
+@pytest.fixture
+def only_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other pictures take their time."""
+
+    def draw(folder: RunFolder, *, graph: str, **more: object) -> None:
+        folder.write_text("plots/graph.svg", graph)
+
+    monkeypatch.setattr(pictures, "draw", draw)
+
 
 Write = Callable[..., Path]
 

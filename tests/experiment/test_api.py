@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,49 @@ def test_fit_a_regression_with_components() -> None:
     )  # fmt: skip
     assert run.metrics["validation/r2"][-1] > 0.99
     assert run.predict(x).shape == (120, 1)
+
+
+def test_fit_keeps_what_a_run_writes(tmp_path: Path) -> None:
+    x, y = clouds()
+    model = [nt.nn.Dense(4, activation="relu"), nt.nn.Dense(3)]
+    fitted = nt.fit(model, x, y, epochs=2, validation=0.2, metrics=["accuracy"])
+    run = nt.train(SMALL, out=tmp_path / "run")
+    assert fitted.metrics.keys() <= run.metrics.keys()
+    assert fitted.statistics.keys() == run.statistics.keys()
+    for mine, theirs in (
+        (fitted.metrics, run.metrics),
+        (fitted.statistics, run.statistics),
+    ):
+        for name, column in mine.items():
+            assert column.dtype.kind == theirs[name].dtype.kind, name
+    assert list(fitted.metrics["step"]) == [1, 2, 3, 4, 5, 6]
+    assert set(fitted.statistics["role"]) >= {"pre_activation", "parameter"}
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_fit_a_handful_of_rows(rows: int) -> None:
+    x = np.arange(rows * 2.0).reshape(rows, 2)
+    fitted = nt.fit([nt.nn.Dense(1)], x, x.sum(axis=1), loss="mse", epochs=3)
+    assert fitted.status == "finished"
+    assert fitted.predict(x).shape == (rows, 1)
+    assert fitted.predict(x[:1]).shape == (1, 1)
+
+
+def test_predictions_use_the_threads_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = nt.train({**SMALL, "threads": 2}, out=tmp_path / "run")
+    seen: list[int] = []
+    real = type(made.model.network).outputs
+
+    def outputs(network: Any, *given: Any) -> np.ndarray:
+        blas = [p for p in threadpool_info() if p["user_api"] == "blas"]
+        seen.append(blas[0]["num_threads"])
+        return real(network, *given)
+
+    monkeypatch.setattr(type(made.model.network), "outputs", outputs)
+    made.predict(np.zeros((1, 4)))
+    assert seen == [2]
 
 
 def test_fit_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

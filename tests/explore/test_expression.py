@@ -87,3 +87,10 @@ def test_values_that_cannot_be_read(text: str) -> None:
     with pytest.raises(Error) as raised:
         read_values(text)
     assert raised.value.code == "usage-value"
+
+
+def test_statements_that_the_result_does_not_need_are_shown_too() -> None:
+    found = expression("q = x + y; f = x * 2", {"x": 1.0, "y": 2.0}).to_json()["nodes"]
+    assert (found["q"]["value"], found["q"]["gradient"]) == (3.0, 0.0)
+    assert (found["y"]["value"], found["y"]["gradient"]) == (2.0, 0.0)
+    assert (found["f"]["value"], found["x"]["gradient"]) == (2.0, 2.0)

@@ -1,0 +1,82 @@
+"""What training came to: how it ended, its best and its last metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nettrain.diagnose.finding import Finding
+from nettrain.training.metrics import Metric
+
+Row = Mapping[str, Any]
+Status = Literal["finished", "interrupted", "diverged"]
+
+EPOCH_LOSS = "train/epoch_loss"
+"""The training loss of an epoch's final weights; `train/loss` is that of one batch,
+measured before its update."""
+
+
+@dataclass
+class Outcome:
+    """How training ended.
+
+    Attributes:
+        status: finished, interrupted or diverged.
+        reason: why it ended, in words.
+        step, epoch: of the last update.
+        summary: what `run.json` says of the metrics.
+        stopped_at: the step at which the clock ended it, if it did.
+        findings: the diagnosis, of the final weights where training is over.
+    """
+
+    status: Status
+    reason: str
+    step: int
+    epoch: int
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    stopped_at: int | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Summary:
+    """What `run.json` says of the metrics; a function of the rows of `metrics.jsonl`.
+
+    Attributes:
+        best: by name of a validation metric, its best value, step and epoch.
+    """
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self._metrics = metrics
+        self.best: dict[str, dict[str, Any]] = {}
+        self._last: dict[str, Any] = {}
+
+    def note(self, row: Row) -> None:
+        """Take the row of an update."""
+        if EPOCH_LOSS not in row:
+            return
+        self._last = {k: v for k, v in row.items() if k.startswith(_EVALUATED)}
+        self._last["train/loss"] = self._last.pop(EPOCH_LOSS)
+        for name, value in row.items():
+            if name.startswith("validation/") and math.isfinite(value):
+                self._note_best(name, value, row)
+
+    def _note_best(self, name: str, value: float, row: Row) -> None:
+        sign = 1 if goal(name, self._metrics) == "min" else -1
+        known = self.best.get(name)
+        if known is None or sign * value < sign * known["value"]:
+            at = {"step": row["step"], "epoch": row["epoch"]}
+            self.best[name] = {"value": value, **at}
+
+    def to_json(self) -> dict[str, Any]:
+        return {"best": self.best, "last": self._last}
+
+
+_EVALUATED = ("train/", "validation/")
+
+
+def goal(name: str, metrics: Sequence[Metric]) -> Literal["min", "max"]:
+    """Whether a value such as `validation/accuracy` should fall or rise."""
+    goals = {metric.registered_name: metric.goal for metric in metrics}
+    return goals.get(name.rpartition("/")[2], "min")

@@ -1,0 +1,337 @@
+"""Going on with a run: for longer, with other settings, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import nettrain as nt
+from nettrain.disk import Disk
+from nettrain.experiment import recorder
+from nettrain.experiment.recorder import Nobody
+from nettrain.experiment.run import Ended, resume, run
+from nettrain.training.events import EpochEnded
+from nettrain.training.loop import Loop
+from tests.experiment.conftest import SMALL
+from tests.experiment.test_killed import content, in_child, killed_at_event
+
+pytestmark = pytest.mark.usefixtures("only_graphs")
+EARLY = {"epochs": 40, "stop": {"patience": 2, "target": 0.5, "restore_best": True}}
+
+
+def status(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "run.json").read_text()))
+
+
+def lines(folder: Path, name: str = "metrics.jsonl") -> list[str]:
+    return (folder / name).read_text().splitlines()
+
+
+def finished(ended: Ended) -> str:
+    assert ended.outcome is not None and ended.outcome.status == "finished"
+    return ended.outcome.reason
+
+
+@pytest.fixture
+def early(tmp_path: Path) -> Path:
+    """A run that stopped before its planned end."""
+    made = nt.train({**SMALL, "train": EARLY}, out=tmp_path / "early")
+    assert made.facts["reason"] == "validation/loss reached 0.5"
+    return made.path
+
+
+def test_more_epochs_do_not_outweigh_a_reason_to_stop(early: Path) -> None:
+    before = content(early)
+    reason = finished(resume(early, ["train.epochs=80"]))
+    assert reason == "validation/loss reached 0.5"
+    after = content(early)
+    assert before.pop("run.json") != after.pop("run.json")  # another fingerprint
+    assert after == before
+
+
+def test_without_that_reason_it_goes_on(early: Path) -> None:
+    step = status(early)["step"]
+    ended = resume(early, ["train.stop.target=0.4"])
+    assert finished(ended) == "validation/loss reached 0.4"
+    assert status(early)["step"] > step
+    steps = [json.loads(line)["step"] for line in lines(early)]
+    assert steps == list(range(1, status(early)["step"] + 1))
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ("model.dense1.units=9", "config-resume"),
+        ("seed=3", "config-resume"),
+        ("data.batch_size=8", "config-resume"),
+        ("train.epochs=1", "config-length"),
+        ("optimizer={sgd: {learning_rate: 0.1, momentum: 0.9}}", "checkpoint-mismatch"),
+    ],
+)
+def test_what_cannot_go_on_changes_nothing(early: Path, change: str, code: str) -> None:
+    resolved = (early / "config.resolved.yaml").read_bytes()
+    before = content(early)
+    with pytest.raises(nt.Error) as caught:
+        resume(early, [change])
+    assert caught.value.code == code
+    assert (early / "config.resolved.yaml").read_bytes() == resolved
+    assert content(early) == before
+
+
+def test_diagnosis_cannot_begin_in_the_middle(tmp_path: Path) -> None:
+    config = {**SMALL, "model": [{"dense": 3}], "diagnose": False}
+    made = nt.train(config, out=tmp_path / "run")
+    with pytest.raises(nt.Error) as caught:
+        resume(made.path, ["diagnose=true", "train.epochs=9"])
+    assert caught.value.code == "checkpoint-mismatch"
+
+
+def test_the_resolved_config_remembers_where_values_came_from(tmp_path: Path) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text(yaml.safe_dump(SMALL))
+    made = nt.train(config, out=tmp_path / "run")
+    before = lines(made.path, "config.resolved.yaml")
+    resume(made.path, ["train.epochs=5"])
+    after = lines(made.path, "config.resolved.yaml")
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert [line.split() for line in changed] == [
+        ["epochs:", "5", "#", "command", "line"]
+    ]
+
+
+def of_table(path: Path) -> dict[str, Any]:
+    """A config that trains on a table, which is written."""
+    path.write_text("a,b,y\n" + "".join(f"{i},{-i},{i % 2}\n" for i in range(60)))
+    data = {"source": str(path), "target": "y"}
+    return {**SMALL, "data": data, "model": [{"dense": 2}]}
+
+
+def test_a_finished_run_says_so_without_its_data(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    made = nt.train(of_table(table), out=tmp_path / "run")
+    table.unlink()
+    assert "finished" in resume(made.path).message
+
+
+def test_other_data_are_refused(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    made = nt.train(of_table(table), out=tmp_path / "run")
+    table.write_text(table.read_text().replace("3,", "4,", 1))
+    with pytest.raises(nt.Error) as caught:
+        resume(made.path, ["train.epochs=9"])
+    assert caught.value.code == "run-data-changed"
+
+
+@pytest.mark.parametrize("key", ["status", "lines", "environment", "numerics"])
+def test_a_run_json_that_lacks_something(early: Path, key: str) -> None:
+    facts = status(early)
+    del facts[key]
+    (early / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(nt.Error) as caught:
+        resume(early)
+    assert (caught.value.code, caught.value.exit_code) == ("run-damaged", 4)
+
+
+def test_other_numerics_are_said(tmp_path: Path) -> None:
+    made = nt.train(SMALL, out=tmp_path / "run")
+    facts = status(made.path)
+    facts["numerics"] = "0" * 64
+    facts["environment"]["numpy"] = "1.0"
+    (made.path / "run.json").write_text(json.dumps(facts))
+    told: list[str] = []
+
+    class Listening(Nobody):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    resume(made.path, ["train.epochs=5"], watch=lambda setup, steps: Listening())
+    (note,) = told
+    assert note.startswith("correct, not bit-identical: numpy was 1.0, is ")
+    assert note in "\n".join(lines(made.path, "events.jsonl"))
+
+
+# ---------------------------------------------------------------- how a run ends
+
+
+DEAD = {
+    **SMALL,
+    "model": [
+        {"dense": {"units": 8, "activation": "relu", "bias_init": {"constant": -30.0}}},
+        {"dense": 3},
+    ],
+}
+
+
+def interrupt_after_epoch(number: int, kind: int, monkeypatch: Any) -> None:
+    """A signal comes while an epoch's end is being written."""
+    real = recorder.Files.__call__
+
+    def take(self: recorder.Files, event: Any) -> None:
+        real(self, event)
+        if isinstance(event, EpochEnded) and event.epoch == number:
+            signal.raise_signal(kind)
+
+    monkeypatch.setattr(recorder.Files, "__call__", take)
+
+
+def test_an_interrupted_run_keeps_what_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = nt.train(DEAD, out=tmp_path / "whole")
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        interrupt_after_epoch(3, signal.SIGTERM, patch)
+        ended = run(DEAD, out=folder)
+    assert ended.outcome is not None and ended.outcome.status == "interrupted"
+    assert ended.signal == signal.SIGTERM
+    found = nt.load_run(folder)
+    assert [f.id for f in found.findings] == ["A1", "G1"]
+    assert found.summary["last"]["validation/loss"] > 0
+    assert found.summary["best"]["validation/loss"]["step"] > 0
+    # What was told before is not told again.
+    resume(folder)
+    assert nt.load_run(folder).findings == whole.findings
+
+    def told(path: Path) -> list[str]:
+        events = [json.loads(line) for line in lines(path, "events.jsonl")]
+        return [e["id"] + e["severity"] for e in events if e["event"] == "finding"]
+
+    assert told(folder) == told(whole.path)
+
+
+def test_ctrl_c_ends_a_script_once_the_run_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_after_epoch(1, signal.SIGINT, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        nt.train(SMALL, out=tmp_path / "run")
+    assert status(tmp_path / "run")["status"] == "interrupted"
+
+
+def test_a_second_signal_exits_at_once(tmp_path: Path) -> None:
+    real = recorder.Files.__call__
+
+    def take(self: recorder.Files, event: Any) -> None:
+        real(self, event)
+        if isinstance(event, EpochEnded):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)
+
+    def child() -> None:
+        recorder.Files.__call__ = take  # type: ignore[method-assign]
+        run(SMALL, out=tmp_path / "run")
+
+    assert in_child(child) == 128 + signal.SIGTERM
+    assert status(tmp_path / "run")["status"] == "running"
+
+
+def test_another_thread_leaves_the_signals_alone(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    found: list[Ended] = []
+    thread = threading.Thread(
+        target=lambda: found.append(run(SMALL, out=tmp_path / "run"))
+    )
+    thread.start()
+    thread.join()
+    assert finished(found[0]) == "all 4 epochs are done"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("at", [8, 14, 20])
+def test_a_full_disk_fails_the_run_and_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    whole = nt.train(DEAD, out=tmp_path / "whole")
+    folder, made, real = tmp_path / "run", 0, Disk.system
+
+    def system(self: Disk, action: str, path: Path, *call: Any) -> Any:
+        nonlocal made
+        counted = action == "write" and path.name != ".run.json.tmp"
+        made += counted
+        if counted and made == at:
+            raise OSError(28, "No space left on device")
+        return real(self, action, path, *call)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Disk, "system", system)
+        with pytest.raises(nt.Error) as caught:
+            run(DEAD, out=folder)
+    assert (caught.value.code, caught.value.exit_code) == ("disk-full", 6)
+    assert status(folder)["status"] == "failed"
+    assert "no space left" in status(folder)["reason"]
+    resume(folder)
+    assert content(folder) == content(whole.path)
+
+
+@pytest.mark.parametrize("where", ["run", "_finish"])
+def test_a_bug_fails_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def broken(*args: object, **more: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    if where == "run":
+        monkeypatch.setattr(Loop, "_evaluated", broken)
+    else:
+        monkeypatch.setattr("nettrain.experiment.run.network_svg", broken)
+    with pytest.raises(ZeroDivisionError):
+        run(SMALL, out=tmp_path / "run")
+    assert status(tmp_path / "run")["status"] == "failed"
+    assert "ZeroDivisionError: oh" in lines(tmp_path / "run", "events.jsonl")[-1]
+
+
+def test_a_diverged_run_diverges_again_the_same_way(tmp_path: Path) -> None:
+    config = {**SMALL, "optimizer": {"sgd": {"learning_rate": 1e30}}}
+    made = nt.train(config, out=tmp_path / "run")
+    before = content(made.path)
+    ended = resume(made.path)
+    assert ended.outcome is not None and ended.outcome.status == "diverged"
+    assert content(made.path) == before
+
+
+def test_a_last_step_that_ruins_the_weights_has_diverged(tmp_path: Path) -> None:
+    config = {
+        **SMALL,
+        "model": [{"dense": 3}],
+        "optimizer": {"sgd": {"learning_rate": 1e38}},
+        "train": {"steps": 1},
+    }
+    made = nt.train(config, out=tmp_path / "run")
+    assert made.status == "diverged"
+    assert [f.id for f in made.findings] == ["N1"]
+    again = resume(made.path)
+    assert again.outcome is not None and again.outcome.status == "diverged"
+
+
+def test_events_tell_times_and_speed(tmp_path: Path) -> None:
+    made = nt.train(SMALL, out=tmp_path / "run")
+    resume(made.path, ["train.epochs=5"])
+    events = [json.loads(line) for line in lines(made.path, "events.jsonl")]
+    assert all("time" in event for event in events)
+    kinds = [event["event"] for event in events if event["event"] != "saved"]
+    assert kinds == ["training", "finished", "resume", "training", "finished"]
+    assert events[-1]["steps_per_second"] > 0 and events[-1]["seconds"] > 0
+    assert [e["step"] for e in events if e["event"] == "resume"] == [24]
+
+
+def test_killed_in_an_extended_run(tmp_path: Path) -> None:
+    made = nt.train(SMALL, out=tmp_path / "run")
+    longer = nt.train(SMALL, out=tmp_path / "long", overrides=["train.epochs=6"])
+    assert killed_at_event(lambda: resume(made.path, ["train.epochs=6"]), 9) == 77
+    resume(made.path)
+    one, two = content(made.path), content(longer.path)
+    assert one["statistics.csv"] == two["statistics.csv"]
+    assert one["findings.json"] == two["findings.json"]
+    rows = [[json.loads(line) for line in lines(r.path)] for r in (made, longer)]
+    # The first part was tested when it ended; that is the only difference.
+    tested = {k: rows[0][23].pop(k) for k in list(rows[0][23]) if k.startswith("test/")}
+    assert set(tested) == {"test/loss", "test/accuracy"}
+    assert rows[0] == rows[1]
+    assert os.path.exists(made.path / "checkpoints/step-000000000036.safetensors")
