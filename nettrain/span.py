@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 _UNITS = {
     "step": "steps",
@@ -28,8 +29,14 @@ class Span:
             run.
     """
 
+    wanted: ClassVar[str] = 'a length such as "10 steps", "1 epoch" or "5 %"'
     amount: float
     unit: str
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        text = {"type": "string", "pattern": f"^{_PATTERN.pattern}$"}
+        return {"anyOf": [text, {"type": "integer", "minimum": 0}]}
 
     @classmethod
     def from_config(cls, value: object) -> Span:
@@ -40,7 +47,7 @@ class Span:
             return cls(value, "steps")
         match = _PATTERN.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            raise ValueError('expected a length such as "10 steps", "1 epoch" or "5 %"')
+            raise ValueError(f"expected {cls.wanted}")
         return cls(float(match[1]), _UNITS[match[2]])
 
     def steps(self, steps_per_epoch: int, total_steps: int) -> int:

@@ -14,9 +14,11 @@ from nettrain.component import (
     Share,
     build,
     build_fields,
+    closest,
     describe,
     dump,
     json_schema,
+    listed,
     phrase,
     register,
     registered,
@@ -329,6 +331,57 @@ def test_docstring_gives_summary_and_fields():
 )
 def test_annotation_in_words(annotation, words):
     assert phrase(annotation) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "close"),
+    [
+        ("sed", "seed"),
+        ("ReLU", "relu"),
+        ("SGD", "sgd"),
+        ("lr", "learning_rate"),
+        ("bce", "binary_cross_entropy"),
+        ("CrossEntropy", "cross_entropy"),
+        ("stddev", "std"),
+        ("drop", "dropout"),
+        ("branch", None),
+        ("k", None),
+        ("", None),
+    ],
+)
+def test_what_was_perhaps_meant(name, close):
+    known = ["binary_cross_entropy", "cross_entropy", "dropout", "learning_rate"]
+    known += ["relu", "seed", "sgd", "std", "tanh", "top_k"]
+    assert closest(name, known) == close
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "fix"),
+    [
+        ("0.1", float, "write 0.1"),
+        ("1e-3", float, "write 0.001"),
+        ("1_000", int, "write 1000"),
+        (1000.0, int, "write 1000"),
+        (2.5, int, None),
+        ("15 %", float, "write 0.15"),
+        ("fast", float, None),
+        ("nan", float, None),
+        ("off", bool, "write false"),
+        ("True", bool, "write true"),
+        (3, str, 'write it in quotes: "3"'),
+        (True, str, 'write it in quotes: "true"'),
+        (None, str, None),
+    ],
+)
+def test_what_to_write_instead(value, annotation, fix):
+    problems = []
+    build(annotation, value, (), problems)
+    assert [problem.fix for problem in problems] == [fix]
+
+
+def test_names_in_a_row_are_cut():
+    assert listed("abc") == "a, b, c"
+    assert listed("abc", 2) == "a, b, …"
 
 
 def test_shown_values_are_cut():

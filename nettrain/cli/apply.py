@@ -27,7 +27,7 @@ from nettrain.training.metrics import predicted_classes
 def evaluate(arguments: Namespace) -> int:
     """`nettrain evaluate RUN`."""
     plugin.load(arguments.plugin)
-    run = load_run(arguments.run)
+    run = _loaded(arguments.run)
     with limited(run.experiment.threads):
         if arguments.data:
             rows = run.model.preparation.read(arguments.data, need_target=True)
@@ -42,6 +42,14 @@ def evaluate(arguments: Namespace) -> int:
     else:
         print(_told(counts, metrics, run.model.preparation))
     return 0
+
+
+def _loaded(path: str) -> Run:
+    """The run, after saying which damaged checkpoints are passed over."""
+    run = load_run(path)
+    for line in run.skipped:
+        print(line, file=sys.stderr)
+    return run
 
 
 def _own_parts(run: Run) -> tuple[dict[str, int], dict[str, Any]]:
@@ -100,7 +108,7 @@ def _matrix(counts: Sequence[Sequence[int]], classes: Sequence[Any]) -> str:
 def predict(arguments: Namespace) -> int:
     """`nettrain predict RUN --data FILE`."""
     plugin.load(arguments.plugin)
-    run = load_run(arguments.run)
+    run = _loaded(arguments.run)
     preparation = run.model.preparation
     rows = preparation.read(arguments.data)
     with limited(run.experiment.threads):

@@ -39,7 +39,7 @@ def resume(arguments: Namespace) -> int:
     plugin.load(arguments.plugin)
     began = time.perf_counter()
     ended = running.resume(arguments.run, arguments.overrides, watch=Watching)
-    # Its findings cite the lines of the config that the run was given, if it was a file.
+    # Its findings cite the lines of the config that the run was given.
     config = ended.config or str(ended.folder.path / "config.resolved.yaml")
     return report(ended, config, time.perf_counter() - began)
 

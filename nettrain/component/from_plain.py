@@ -72,7 +72,11 @@ def _build_scalar(
             return _wrong(path, problems, f"expected a finite number, got {value}")
         return float(value)
     if annotation is int and number and isinstance(value, int):
-        return value
+        if abs(value) < 2**63:
+            return value
+        message = f"expected an integer of 64 bits, got {show(value)}"
+        problems.append(Problem("config-range", path, message))
+        return INVALID
     if annotation in (bool, str) and isinstance(value, annotation):
         return value
     if annotation is type(None) and value is None:

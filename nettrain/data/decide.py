@@ -120,7 +120,12 @@ def _no_target(config: DataConfig, table: Table, place: Placer) -> Error:
         message = f"{table.label} holds inputs x and no targets y"
         fix = "add the array y, one target for each row of x"
     where = ("data", "target") if config.target is not None else ("data",)
-    return Error("config-missing-key", message, place=place(where), fix=fix)
+    return Error(
+        "config-missing-key",
+        message,
+        place=place(where, config.target is None),
+        fix=fix,
+    )
 
 
 _OTHER_DELIMITERS = {";": ";", "\t": "\\t", "|": "|"}

@@ -10,6 +10,7 @@ import numpy as np
 from nettrain import randomness
 from nettrain.component import Count, NonNegative, Positive, Range, register
 from nettrain.data.sources import Loaded, Placer, Source, Task, nowhere, table_of
+from nettrain.errors import Error
 
 
 def _loaded(x: np.ndarray, y: np.ndarray, label: str, task: Task) -> Loaded:
@@ -31,9 +32,14 @@ class _Generated(Source):
 
         name = self.registered_name
         state = randomness.key(seed, f"data/{name}")[0]
-        x, y, *_ = getattr(datasets, f"make_{name}")(
-            **self.arguments(), random_state=state
-        )
+        make = getattr(datasets, f"make_{name}")
+        try:
+            x, y, *_ = make(**self.arguments(), random_state=state)
+        except (MemoryError, ValueError) as error:
+            kind = "memory-full" if isinstance(error, MemoryError) else "config-value"
+            message = f"{name} cannot be made: {error}"
+            where = place(("data", "source"))
+            raise Error(kind, message, place=where, fix="ask for less") from None
         return _loaded(x, y, name, self.task)
 
     def arguments(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from nettrain.nn import Loss, Sequential
 from nettrain.record.folder import RUN, RunFolder
 from nettrain.record.metrics import columns, read_metrics
 from nettrain.record.statistics import read_statistics
-from nettrain.record.store import newest
+from nettrain.record.store import Found, newest
 from nettrain.training.evaluate import evaluate
 from nettrain.training.metrics import Metric
 from nettrain.training.network import Network, Recipe
@@ -105,14 +105,24 @@ class Run:
 
     @cached_property
     def experiment(self) -> Experiment:
+        self._folder.read_text("config.resolved.yaml")  # missing, it is the run's fault
         path = self.path / "config.resolved.yaml"
         built: Experiment = resolve(path, schema=Experiment).build()
         return built
 
     @cached_property
+    def _found(self) -> Found:
+        return newest(self._folder)
+
+    @property
+    def skipped(self) -> list[str]:
+        """Of each newer checkpoint that cannot be used, why."""
+        return [str(skipped) for skipped in self._found.skipped]
+
+    @cached_property
     def weights(self) -> dict[str, np.ndarray]:
         """By path: the best where the config restores them, else the last."""
-        found = newest(self._folder)
+        found = self._found
         if found.checkpoint is None:
             raise Error(
                 "checkpoint-missing",
@@ -127,7 +137,7 @@ class Run:
         preparation = Preparation.from_json(self._folder.read_json("data.json"))
         experiment = self.experiment
         network = Network(
-            self._recipe(preparation), executor(experiment.executor), batch=1
+            self._recipe(preparation), executor(experiment.executor), batch=2
         )
         network.state.load(self.weights)
         batch = experiment.data.evaluation_batch_size

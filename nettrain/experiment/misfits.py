@@ -15,6 +15,9 @@ from nettrain.nn import Layer, Trace, walk
 from nettrain.training.network import Recipe
 from nettrain.training.settings import Stop, TrainConfig
 
+LARGEST = 2**42
+"""Bytes of the largest parameter that is tried."""
+
 
 def placed(error: Error, place: Place) -> Error:
     """The same error at a place of the config."""
@@ -63,8 +66,23 @@ def misfits(
                 error = Error(error.code, message, fix=error.fix)
             yield placed(error, _place_of(trace.failed, experiment, resolved))
             return
+    yield from _too_large(trace, experiment, resolved)
     if outputs.shape[1:] != (recipe.outputs,):
         yield _head_misfit(outputs.shape[1:], experiment, resolved, recipe)
+
+
+def _too_large(
+    trace: Trace, experiment: Experiment, resolved: Resolved
+) -> Iterator[Error]:
+    for path, parameter in trace.parameters.items():
+        if parameter.node.spec.nbytes > LARGEST:
+            shape = " × ".join(map(str, parameter.node.shape))
+            yield Error(
+                "memory-full",
+                f"{path} of {shape} numbers is larger than any memory",
+                place=_place_of(parameter.layer_path, experiment, resolved),
+                fix="give the layer fewer units",
+            )
 
 
 def _place_of(path: str, experiment: Experiment, resolved: Resolved) -> Place:

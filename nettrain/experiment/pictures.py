@@ -19,7 +19,7 @@ def draw(
     best_epoch: int | None,
     monitor: str,
     prior: float,
-    graph: str | None,
+    graph: str,
 ) -> None:
     """Write every picture of `plots/`.
 
@@ -32,7 +32,7 @@ def draw(
     """
     from nettrain.show import curves, gradients, units
 
-    pictures: dict[str, str] = {} if graph is None else {"graph.svg": graph}
+    pictures = {"graph.svg": graph}
     metrics = columns(read_metrics(folder.disk, folder.metrics))
     if metrics:  # else the very first step was not finite
         pictures["cost.svg"] = curves.cost(

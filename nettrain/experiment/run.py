@@ -25,7 +25,7 @@ from nettrain.experiment.timing import diagnosis_share
 from nettrain.record.checkpoint import Checkpoint
 from nettrain.record.folder import RunFolder, find_finished
 from nettrain.record.metrics import read_metrics
-from nettrain.record.store import recover
+from nettrain.record.store import newest, recover
 from nettrain.training.loop import Loop, Outcome
 from nettrain.training.network import Network
 from nettrain.training.probe import Probe
@@ -109,6 +109,13 @@ def run(
             return _train(folder, status, network, watch)
 
 
+def _is_over(folder: RunFolder) -> bool:
+    """Whether a run is finished, and its last checkpoint is still there to prove it."""
+    status, found = read_status(folder), newest(folder).checkpoint
+    at_its_end = found is not None and found.meta.step == status["step"]
+    return bool(status["status"] == "finished" and at_its_end)
+
+
 def resume(
     path: Path | str, overrides: Sequence[str] = (), *, watch: Watch = _nobody
 ) -> Ended:
@@ -120,7 +127,7 @@ def resume(
         watch: makes whoever wants to see it.
     """
     folder = RunFolder.open(path)
-    if read_status(folder)["status"] == "finished" and not overrides:
+    if not overrides and _is_over(folder):
         return Ended(folder, None, f"{path} is finished: there is nothing to resume")
     setup = set_up(folder.path / RESOLVED, overrides)
     with limited(setup.experiment.threads), folder.lock():

@@ -179,8 +179,12 @@ class RunFolder:
         return self.write(name, json_text.document(value))
 
     def read_text(self, name: str) -> str:
+        path = self._file(name)
+        if not self.disk.exists(path):
+            fix = "put it back, or run its config again"
+            raise Error("run-incomplete", f"{path} is missing", fix=fix)
         try:
-            return self.disk.read(self._file(name)).decode("utf-8")
+            return self.disk.read(path).decode("utf-8")
         except UnicodeDecodeError as error:
             raise self._damaged(name, error) from error
 

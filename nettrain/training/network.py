@@ -6,6 +6,7 @@ each graph once. All programs work on one `State`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -100,9 +101,7 @@ def trace_step(recipe: Recipe, batch: int, full: bool = False) -> Step:
     trace = _trace(recipe, training=True, step=step)
     outputs = trace.call(recipe.model, x, "model")
     loss = recipe.loss.cost(outputs, t).named("loss", role="cost")
-    cost = loss
-    for penalty in trace.penalties.values():
-        cost = cost + penalty
+    cost = _cost(loss, list(trace.penalties.values()))
     trainable = [p.node for p in trace.parameters.values() if p.trainable]
     watched = statistics.watched(cost) if recipe.diagnose else []
     found = adjoints(cost, [*trainable, *watched])
@@ -123,6 +122,13 @@ def trace_step(recipe: Recipe, batch: int, full: bool = False) -> Step:
     observers = watch.observers if watch and full else {}
     definition = Definition(measured, updates, guards, observers)
     return Step(definition, x, t, rate, step, trace, cost, gradients, watch)
+
+
+def _cost(loss: Node, penalties: list[Node]) -> Node:
+    """The loss and what layers add to it; the loss itself where they add nothing."""
+    if not penalties:
+        return loss
+    return functools.reduce(ops.add, penalties, loss).named("cost", role="cost")
 
 
 def _trace(recipe: Recipe, *, training: bool, step: Node | None) -> Trace:

@@ -59,7 +59,7 @@ class TrainConfig:
     """How long to train, when to stop and what to save.
 
     Attributes:
-        epochs: planned passes over the training data.
+        epochs: planned passes over the training data; 10 where steps are not given.
         steps: planned updates, instead of epochs.
         stop: reasons to stop earlier.
         checkpoint: when the state is saved.

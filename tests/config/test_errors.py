@@ -87,6 +87,7 @@ BAD = [
     ("seed: " + "9" * 301, "config-limit", 3, 7, 154, None),
     ('seed: "3"', "config-type", 3, 7, 3, "write 3"),
     ("seed: 1e3", "config-type", 3, 7, 3, "write 1000"),
+    ("seed: -9223372036854775808", "config-range", 3, 7, 20, None),
     ("seed: 1_000", "config-type", 3, 7, 5, "write 1000"),
     ("name: 2024", "config-type", 3, 7, 4, 'in quotes: "2024"'),
     ("diagnose: no", "config-type", 3, 11, 2, "write false"),

@@ -52,6 +52,11 @@ CELLS: dict[str, tuple[str | bytes, dict[str, Any], list[tuple[str, str]]]] = {
         [("data-ragged-row", "2:14")],
     ),
     "decimal comma": ('a,y\n"1,5",0\n2,1\n', {}, [("data-not-a-number", "2:1")]),
+    "decimal commas all over": (
+        'a,b,y\n,"1,5",0\n1,"2,5",1\n',
+        {"missing": "drop"},
+        [("data-not-a-number", "2:2")],
+    ),
     "ragged after a cell of two lines": (
         'a,y\n"x\nz",0\n"p",1,\n',
         {},
@@ -234,6 +239,48 @@ def test_the_fix_works(
     assert fix in (caught.value.fix or "")
     key, column, value = re.fullmatch(r"data\.(\w+): \{(\w+): (\w+)\}", fix).groups()  # type: ignore[union-attr]
     assert len(prepared(content, **{key: {column: value}}).parts["train"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "section", "said"),
+    [
+        (b"a,y\n1,no\0\n", {}, ("null character", "remove it")),
+        (b"a,y\n1,n\xf6\n", {}, ("not UTF-8", "save the file as UTF-8")),
+        ("a;y\n1;0\n", {}, ('no column "y"', 'delimiter: ";"}')),
+        ("a\ty\n1\t0\n", {}, ('no column "y"', 'delimiter: "\\t"}')),
+        ("a|y\n1|0\n", {}, ('no column "y"', 'delimiter: "|"}')),
+        ("a,y\n1,no\n2,no\n", {}, ('no class but "no"', "another target")),
+        (
+            "a,y\n" + "1,0\n" * 5 + "2,1\n" * 5 + "3,2\n",
+            {"split": {"test": 0.1, "by": "order"}},
+            ('class "2" is in the test part', "at random"),
+        ),
+        (
+            'a,y\n"0,5",0\n"1,5",1\n"2,5",1\n',
+            {},
+            ('"0,5" in column "a" has a decimal comma', "{a: categorical}"),
+        ),
+    ],
+)
+def test_what_is_said_of_it(
+    prepared: Callable[..., Dataset],
+    content: str | bytes,
+    section: dict[str, Any],
+    said: tuple[str, str],
+) -> None:
+    with pytest.raises(Error) as caught:
+        prepared(content, **section)
+    assert said[0] in caught.value.message
+    assert said[1] in (caught.value.fix or "")
+
+
+def test_declared_categorical_a_decimal_comma_is_text(
+    prepared: Callable[..., Dataset],
+) -> None:
+    dataset = prepared(
+        'a,y\n"0,5",0\n"1,5",1\n', columns={"a": "categorical"}, task="classification"
+    )
+    assert dataset.preparation.feature_names == ("a=0,5", "a=1,5")
 
 
 def test_the_caret_stands_under_the_cell(prepared: Callable[..., Dataset]) -> None:

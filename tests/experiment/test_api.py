@@ -137,3 +137,27 @@ def test_the_article() -> None:
     assert (e.value[q], e.value[f]) == (5.0, -20.0)
     found = [e.gradient[n] for n in (x, y, z, q, f)]
     assert found == [-4.0, -4.0, 5.0, -4.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "layer", ["batch_norm", "layer_norm", {"dropout": 0.3}, "prelu", "softplus"]
+)
+def test_a_loaded_run_predicts_with_every_kind_of_layer(
+    tmp_path: Path, layer: object
+) -> None:
+    model = [{"dense": 8}, layer, {"dense": 3}]
+    run = nt.train({**SMALL, "model": model}, out=tmp_path / "run")
+    again = nt.load_run(tmp_path / "run").predict(np.ones((1, 4)))
+    np.testing.assert_array_equal(run.predict(np.ones((1, 4))), again)
+    assert np.isfinite(again).all()
+
+
+def test_the_cost_is_a_node_of_its_own_where_layers_add_to_the_loss() -> None:
+    from nettrain.experiment.graph import config_evaluation
+    from nettrain.experiment.setup import set_up
+
+    penalized = {"dense": {"units": 3, "weight_l2": 0.1}}
+    e = config_evaluation(set_up({**SMALL, "model": [penalized]}))
+    found = e.to_json()["nodes"]
+    assert found["cost"]["gradient"] == found["loss"]["gradient"] == 1.0
+    assert found["cost"]["value"] > found["loss"]["value"]

@@ -232,3 +232,19 @@ def test_nothing_is_written_for_a_bad_config(
     with pytest.raises(nt.Error):
         nt.train({**SMALL, "data": {"source": "missing.csv", "target": "y"}})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_run_whose_last_checkpoint_is_damaged_is_finished_again(
+    tmp_path: Path,
+) -> None:
+    made = nt.train(SMALL, out=tmp_path / "run")
+    before = digests(made.path)
+    last = tmp_path / "run/checkpoints/step-000000000024.safetensors"
+    data = bytearray(last.read_bytes())
+    data[len(data) // 2] ^= 1
+    last.write_bytes(data)
+    (line,) = nt.load_run(tmp_path / "run").skipped
+    assert "step-000000000024" in line and "damaged" in line
+    assert resume(tmp_path / "run").outcome is not None
+    after = digests(made.path)
+    assert {name: after[name] for name in before} == before

@@ -1,4 +1,4 @@
-"""The benchmark of a step runs and finds that every trainer computes the same losses."""
+"""The benchmark of a step runs, and every trainer computes the same losses."""
 
 from __future__ import annotations
 

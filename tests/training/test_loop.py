@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nettrain.diagnose.finding import Finding
+from nettrain.errors import Error
 from nettrain.nn import BatchNorm, Dense, Dropout
 from nettrain.optim import SGD, Adam, Cosine, Plateau
 from nettrain.span import Span
-from nettrain.training.events import EpochEnded, Measured, SaveDue, Stepped
+from nettrain.training.events import EpochEnded, Found, Measured, SaveDue, Stepped
 from nettrain.training.settings import Checkpoint, Stop
 from tests.training.conftest import Start, Started, parts
 
@@ -219,3 +221,124 @@ def test_a_rate_that_explodes_is_blamed_on_an_operation(start: Start) -> None:
     assert outcome.status == "diverged"
     assert outcome.findings[0].id == "N1"
     assert outcome.findings[0].node is not None
+
+
+# ---------------------------------------------------------------- going on
+
+
+def copied(started: Started) -> dict[str, np.ndarray]:
+    return {k: v.copy() for k, v in started.loop.tensors().items()}
+
+
+def test_a_restored_run_that_is_over_writes_nothing_more(start: Start) -> None:
+    stop = Stop(patience=2, restore_best=True)
+    whole = start(epochs=400, optimizer=SGD(2.0), stop=stop)
+    outcome = whole.loop.run()
+    again = start(epochs=400, optimizer=SGD(2.0), stop=stop)
+    again.loop.restore(copied(whole))
+    repeated = again.loop.run(rows(whole))
+    assert repeated == outcome
+    assert not any(isinstance(e, (Stepped, SaveDue)) for e in again.events)
+
+
+def test_another_limit_of_time_lets_it_go_on(start: Start) -> None:
+    timed = start(epochs=3, stop=Stop(minutes=1e-9))
+    timed.loop.run()
+    same_limit = start(epochs=3, stop=Stop(minutes=1e-9))
+    same_limit.loop.restore(copied(timed))
+    outcome = same_limit.loop.run(rows(timed))
+    assert (outcome.step, outcome.reason) == (1, "the time was up")
+    longer = start(epochs=3, stop=Stop(minutes=60.0))
+    longer.loop.restore(copied(timed))
+    assert longer.loop.run(rows(timed)).reason == "all 3 epochs are done"
+
+
+def test_a_shorter_plan_than_what_is_done_is_refused(start: Start) -> None:
+    done = start(steps=6)
+    done.loop.run()
+    with pytest.raises(Error) as caught:
+        start(steps=5).loop.restore(copied(done))
+    assert caught.value.code == "config-length"
+
+
+@pytest.mark.parametrize("name", ["loop/position", "diagnosis/moments"])
+def test_a_checkpoint_that_lacks_something(start: Start, name: str) -> None:
+    done = start(steps=2)
+    done.loop.run()
+    tensors = copied(done)
+    del tensors[name]
+    with pytest.raises(Error, match=name) as caught:
+        start(steps=9).loop.restore(tensors)
+    assert caught.value.code == "checkpoint-mismatch"
+
+
+def test_nothing_is_saved_twice(start: Start) -> None:
+    """Due at an epoch's end and interrupted there: one checkpoint."""
+    run = start(epochs=3, plan={"interrupted": lambda: True})
+    run.loop.run()
+    save_every = start(
+        steps=4, checkpoint=Checkpoint(Span(1, "steps")), plan={"interrupted": bool}
+    )
+    save_every.loop.run()
+    for started in (run, save_every):
+        saves = [e.step for e in started.events if isinstance(e, SaveDue)]
+        assert saves == sorted(set(saves)) and saves
+
+
+def test_an_interruption_says_what_is_known(start: Start) -> None:
+    calls = iter(range(100))
+    run = start(epochs=9, plan={"interrupted": lambda: next(calls) == 9})
+    outcome = run.loop.run()
+    assert (outcome.status, outcome.step, outcome.epoch) == ("interrupted", 10, 3)
+    best = outcome.summary["best"]["validation/loss"]
+    evaluated = {
+        r["step"]: r["validation/loss"] for r in rows(run) if r["step"] % 4 == 0
+    }
+    assert best["value"] == min(evaluated.values())
+    assert outcome.summary["last"]["validation/loss"] == evaluated[8]
+
+
+def test_the_loss_of_a_bad_step_is_not_one_before_it(start: Start) -> None:
+    run = start(epochs=50, optimizer=SGD(1e20))
+    outcome = run.loop.run()
+    assert outcome.status == "diverged"
+    losses = run.loop.tensors()["diagnosis/evidence/losses"]
+    assert list(losses) == [row["train/loss"] for row in rows(run)]
+
+
+def test_a_goal_that_is_said_goes_before_the_metric_s_own(start: Start) -> None:
+    """Nobody wants the highest loss, but who says so gets it."""
+    run = start(epochs=4, stop=Stop(goal="max", restore_best=True))
+    outcome = run.loop.run()
+    values = {r["step"]: r["validation/loss"] for r in rows(run) if r["step"] % 4 == 0}
+    assert outcome.summary["test/step"] == max(values, key=values.__getitem__)
+
+
+def test_a_finding_is_told_again_when_it_is_more_severe(start: Start) -> None:
+    run = start(epochs=4)
+    said = iter(["note", "note", "error", "error", "error"])
+
+    def judge(evidence: object) -> list[Finding]:
+        return [Finding("A1", "dead-neurons", next(said), "why", node="a")]  # type: ignore[arg-type]
+
+    run.loop._probe._judge = judge  # type: ignore[union-attr]
+    run.loop.run()
+    told = [e.finding.severity for e in run.events if isinstance(e, Found)]
+    assert told == ["note", "error"]
+
+
+def test_best_weights_bring_their_running_averages(start: Start) -> None:
+    stop = Stop(patience=2, restore_best=True)
+    layers = [Dense(6), BatchNorm(), Dense(2)]
+    run = start(layers, epochs=400, optimizer=SGD(2.0), stop=stop)
+    outcome = run.loop.run()
+    best = outcome.summary["test/step"] // 4
+    assert best * 4 < outcome.step
+    again = start([Dense(6), BatchNorm(), Dense(2)], epochs=best, optimizer=SGD(2.0))
+    again.loop.run()
+    assert rows(run)[-1]["test/loss"] == rows(again)[-1]["test/loss"]
+    saved = run.loop.tensors()
+    averages = "model/batch_norm1/running_mean"
+    assert np.array_equal(saved[f"best/{averages}"], again.state[averages])
+    # The checkpoint itself holds the weights to go on with.
+    assert not np.array_equal(saved[f"state/{averages}"], again.state[averages])
