@@ -67,11 +67,13 @@ class _Start:
         checkpoint: its state; None where it begins again.
         resolved: `config.resolved.yaml` from now on.
         notes: what there is to say of it.
+        stopped_at: the step at which the clock ended it before, to do so again.
     """
 
     checkpoint: Checkpoint | None
     resolved: str
     notes: Sequence[str]
+    stopped_at: int | None
 
 
 def run(
@@ -142,7 +144,9 @@ def resume(
         checkpoint = recover(folder, notes.append).checkpoint
         if changed := status.changed_numerics(before):
             notes.append(changed)
-        start = _Start(checkpoint, _resolved_again(setup), notes)
+        # Who changes something may want another end.
+        stopped_at = None if overrides else before.get("stopped_at")
+        start = _Start(checkpoint, _resolved_again(setup), notes, stopped_at)
         return _train(folder, status, network, watch, start)
 
 
@@ -156,7 +160,8 @@ def _train(
     """Train to an end, from the beginning or from a start."""
     setup = status.setup
     with signals.listening() as interruption:
-        plan = setup.plan(interrupted=interruption)
+        stopped_at = start.stopped_at if start else None
+        plan = setup.plan(interrupted=interruption, stopped_at=stopped_at)
         probe = make_probe(setup, network)
         watcher = watch(setup, plan.total_steps)
         with recording(folder, setup, watcher) as files:

@@ -92,6 +92,7 @@ class Status:
 
 _KEPT: dict[str, type | tuple[type, ...]] = {
     "status": str,
+    "step": int,
     "config": (str, type(None)),
     "lines": dict,
     "data_sha256": str,

@@ -140,7 +140,9 @@ def test_killed_anywhere_and_resumed(
     whole = nt.train(config, out=tmp_path / "whole")
     expected = content(whole.path, graph=True)
     if name.startswith("findings"):
-        assert "A1" in [f.id for f in whole.findings]
+        text = config.read_text().splitlines()
+        cited = {f.id: text[(f.config_line or 0) - 1] for f in whole.findings}
+        assert cited["A1"].startswith("- dense:")
     random = np.random.default_rng(0)
     first = (50, 90, 140) if kill is killed_at_disk else (1, 9, 24)
     kills = 0

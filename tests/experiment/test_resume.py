@@ -129,7 +129,7 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     assert caught.value.code == "run-data-changed"
 
 
-@pytest.mark.parametrize("key", ["status", "lines", "environment", "numerics"])
+@pytest.mark.parametrize("key", ["status", "step", "lines", "environment", "numerics"])
 def test_a_run_json_that_lacks_something(early: Path, key: str) -> None:
     facts = status(early)
     del facts[key]
@@ -137,6 +137,23 @@ def test_a_run_json_that_lacks_something(early: Path, key: str) -> None:
     with pytest.raises(nt.Error) as caught:
         resume(early)
     assert (caught.value.code, caught.value.exit_code) == ("run-damaged", 4)
+
+
+def test_a_finished_run_without_its_last_checkpoint_finishes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the clock ended it: at the same step."""
+    stop = {"minutes": 60}
+    train = {"epochs": 40, "stop": stop, "checkpoint": {"every": "3 steps"}}
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_time_is_up", lambda self, began: self.step == 7)
+        made = nt.train({**SMALL, "train": train}, out=tmp_path / "run")
+    before = content(made.path)
+    last = made.path / "checkpoints/step-000000000007.safetensors"
+    last.write_bytes(last.read_bytes()[:-1])
+    ended = resume(made.path)
+    assert ended.outcome is not None and ended.outcome.stopped_at == 7
+    assert content(made.path) == before
 
 
 def test_other_numerics_are_said(tmp_path: Path) -> None:
@@ -213,6 +230,7 @@ def test_ctrl_c_ends_a_script_once_the_run_is_saved(
     with pytest.raises(KeyboardInterrupt):
         nt.train(SMALL, out=tmp_path / "run")
     assert status(tmp_path / "run")["status"] == "interrupted"
+    assert not list((tmp_path / "run/plots").iterdir())  # only what is over is drawn
 
 
 def test_a_second_signal_exits_at_once(tmp_path: Path) -> None:

@@ -91,6 +91,19 @@ def test_checkpoints_hold_the_whole_state(tmp_path: Path) -> None:
     assert tensors["parameter/model/dense1/weight"].shape == (4, 8)
 
 
+def test_the_best_checkpoint_stays(tmp_path: Path) -> None:
+    rate = "optimizer.adam.learning_rate=0.3"
+    made = nt.train(SMALL, out=tmp_path / "run", overrides=["train.epochs=30", rate])
+    best = made.summary["best"]["validation/loss"]["step"]
+    kept = sorted(p.name for p in (made.path / "checkpoints").iterdir())
+    assert best < 180 - 3 * 6 and len(kept) == 4
+    assert kept[0] == f"step-{best:012d}.safetensors"
+    # It is no second state: without restore_best nothing but the last one counts.
+    tensors = decode((made.path / "checkpoints" / kept[-1]).read_bytes()).tensors
+    assert not any(name.startswith("best/") for name in tensors)
+    assert made.summary["test/step"] == 180
+
+
 def test_the_resolved_config_repeats_the_run(tmp_path: Path) -> None:
     first = nt.train(SMALL, out=tmp_path / "one")
     second = nt.train(first.path / "config.resolved.yaml", out=tmp_path / "two")

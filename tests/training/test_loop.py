@@ -241,6 +241,15 @@ def test_a_restored_run_that_is_over_writes_nothing_more(start: Start) -> None:
     assert not any(isinstance(e, (Stepped, SaveDue)) for e in again.events)
 
 
+def test_a_run_that_diverges_again_is_not_saved_again(start: Start) -> None:
+    first = start(epochs=50, optimizer=SGD(1e20))
+    first.loop.run()
+    again = start(epochs=50, optimizer=SGD(1e20))
+    again.loop.restore(copied(first))
+    assert again.loop.run(rows(first)).status == "diverged"
+    assert not any(isinstance(e, SaveDue) for e in again.events)
+
+
 def test_another_limit_of_time_lets_it_go_on(start: Start) -> None:
     timed = start(epochs=3, stop=Stop(minutes=1e-9))
     timed.loop.run()

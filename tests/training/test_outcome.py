@@ -1,0 +1,48 @@
+"""The best and the last metrics of a run."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from nettrain.training.metrics import Accuracy
+from nettrain.training.outcome import Summary, goal
+
+
+def row(step: int, loss: float, accuracy: float) -> dict[str, Any]:
+    return {
+        "step": step,
+        "epoch": step // 4,
+        "train/loss": 9.0,
+        "gradient_norm": 1.0,
+        "train/epoch_loss": loss / 2,
+        "validation/loss": loss,
+        "validation/accuracy": accuracy,
+        "test/loss": 0.0,
+    }
+
+
+def test_the_best_of_each_metric_and_the_last_of_all() -> None:
+    summary = Summary([Accuracy()])
+    for made in (row(4, 2.0, 0.5), row(8, 1.0, 0.7), row(12, 1.0, 0.6)):
+        summary.note({"step": made["step"] - 1, "epoch": 1, "train/loss": 0.1})
+        summary.note(made)
+    assert summary.to_json() == {
+        "best": {
+            "validation/loss": {"value": 1.0, "step": 8, "epoch": 2},
+            "validation/accuracy": {"value": 0.7, "step": 8, "epoch": 2},
+        },
+        "last": {"train/loss": 0.5, "validation/loss": 1.0, "validation/accuracy": 0.6},
+    }
+
+
+def test_what_is_no_number_is_not_best() -> None:
+    summary = Summary([])
+    summary.note(row(4, math.nan, 0.5))
+    summary.note(row(8, 3.0, 0.5))
+    assert summary.best["validation/loss"]["step"] == 8
+
+
+def test_losses_fall_and_metrics_have_their_goals() -> None:
+    assert goal("validation/accuracy", [Accuracy()]) == "max"
+    assert goal("validation/loss", [Accuracy()]) == goal("train/loss", []) == "min"
