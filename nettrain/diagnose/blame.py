@@ -13,6 +13,7 @@ import numpy as np
 
 from nettrain.diagnose.evidence import Blame
 from nettrain.graph import Constant, Leaf, Node, topological
+from nettrain.graph.operations.reduce import SumOfSquares
 
 
 class FirstBad:
@@ -40,6 +41,7 @@ class FirstBad:
 
     def __call__(self, node: Node, value: np.ndarray, inputs: list[np.ndarray]) -> None:
         if self._found is None and not isinstance(node.op, Constant) and _bad(value):
+            node, value, inputs = _culprit(node, value, inputs)
             texts = describe(node, value, inputs)
             self._found = _Found(node, texts, self._bad_rows(node, value))
 
@@ -87,6 +89,16 @@ def layer_of(scope: str, root: str = "model") -> str | None:
     return inside if inside != scope else None
 
 
+def _culprit(
+    node: Node, value: np.ndarray, inputs: list[np.ndarray]
+) -> tuple[Node, np.ndarray, list[np.ndarray]]:
+    """The node itself; of the norm over all gradients, which overflows, the largest."""
+    if not isinstance(node.op, SumOfSquares):
+        return node, value, inputs
+    largest = max(range(len(inputs)), key=lambda i: float(np.abs(inputs[i]).max()))
+    return node.inputs[largest], inputs[largest], [inputs[largest]]
+
+
 def _bad(value: np.ndarray) -> bool:
     return value.dtype.kind == "f" and not bool(np.isfinite(value).all())
 
@@ -106,6 +118,10 @@ def _label(node: Node) -> str:
 def describe(node: Node, value: np.ndarray, inputs: list[np.ndarray]) -> str:
     """What went into a bad value: `exp: input 743 > 88.7`, or ranges."""
     kind = node.kind
+    if not _bad(value):
+        return (
+            f"{_label(node)}: {_range(value)}, whose squares are beyond {value.dtype}"
+        )
     if isinstance(node.op, Leaf):
         return f"{kind} {node.path}: {_range(value)}"
     first = inputs[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Annotated
 
-from nettrain.component import Count, register
+from nettrain.component import Range, register
 from nettrain.errors import Error
 from nettrain.graph import Node
 from nettrain.graph import operations as ops
@@ -89,7 +90,7 @@ class Repeat(Layer):
         block: the layers of one round, in a row; round 3 is called `repeat1/3`.
     """
 
-    times: Count
+    times: Annotated[int, Range(at_least=1, at_most=1000)]
     block: list[Layer]
 
     def check(self) -> Iterator[str]:

@@ -182,3 +182,16 @@ def test_weights_without_scale_are_mended_first(profile: Profile) -> None:
         ("model.dense2.weight_init", "auto"),
         ("model.dense1.weight_init", "auto"),
     ]
+
+
+def test_a_norm_that_overflows_is_blamed_on_the_largest_gradient() -> None:
+    x, w, z, cost = model(ops.tanh)
+    found = gradients(cost, [w, z])
+    norm = ops.sum_of_squares(*found)
+    first = FirstBad(cost, [norm], rows=np.array([7, 8, 9]))
+    leaves = {x: np.full((3, 3), 1e25, np.float32), w: np.zeros((3, 3), np.float32)}
+    evaluate([cost, norm], leaves, check=first)
+    blame = first.blame(step=4, epoch=1)
+    assert blame.node == f"gradient of {w.path}"
+    assert "whose squares are beyond float32" in blame.inputs
+    assert blame.direction == "backward"
