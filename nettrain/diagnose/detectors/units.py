@@ -98,15 +98,13 @@ class DeadNeurons(Detector):
 def _death(units: Units, share: float, checks: int) -> _Death | None:
     """What has died, if that share of the layer is dead in all of the last checks."""
     dead = units.dead
-    if len(dead) < checks:
+    if len(dead) < checks or dead[-checks:].all(axis=0).mean() < share:
         return None
-    together = np.array(
-        [dead[max(0, i + 1 - checks) : i + 1].all(axis=0) for i in range(len(dead))]
-    )
+    together = dead.copy()
+    for back in range(1, checks):
+        together[back:] &= dead[:-back]
     enough = together.mean(axis=1) >= share
     enough[: checks - 1] = False
-    if not enough[-1]:
-        return None
     # The beginning of the streak that has lasted until now.
     broken = np.flatnonzero(~enough)
     at = int(broken[-1]) + 1 if len(broken) else 0
