@@ -1,6 +1,16 @@
-"""One thread of linear algebra for every test, decided before NumPy is imported."""
+"""What every test stands on: one thread of linear algebra, and no clock."""
 
 import os
 
+import hypothesis
+
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
+    os.environ[_name] = "1"  # before anything here imports NumPy
+
+hypothesis.settings.register_profile(
+    "nettrain",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("nettrain")
