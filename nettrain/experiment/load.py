@@ -26,7 +26,7 @@ from nettrain.record.statistics import read_statistics
 from nettrain.record.store import Found, newest
 from nettrain.training.evaluate import evaluate
 from nettrain.training.metrics import Metric
-from nettrain.training.network import Network, Recipe
+from nettrain.training.network import Predictor, Recipe
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Model:
         threads: of the linear algebra; last bits depend on them.
     """
 
-    network: Network
+    network: Predictor
     preparation: Preparation
     batch: int
     metrics: tuple[Metric, ...]
@@ -136,10 +136,9 @@ class Run:
         """The trained model: the best weights where the config restores them."""
         preparation = Preparation.from_json(self._folder.read_json("data.json"))
         experiment = self.experiment
-        network = Network(
-            self._recipe(preparation), executor(experiment.executor), batch=2
+        network = Predictor.trained(
+            self._recipe(preparation), executor(experiment.executor), self.weights
         )
-        network.state.load(self.weights)
         batch = experiment.data.evaluation_batch_size
         return Model(
             network, preparation, batch, experiment.metrics, experiment.threads

@@ -9,11 +9,11 @@ import numpy as np
 
 from nettrain.data.dataset import Part
 from nettrain.training.metrics import Metric
-from nettrain.training.network import Network
+from nettrain.training.network import Predictor
 
 
 def evaluate(
-    network: Network,
+    network: Predictor,
     part: Part,
     metrics: Sequence[Metric],
     batch: int,

@@ -142,6 +142,13 @@ def _trace(recipe: Recipe, *, training: bool, step: Node | None) -> Trace:
     )
 
 
+def _predicted(recipe: Recipe, rows: int) -> tuple[Node, Node, Trace]:
+    """The model traced to predict: its input, its outputs, and the trace."""
+    x = leaf("input", "inputs", (rows, *recipe.inputs), recipe.dtype)
+    trace = _trace(recipe, training=False, step=None)
+    return x, trace.call(recipe.model, x, "model"), trace
+
+
 def _check_reached(trainable: list[Node], found: Mapping[Node, Node]) -> None:
     for node in trainable:
         if node not in found:
@@ -179,7 +186,89 @@ class CompiledStep:
     program: Program
 
 
-class Network:
+class Predictor:
+    """The programs that use a model, on one state; training needs more (`Network`).
+
+    Attributes:
+        recipe: what they compute.
+        state: holds at least parameters and running averages, by path.
+    """
+
+    def __init__(self, recipe: Recipe, executor: Executor, state: State) -> None:
+        self.recipe, self.state, self._executor = recipe, state, executor
+        self._forward = Cache(self._compile_forward)
+        self._scores = Cache(self._compile_score)
+        self._heads = Cache(self._compile_head)
+
+    @classmethod
+    def trained(
+        cls, recipe: Recipe, executor: Executor, weights: Mapping[str, np.ndarray]
+    ) -> Predictor:
+        """A predictor with weights of its own; they have to fit the recipe's model."""
+        _, _, trace = _predicted(recipe, rows=1)
+        leaves = {path: p.node for path, p in trace.parameters.items()} | trace.states
+        zeros = {path: np.zeros(n.shape, n.dtype) for path, n in leaves.items()}
+        state = State(zeros)
+        state.load(weights)
+        return cls(recipe, executor, state)
+
+    def outputs(self, inputs: np.ndarray, batch: int) -> np.ndarray:
+        """What the model gives when it predicts (dropout off, running averages).
+
+        Args:
+            inputs: (N, …).
+            batch: rows computed at a time. Sums depend on it, so the config has it.
+
+        Returns:
+            (N, K), before the loss turns it into predictions.
+        """
+        parts = []
+        for start in range(0, len(inputs), batch):
+            rows = inputs[start : start + batch]
+            x, program = self._forward(len(rows))
+            result = program({x: rows})
+            parts.append(result.outputs["outputs"].copy())
+        return np.concatenate(parts) if parts else np.zeros((0, self.recipe.outputs))
+
+    def _compile_forward(self, rows: int) -> tuple[Node, Program]:
+        x, outputs, _ = _predicted(self.recipe, rows)
+        return x, self._executor.program(Definition({"outputs": outputs}), self.state)
+
+    def score(
+        self, outputs: np.ndarray, targets: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """The loss, without penalties, and the predictions of the model's outputs.
+
+        Args:
+            outputs: (N, K).
+            targets: (N,) or (N, T).
+        """
+        key = (outputs.shape, targets.shape)
+        y, t, program = self._scores(key)
+        result = program({y: outputs, t: targets}).outputs
+        return float(result["loss"]), result["predictions"].copy()
+
+    def _compile_score(self, key: tuple[Shape, Shape]) -> tuple[Node, Node, Program]:
+        y = leaf("input", "outputs", key[0], self.recipe.dtype)
+        t = leaf("input", "targets", key[1], self.recipe.targets_dtype)
+        loss = self.recipe.loss
+        definition = Definition(
+            {"loss": loss.cost(y, t), "predictions": loss.predictions(y)}
+        )
+        return y, t, self._executor.program(definition, State({}))
+
+    def predictions(self, outputs: np.ndarray) -> np.ndarray:
+        """Probabilities or values, from the model's outputs (N, K)."""
+        y, program = self._heads(outputs.shape)
+        return program({y: outputs}).outputs["predictions"].copy()
+
+    def _compile_head(self, shape: Shape) -> tuple[Node, Program]:
+        y = leaf("input", "outputs", shape, self.recipe.dtype)
+        definition = Definition({"predictions": self.recipe.loss.predictions(y)})
+        return y, self._executor.program(definition, State({}))
+
+
+class Network(Predictor):
     """Programs of one recipe on one state.
 
     Attributes:
@@ -189,7 +278,7 @@ class Network:
     """
 
     def __init__(self, recipe: Recipe, executor: Executor, batch: int) -> None:
-        self.recipe, self._executor, self._batch = recipe, executor, batch
+        self._batch = batch
         self.first = trace_step(recipe, batch)
         definition = self.first.definition
         zeros = {
@@ -197,14 +286,11 @@ class Network:
             for node in definition.leaves("state")
         }
         values = {**zeros, **initial_values(self.first.trace, recipe.seed)}
-        self.state: State = executor.allocate(definition, values)
+        super().__init__(recipe, executor, executor.allocate(definition, values))
         for path, value in values.items():
             # A parameter that no update changes may not occur in the definition.
             self.state.setdefault(path, value)
         self._steps = Cache(self._compile_step)
-        self._forward = Cache(self._compile_forward)
-        self._scores = Cache(self._compile_score)
-        self._heads = Cache(self._compile_head)
 
     def train(
         self,
@@ -244,63 +330,6 @@ class Network:
         traced = self.first if known else trace_step(self.recipe, batch, full)
         program = self._executor.program(traced.definition, self.state)
         return CompiledStep(traced, program)
-
-    def outputs(self, inputs: np.ndarray, batch: int) -> np.ndarray:
-        """What the model gives when it predicts (dropout off, running averages).
-
-        Args:
-            inputs: (N, …).
-            batch: rows computed at a time. Sums depend on it, so the config has it.
-
-        Returns:
-            (N, K), before the loss turns it into predictions.
-        """
-        parts = []
-        for start in range(0, len(inputs), batch):
-            rows = inputs[start : start + batch]
-            x, program = self._forward(len(rows))
-            result = program({x: rows})
-            parts.append(result.outputs["outputs"].copy())
-        return np.concatenate(parts) if parts else np.zeros((0, self.recipe.outputs))
-
-    def _compile_forward(self, rows: int) -> tuple[Node, Program]:
-        x = leaf("input", "inputs", (rows, *self.recipe.inputs), self.recipe.dtype)
-        trace = _trace(self.recipe, training=False, step=None)
-        outputs = trace.call(self.recipe.model, x, "model")
-        return x, self._executor.program(Definition({"outputs": outputs}), self.state)
-
-    def score(
-        self, outputs: np.ndarray, targets: np.ndarray
-    ) -> tuple[float, np.ndarray]:
-        """The loss, without penalties, and the predictions of the model's outputs.
-
-        Args:
-            outputs: (N, K).
-            targets: (N,) or (N, T).
-        """
-        key = (outputs.shape, targets.shape)
-        y, t, program = self._scores(key)
-        result = program({y: outputs, t: targets}).outputs
-        return float(result["loss"]), result["predictions"].copy()
-
-    def _compile_score(self, key: tuple[Shape, Shape]) -> tuple[Node, Node, Program]:
-        y = leaf("input", "outputs", key[0], self.recipe.dtype)
-        t = leaf("input", "targets", key[1], self.recipe.targets_dtype)
-        loss = self.recipe.loss
-        definition = Definition(
-            {"loss": loss.cost(y, t), "predictions": loss.predictions(y)}
-        )
-        return y, t, self._executor.program(definition, State({}))
-
-    def predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """Probabilities or values, from the model's outputs (N, K)."""
-        y, program = self._heads(outputs.shape)
-        return program({y: outputs}).outputs["predictions"].copy()
-
-    def _compile_head(self, shape: Shape) -> tuple[Node, Program]:
-        y = leaf("input", "outputs", shape, self.recipe.dtype)
-        definition = Definition({"predictions": self.recipe.loss.predictions(y)})
-        return y, self._executor.program(definition, State({}))
 
     # ---------------------------------------------------------------- the state
 
