@@ -1,14 +1,17 @@
 """Telling why a network does not learn: statistics, evidence, findings, remedies."""
 
 from nettrain.diagnose.causes import diagnose
-from nettrain.diagnose.evidence import (
-    Blame,
-    Check,
-    Evidence,
+from nettrain.diagnose.evidence import Blame, Check, Evidence, Modes, Units
+from nettrain.diagnose.facts import (
+    Decay,
+    FirstWeights,
+    GradientCheck,
+    Inputs,
     LayerFacts,
     PreActivation,
     Setting,
-    Units,
+    Signals,
+    Targets,
 )
 from nettrain.diagnose.finding import Edit, Finding, Remedy
 from nettrain.diagnose.settings import DiagnoseConfig
@@ -16,14 +19,21 @@ from nettrain.diagnose.settings import DiagnoseConfig
 __all__ = [
     "Blame",
     "Check",
+    "Decay",
     "DiagnoseConfig",
     "Edit",
     "Evidence",
     "Finding",
+    "FirstWeights",
+    "GradientCheck",
+    "Inputs",
     "LayerFacts",
+    "Modes",
     "PreActivation",
     "Remedy",
     "Setting",
+    "Signals",
+    "Targets",
     "Units",
     "diagnose",
 ]

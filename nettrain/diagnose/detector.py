@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, cast
 
 from nettrain.component import Component, dump, field_types, json_schema
-from nettrain.diagnose.evidence import Evidence, PreActivation
+from nettrain.diagnose.evidence import Evidence
+from nettrain.diagnose.facts import PreActivation
 from nettrain.diagnose.finding import Finding, Severity
 
 

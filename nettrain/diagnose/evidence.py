@@ -1,10 +1,11 @@
 """What a diagnosis is made of: plain arrays and a few facts, from any trainer.
 
 Detectors read an `Evidence` and nothing else. A trainer states the facts of the network
-once and adds a `Check` at the end of every epoch.
+once and adds a `Check` at the end of every epoch. What a trainer does not measure it
+leaves out (`Evidence.has`): rules that need it are silent.
 
-Letters in shapes: E checks, L pre-activations in forward order, P parameters of rank 2
-or more, U units of one layer.
+Letters in shapes: E checks, L pre-activations in forward order, Q trained parameters, U
+units of one layer, K classes.
 """
 
 from __future__ import annotations
@@ -16,66 +17,18 @@ from typing import Any
 
 import numpy as np
 
+from nettrain.diagnose.facts import (
+    Decay,
+    GradientCheck,
+    Inputs,
+    LayerFacts,
+    PreActivation,
+    Setting,
+    Signals,
+    Targets,
+)
+
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A value of the config that a remedy may change.
-
-    Attributes:
-        path: where it stands, such as `model.dense1.activation`.
-        value: what it is now, as plain data: `relu`, `{"normal": {"std": 1.0}}`, `0.1`.
-    """
-
-    path: str
-    value: Any
-
-    @property
-    def name(self) -> str:
-        """The component's name where it is one: `normal` of `{"normal": {…}}`."""
-        if isinstance(self.value, Mapping):
-            return str(next(iter(self.value), ""))
-        return "" if self.value is None else str(self.value)
-
-
-@dataclass(frozen=True)
-class LayerFacts:
-    """A layer with weights, and what of it a remedy may change.
-
-    Attributes:
-        name: its path within the model, such as `dense1` or `residual1/dense2`.
-        path: its place in the config, such as `model.dense1`.
-        kind: its name in a config, such as `dense`.
-        config_line: where the config has it.
-        activation: of its units. It may stand in a layer of its own (`model.relu1`).
-        weight_init, bias_init: where the first values come from.
-        parameters: paths of its parameters.
-    """
-
-    name: str
-    path: str
-    kind: str = "dense"
-    config_line: int | None = None
-    activation: Setting | None = None
-    weight_init: Setting | None = None
-    bias_init: Setting | None = None
-    parameters: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PreActivation:
-    """A node z of the network.
-
-    Attributes:
-        path: such as `model/dense1/pre_activation`.
-        layer: the name of its layer.
-        output: whether it is the network's output.
-    """
-
-    path: str
-    layer: str
-    output: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +67,7 @@ class Blame:
         layer: the name of its layer.
         inputs: the ranges of its inputs, in words: `exp: input 743 > 88.7`.
         rows: numbers of the data rows in which it is not finite.
+        origin: `file:line` of the config or the source that made the node.
         reproduced: whether the replay was not finite either.
     """
 
@@ -125,28 +79,74 @@ class Blame:
     layer: str | None = None
     inputs: str = ""
     rows: tuple[int, ...] = ()
+    origin: str = ""
     reproduced: bool = True
 
 
 @dataclass(frozen=True)
+class Modes:
+    """The same rows through the final network in both of its modes, and its noise.
+
+    Attributes:
+        training: their loss as in training: with dropout, with the batch's statistics.
+        prediction: their loss as in prediction.
+        noise: B_simple = tr(Σ) / |G|², the batch size at which the noise of a gradient
+            equals its size (McCandlish et al. 2018, eq. 2.9); NaN if not measured.
+    """
+
+    training: float
+    prediction: float
+    noise: float = float("nan")
+
+
+@dataclass(frozen=True)
 class Check:
-    """What was measured in one epoch.
+    """What was measured in one epoch: its end, or means over its measured steps.
 
     Attributes:
         epoch: its number, from 1.
         step: the last update in it.
         loss: on the training part, of the weights at its end.
-        delta_rms: (L,) mean over the epoch of RMS(dL/dz), unscaled and before clipping.
-        update_ratio: (P,) mean over the epoch of ‖ΔW‖/‖W‖.
+        validation_loss: likewise on the validation part; NaN where there is none.
+        score, validation_score: share of the rows that are right, or in a regression
+            R² = 1 - Σ(y - ŷ)² / Σ(y - ȳ)²; of the weights at its end.
+        score_error: standard error of the validation score.
+        recall: (K,) of each class on the validation part; NaN where it has no rows.
+        delta_rms: (L,) RMS(dL/dz), unscaled and before clipping.
+        std: (L,) standard deviation of z.
+        update_ratio: (Q,) ‖ΔW‖/‖W‖ of matrices, without decoupled weight decay; NaN of
+            other parameters.
+        update_norm: (Q,) ‖ΔW‖ of every parameter.
+        gradient_norm: (Q,) ‖dL/dW‖ of the loss alone: without weight decay, before
+            clipping.
+        weight_norm: (Q,) ‖W‖.
+        spike: (4,) of the update whose gradient norm g stood out most: its step, g, the
+            median of the 100 before, and how many robust standard deviations
+            (1.4826 MAD) log g is above their median. NaN where fewer than 20 came
+            before.
+        spike_rows: (10,) data rows of that update's batch; -1 for none.
         units: by path of the pre-activation (arrived, passed, positive), each (U,).
+        slopes: by path of the pre-activation (U,): mean f'(z) / max f'.
     """
 
     epoch: int
     step: int
     loss: float
+    validation_loss: float
+    score: float
+    validation_score: float
+    score_error: float
+    recall: Array
     delta_rms: Array
+    std: Array
     update_ratio: Array
+    update_norm: Array
+    gradient_norm: Array
+    weight_norm: Array
+    spike: Array
+    spike_rows: Array
     units: Mapping[str, Units]
+    slopes: Mapping[str, Array]
 
 
 def _no_numbers() -> Array:
@@ -161,17 +161,29 @@ def _no_rows() -> Array:
     return np.zeros((0, 0))
 
 
-_SERIES = {
-    "epochs": "epoch",
-    "steps": "step",
-    "loss": "loss",
-    "delta_rms": "delta_rms",
-    "update_ratio": "update_ratio",
+_SERIES = {"epochs": "epoch", "steps": "step"} | {
+    name: name
+    for name in (
+        "loss",
+        "validation_loss",
+        "score",
+        "validation_score",
+        "score_error",
+        "recall",
+        "delta_rms",
+        "std",
+        "update_ratio",
+        "update_norm",
+        "gradient_norm",
+        "weight_norm",
+        "spike",
+        "spike_rows",
+    )
 }
 """Attributes of `Evidence` with one entry per check -> the attribute of `Check`."""
 _OF_UNITS = ("arrived", "passed", "positive")
 _PREFIX = "diagnosis/evidence"
-_RECENT = ("losses", "gradient_norms")
+_OTHERS = ("losses", "gradient_norms", "ascent")
 
 
 @dataclass(frozen=True)
@@ -181,19 +193,28 @@ class Evidence:
     Attributes:
         nodes: the L pre-activations, in forward order.
         layers: by name.
-        parameters: paths of the P weight matrices that are trained.
+        parameters: paths of the Q parameters that are trained.
         prior: H0, the loss of the best constant prediction.
         planned_steps: updates that the whole run will make (T).
         steps_per_epoch: updates in one epoch.
-        learning_rate: where a remedy would change it.
-        preprocess: the list of preprocessing steps.
+        batch_size: rows of one update.
+        settings: what a remedy may change beside the layers, by its own key:
+            `learning_rate`, `preprocess`, `maximize`, `shuffle`, `class_weights`,
+            `standardize_target`, `stop`, `loss`, `batch_size`, `epochs` (or `steps`),
+            `clip_norm`, as far as the config can have them.
+        inputs, targets: the data.
+        signals: what the first weights make of them.
+        decay: of the weights; None where there is none.
         epochs: (E,) number of each check's epoch, from 1.
         steps: (E,) last update of each.
-        loss: (E,) training loss of the weights at each epoch's end.
-        delta_rms: (E, L) epoch means of RMS(dL/dz).
-        update_ratio: (E, P) epoch means of ‖ΔW‖/‖W‖.
+        loss … spike_rows: (E, …) one entry per check; see `Check`.
         units: by path of the pre-activation, for layers whose units can die.
+        slopes: by path of the pre-activation (E, U), for other nonlinear layers.
         losses, gradient_norms: of the latest updates, oldest first.
+        ascent: <g, ΔW> / (‖g‖ ‖ΔW‖) of the first update, g with coupled weight decay;
+            NaN before it. Descent has it below 0.
+        modes: measured once training is over.
+        gradient_checks: made on demand.
         blame: where the run became non-finite, if it did.
         finished: whether training is over. Rules about the outcome wait for it.
     """
@@ -204,16 +225,35 @@ class Evidence:
     prior: float = float("nan")
     planned_steps: int = 0
     steps_per_epoch: int = 0
-    learning_rate: Setting | None = None
-    preprocess: Setting | None = None
+    batch_size: int = 0
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    inputs: Inputs | None = None
+    targets: Targets | None = None
+    signals: Signals | None = None
+    decay: Decay | None = None
     epochs: Array = field(default_factory=_no_counts)
     steps: Array = field(default_factory=_no_counts)
     loss: Array = field(default_factory=_no_numbers)
+    validation_loss: Array = field(default_factory=_no_numbers)
+    score: Array = field(default_factory=_no_numbers)
+    validation_score: Array = field(default_factory=_no_numbers)
+    score_error: Array = field(default_factory=_no_numbers)
+    recall: Array = field(default_factory=_no_rows)
     delta_rms: Array = field(default_factory=_no_rows)
+    std: Array = field(default_factory=_no_rows)
     update_ratio: Array = field(default_factory=_no_rows)
+    update_norm: Array = field(default_factory=_no_rows)
+    gradient_norm: Array = field(default_factory=_no_rows)
+    weight_norm: Array = field(default_factory=_no_rows)
+    spike: Array = field(default_factory=_no_rows)
+    spike_rows: Array = field(default_factory=lambda: np.zeros((0, 10), np.int64))
     units: Mapping[str, Units] = field(default_factory=dict)
+    slopes: Mapping[str, Array] = field(default_factory=dict)
     losses: Array = field(default_factory=_no_numbers)
     gradient_norms: Array = field(default_factory=_no_numbers)
+    ascent: float = float("nan")
+    modes: Modes | None = None
+    gradient_checks: tuple[GradientCheck, ...] = ()
     blame: Blame | None = None
     finished: bool = False
 
@@ -222,6 +262,17 @@ class Evidence:
         """Index of the network's output among the pre-activations."""
         marked = [i for i, node in enumerate(self.nodes) if node.output]
         return marked[-1] if marked else len(self.nodes) - 1
+
+    @property
+    def matrices(self) -> Array:
+        """(Q,) whether a parameter has a ratio ‖ΔW‖/‖W‖, once one was measured."""
+        known: Array = np.isfinite(self.update_ratio).any(axis=0)
+        return known
+
+    def has(self, *series: str) -> bool:
+        """Whether there is a check, and these series have an entry for every one."""
+        checks = len(self.epochs)
+        return checks > 0 and all(len(getattr(self, s)) == checks for s in series)
 
     def hidden(self) -> list[LayerFacts]:
         """The layers before the output, in forward order."""
@@ -243,7 +294,11 @@ class Evidence:
             path: _joined(self.units.get(path), new)
             for path, new in check.units.items()
         }
-        return dataclasses.replace(self, **own, units=units)
+        slopes = {
+            path: _appended(self.slopes.get(path, _no_rows()), new)
+            for path, new in check.slopes.items()
+        }
+        return dataclasses.replace(self, **own, units=units, slopes=slopes)
 
     def before(self, step: int) -> Evidence:
         """The checks that ended before an update."""
@@ -254,30 +309,44 @@ class Evidence:
         return self._kept(self.steps % max(1, self.steps_per_epoch) == 0)
 
     def _kept(self, keep: Array) -> Evidence:
-        series: dict[str, Any] = {name: getattr(self, name)[keep] for name in _SERIES}
+        own = [name for name in _SERIES if len(getattr(self, name)) == len(keep)]
+        series: dict[str, Any] = {name: getattr(self, name)[keep] for name in own}
         units = {path: units.cut(keep) for path, units in self.units.items()}
-        return dataclasses.replace(self, **series, units=units)
+        slopes = {path: slope[keep] for path, slope in self.slopes.items()}
+        return dataclasses.replace(self, **series, units=units, slopes=slopes)
 
     def tensors(self) -> dict[str, Array]:
         """All that grew while training, as arrays for a checkpoint."""
-        plain = {f"{_PREFIX}/{n}": getattr(self, n) for n in (*_SERIES, *_RECENT)}
+        names = (*_SERIES, *_OTHERS)
+        plain = {f"{_PREFIX}/{n}": np.asarray(getattr(self, n)) for n in names}
         for path, units in self.units.items():
             for kind in _OF_UNITS:
                 plain[f"{_PREFIX}/{kind}/{path}"] = getattr(units, kind)
+        for path, slope in self.slopes.items():
+            plain[f"{_PREFIX}/slopes/{path}"] = slope
         return plain
 
     def restored(self, tensors: Mapping[str, Array]) -> Evidence:
         """The same facts with what `tensors` gave; other entries are left alone."""
         own: dict[str, Any] = {
-            name: tensors[f"{_PREFIX}/{name}"] for name in (*_SERIES, *_RECENT)
+            name: tensors[f"{_PREFIX}/{name}"] for name in (*_SERIES, *_OTHERS)
         }
-        first = f"{_PREFIX}/{_OF_UNITS[0]}/"
-        paths = [name.removeprefix(first) for name in tensors if name.startswith(first)]
+        own["ascent"] = float(own["ascent"])
         units = {
             path: Units(*(tensors[f"{_PREFIX}/{kind}/{path}"] for kind in _OF_UNITS))
-            for path in paths
+            for path in _paths(tensors, _OF_UNITS[0])
         }
-        return dataclasses.replace(self, **own, units=units)
+        slopes = {
+            path: tensors[f"{_PREFIX}/slopes/{path}"]
+            for path in _paths(tensors, "slopes")
+        }
+        return dataclasses.replace(self, **own, units=units, slopes=slopes)
+
+
+def _paths(tensors: Mapping[str, Array], kind: str) -> list[str]:
+    """Paths of the pre-activations that have a tensor of that kind."""
+    first = f"{_PREFIX}/{kind}/"
+    return [name.removeprefix(first) for name in tensors if name.startswith(first)]
 
 
 def _appended(series: Array, value: Any) -> Array:

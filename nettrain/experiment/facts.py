@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from nettrain.component import dump
-from nettrain.diagnose.evidence import Evidence, LayerFacts, Setting
+from nettrain.diagnose.evidence import Evidence
+from nettrain.diagnose.facts import LayerFacts, Setting
 from nettrain.experiment.setup import Setup
 from nettrain.nn import Activation, Layer, walk
 
@@ -20,8 +21,10 @@ def facts(setup: Setup) -> Evidence:
     return Evidence(
         layers=_layers(setup),
         prior=recipe.loss.prior(train.targets),
-        learning_rate=Setting(rate, dump(optimizer.learning_rate)),
-        preprocess=Setting("data.preprocess", steps),
+        settings={
+            "learning_rate": Setting(rate, dump(optimizer.learning_rate)),
+            "preprocess": Setting("data.preprocess", steps),
+        },
     )
 
 

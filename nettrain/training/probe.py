@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from nettrain.diagnose import statistics
-from nettrain.diagnose.evidence import Blame, Check, Evidence, PreActivation
+from nettrain.diagnose.evidence import Blame, Check, Evidence
+from nettrain.diagnose.facts import PreActivation
 from nettrain.diagnose.finding import Finding
 from nettrain.diagnose.statistics import Means
 from nettrain.execute import State

@@ -12,7 +12,26 @@ NODES = tuple(PreActivation(f"{i}", f"dense{i}") for i in range(3))
 def check(epoch: int) -> Check:
     seen = np.arange(4) >= epoch
     units = {"0": Units(~seen, seen, np.full(4, 0.5, np.float32))}
-    return Check(epoch, 10 * epoch, 2.0 / epoch, np.full(3, epoch), np.zeros(2), units)
+    return Check(
+        epoch=epoch,
+        step=10 * epoch,
+        loss=2.0 / epoch,
+        validation_loss=2.5 / epoch,
+        score=0.5,
+        validation_score=0.4,
+        score_error=0.02,
+        recall=np.full(2, 0.5),
+        delta_rms=np.full(3, epoch),
+        std=np.ones(3),
+        update_ratio=np.zeros(2),
+        update_norm=np.zeros(2),
+        gradient_norm=np.ones(2),
+        weight_norm=np.ones(2),
+        spike=np.full(4, np.nan),
+        spike_rows=np.full(10, -1),
+        units=units,
+        slopes={"1": np.full(5, 0.5 / epoch)},
+    )
 
 
 def grown() -> Evidence:
@@ -31,6 +50,7 @@ def test_checks_are_appended() -> None:
         [True, False, False, False],
         [True, True, False, False],
     ]
+    np.testing.assert_array_equal(evidence.slopes["1"], [[0.5] * 5, [0.25] * 5])
     assert units.positive.dtype == np.float32 and units.arrived.dtype == bool
 
 
@@ -39,6 +59,14 @@ def test_checks_before_a_step() -> None:
     assert before.epochs.tolist() == [1]
     assert before.delta_rms.shape == (1, 3)
     assert before.units["0"].dead.shape == (1, 4)
+    assert before.slopes["1"].shape == (1, 5)
+
+
+def test_what_a_trainer_leaves_out_is_no_series() -> None:
+    some = Evidence(epochs=np.array([1, 2]), steps=np.array([5, 10]), loss=np.ones(2))
+    assert some.has("loss") and not some.has("loss", "validation_loss")
+    assert some.before(10).loss.shape == (1,)
+    assert not Evidence().has("loss")
 
 
 def test_tensors_hold_all_that_grew() -> None:

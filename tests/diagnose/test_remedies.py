@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nettrain.diagnose import Evidence, Setting, diagnose, remedies
+from nettrain.diagnose import Evidence, Setting, diagnose
+from nettrain.diagnose.remedies import signal
 
 Profile = Callable[..., Evidence]
 LOW, HIGH = (1e-6, 1e-3, 1.0), (1e6, 1e3, 1.0)
@@ -73,7 +74,7 @@ def test_biases_that_kill_are_set_to_zero_everywhere(profile: Profile) -> None:
     """A dead layer hides those below it: no gradient arrives there."""
     settings = {"bias_init": {"constant": {"value": -10.0}}}
     evidence = profile((1.0, 1.0, 1.0), settings=settings)
-    remedy = remedies.dead(evidence, born=True, jump=None)
+    remedy = signal.dead(evidence, born=True, jump=None)
     assert [(e.path, e.value) for e in remedy.patch] == [
         ("model.dense2.bias_init", "zeros"),
         ("model.dense1.bias_init", "zeros"),
@@ -81,7 +82,7 @@ def test_biases_that_kill_are_set_to_zero_everywhere(profile: Profile) -> None:
 
 
 def test_units_without_a_bias_to_blame_get_a_slope(profile: Profile) -> None:
-    remedy = remedies.dead(profile((1.0, 1.0)), born=True, jump=0.15)
+    remedy = signal.dead(profile((1.0, 1.0)), born=True, jump=0.15)
     assert [(e.path, e.value) for e in remedy.patch] == [
         ("model.dense1.activation", "leaky_relu")
     ]
@@ -103,7 +104,7 @@ def test_a_schedule_is_lowered_at_its_highest_rate(
     profile: Profile, value: Any, path: str, new: float
 ) -> None:
     evidence = profile((1.0, 1.0), learning_rate=Setting("rate", value))
-    remedy = remedies.dead(evidence, born=False, jump=0.15)
+    remedy = signal.dead(evidence, born=False, jump=0.15)
     assert [(e.path, e.value) for e in remedy.patch] == [(path, new)]
 
 
@@ -112,7 +113,7 @@ def test_the_rate_falls_by_as_many_tens_as_updates_were_too_large(
     profile: Profile, jump: float, new: float
 ) -> None:
     evidence = profile((1.0, 1.0), learning_rate=Setting("rate", 1.0))
-    (edit,) = remedies.dead(evidence, born=False, jump=jump).patch
+    (edit,) = signal.dead(evidence, born=False, jump=jump).patch
     assert edit.value == new
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from nettrain.component import Count, Positive, Share, register
-from nettrain.diagnose import remedies
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.evidence import Array, Evidence
 from nettrain.diagnose.finding import Finding
+from nettrain.diagnose.remedies import signal
 
 
 def ratios(evidence: Evidence) -> Array:
@@ -81,7 +81,7 @@ class VanishingGradient(Detector):
             measured=float(ratio[at, lowest]),
             threshold=self.threshold,
             healthy=(0.02, 1.0),
-            remedy=remedies.vanishing(evidence),
+            remedy=signal.vanishing(evidence),
             place="G1 from the start" if at == self.checks - 1 else "",
         )
 
@@ -135,5 +135,5 @@ class ExplodingGradient(Detector):
             measured=float(ratio[at, highest]),
             threshold=self.threshold,
             healthy=(0.02, 50.0),
-            remedy=remedies.exploding(evidence),
+            remedy=signal.exploding(evidence),
         )

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from nettrain.component import register
-from nettrain.diagnose import remedies
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.evidence import Array, Blame, Evidence
 from nettrain.diagnose.finding import Finding
+from nettrain.diagnose.remedies import signal
 
 
 @register("N1")
@@ -36,7 +36,7 @@ class NonFinite(Detector):
             layer=blame.layer,
             epoch=blame.epoch,
             step=blame.step,
-            remedy=remedies.nonfinite(evidence, blame),
+            remedy=signal.nonfinite(evidence, blame),
         )
 
 

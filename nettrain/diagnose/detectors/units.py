@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from nettrain.component import Count, Positive, Share, register
-from nettrain.diagnose import remedies
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.detectors.gradient import first_run
-from nettrain.diagnose.evidence import Array, Evidence, PreActivation, Units
+from nettrain.diagnose.evidence import Array, Evidence, Units
+from nettrain.diagnose.facts import PreActivation
 from nettrain.diagnose.finding import Finding, Severity
+from nettrain.diagnose.remedies import edits, signal
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class DeadNeurons(Detector):
             measured=share,
             threshold=self.some if many is None else self.many,
             healthy=(0.0, 0.25),
-            remedy=remedies.dead(evidence, born, ratio if ratio > self.jump else None),
+            remedy=signal.dead(evidence, born, ratio if ratio > self.jump else None),
             place=_place(evidence, node.layer) if born else "A1 died",
         )
 
@@ -142,4 +143,5 @@ def _why(evidence: Evidence, units: Units, death: _Death, ratio: float) -> str:
 
 def _place(evidence: Evidence, layer: str) -> str:
     """Born dead is I5's cause: by the bias, else by the width."""
-    return "I5 bias" if remedies.has_bias(evidence, layer) else "I5 width"
+    facts = evidence.layers.get(layer)
+    return "I5 bias" if facts is not None and edits.biased(facts) else "I5 width"
