@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nettrain.cli import plugin
-from nettrain.cli.terminal import joined, print_json, size, table
+from nettrain.cli.terminal import colour, joined, print_json, size, table
 from nettrain.component import dump, show
+from nettrain.diagnose import Finding
 from nettrain.experiment.check import Report
 from nettrain.experiment.check import check as examine
+from nettrain.experiment.gradient_check import OFF
 from nettrain.experiment.setup import Setup, set_up
+from nettrain.experiment.trial import Trial, trial
+from nettrain.show.summary import command, grouped, message, patch
 
 
 def check(arguments: Namespace) -> int:
@@ -20,27 +25,40 @@ def check(arguments: Namespace) -> int:
     plugin.load(arguments.plugin)
     setup = set_up(arguments.config, arguments.overrides)
     report = examine(setup)
+    tried = trial(setup) if arguments.probe else None
     if arguments.json:
-        print_json(_plain(setup, report))
-    else:
-        print(f"{arguments.config}: {setup.experiment.name}\n")
-        print(_layers(report) + "\n")
-        print("\n".join(_facts(setup, report)))
+        print_json(_plain(setup, report, tried))
+        return 0
+    print(f"{arguments.config}: {setup.experiment.name}\n")
+    print(_layers(report) + "\n")
+    print("\n".join(_facts(setup, report)))
+    if tried:
+        print("\n" + "\n".join(_tried(tried)))
+    told = tried.findings if tried else report.findings
+    config = "" if arguments.overrides else arguments.config
+    for text in _findings(told, arguments.config, config):
+        print("\n" + text)
     return 0
 
 
-def _plain(setup: Setup, report: Report) -> dict[str, Any]:
-    return {
+def _plain(setup: Setup, report: Report, tried: Trial | None) -> dict[str, Any]:
+    plain = {
         "name": setup.experiment.name,
-        **dataclasses.asdict(report),
+        **_fields(report),
         "parameters": report.parameters,
         "memory": report.memory,
     }
+    return {**plain, "probe": _fields(tried)} if tried else plain
+
+
+def _fields(told: Report | Trial) -> dict[str, Any]:
+    rows = [finding.to_json() for finding in told.findings]
+    return {**dataclasses.asdict(told), "findings": rows}
 
 
 def _layers(report: Report) -> str:
-    heads = ["layer", "kind", "output", "parameters", "memory", "variance", "line"]
-    rows = [heads]
+    heads = ["layer", "kind", "output", "parameters", "memory"]
+    rows = [[*heads, "variance", "measured", "line"]]
     for layer in report.layers:
         rows.append(
             [
@@ -49,12 +67,68 @@ def _layers(report: Report) -> str:
                 " × ".join(map(str, layer.shape)) or "1",
                 f"{layer.parameters:,}",
                 size(layer.memory),
-                "" if layer.variance is None else f"×{layer.variance:.3g}",
+                _factor(layer.variance),
+                _factor(layer.measured_variance),
                 str(layer.config_line or ""),
             ]
         )
-    total = ["total", "", "", f"{report.parameters:,}", size(report.memory), "", ""]
-    return table([*rows, total], left=2)
+    total = ["total", "", "", f"{report.parameters:,}", size(report.memory)]
+    return table([*rows, [*total, "", "", ""]], left=2)
+
+
+def _factor(number: float | None) -> str:
+    return "" if number is None else f"×{number:.3g}"
+
+
+# ---------------------------------------------------------------- findings
+
+
+def _findings(findings: tuple[Finding, ...], cited: str, tried: str) -> Iterator[str]:
+    """In the words of a run.
+
+    Args:
+        cited: the file whose lines they are about.
+        tried: the file that a command can be given; "" where overrides change it.
+    """
+    for row, follows in grouped([finding.to_json() for finding in findings]):
+        words = command(patch(row), tried)
+        with_colour = colour(sys.stdout)
+        yield message(row, follows, config=cited, trial=words, colour=with_colour)
+    if not findings:
+        yield "No findings."
+
+
+# ---------------------------------------------------------------- the probe
+
+
+def _tried(tried: Trial) -> Iterator[str]:
+    """What came of the first updates, of one batch, and of the gradients."""
+    yield (
+        f"probe     {tried.steps} updates: the loss went from {tried.initial_loss:.4g} "
+        f"to {tried.loss:.4g}"
+    )
+    one, blank = tried.overfit, " " * 10
+    ends = "learned" if one.learned else "not learned"
+    yield (
+        f"{blank}one batch of {one.rows} rows, {one.updates} times: from "
+        f"{one.before:.4g} to {one.after:.4g}, {ends}"
+    )
+    yield blank + _checked(tried)
+    if tried.flow:
+        rows = [[path, f"{ratio:.3g}"] for path, ratio in tried.flow.items()]
+        yield "\n" + table([["gradient at", "of the output's"], *rows])
+
+
+def _checked(tried: Trial) -> str:
+    checks = tried.gradient_checks
+    if not checks:
+        return "no gradient could be checked: the cost is not finite"
+    wrong = [made.parameter for made in checks if made.error > OFF]
+    told = f"off at {joined(wrong)}" if wrong else "all agree"
+    return f"{len(checks)} gradients beside central differences: {told}"
+
+
+# ---------------------------------------------------------------- data and training
 
 
 def _facts(setup: Setup, report: Report) -> Iterator[str]:
@@ -70,7 +144,7 @@ def _facts(setup: Setup, report: Report) -> Iterator[str]:
     )
     yield (
         f"loss      {experiment.loss.registered_name}; guessing has {report.prior:.4g} "
-        "(H0), and training should begin near it"
+        f"(H0), the first weights have {report.initial_loss:.4g} (L0)"
     )
 
 

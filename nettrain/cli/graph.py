@@ -19,7 +19,9 @@ def graph(arguments: Namespace) -> int:
     plugin.load(arguments.plugin)
     evaluation = _evaluation(arguments)
     if arguments.out:
-        evaluation.draw(arguments.out)
+        # A network's many steps are for those who ask for them.
+        walks = arguments.steps or not evaluation.is_network
+        evaluation.draw(arguments.out, arguments.rate if walks else None)
     if arguments.json:
         print_json(evaluation.to_json())
     elif arguments.steps:

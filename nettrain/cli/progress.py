@@ -56,8 +56,15 @@ class Watching:
                 self._progress.close()
 
 
-def report(ended: Ended, config: str, seconds: float) -> int:
-    """Print how a run ended; its exit code."""
+def report(ended: Ended, config: str, seconds: float, *, as_given: bool) -> int:
+    """Print how a run ended; its exit code.
+
+    Args:
+        ended: how it did.
+        config: the file whose lines its findings cite.
+        seconds: how long it took.
+        as_given: whether that file alone says what the run was.
+    """
     outcome = ended.outcome
     if outcome is None:
         print(ended.message)
@@ -72,6 +79,7 @@ def report(ended: Ended, config: str, seconds: float) -> int:
         folder=str(ended.folder.path),
         findings=[finding.to_json() for finding in outcome.findings],
         config=config,
+        as_given=as_given,
         colour=colour(sys.stdout),
     )
     print(text, end="")

@@ -31,7 +31,8 @@ def run(arguments: Namespace) -> int:
         again=arguments.again,
         watch=Watching,
     )
-    return report(ended, arguments.config, time.perf_counter() - began)
+    seconds, as_given = time.perf_counter() - began, not arguments.overrides
+    return report(ended, arguments.config, seconds, as_given=as_given)
 
 
 def resume(arguments: Namespace) -> int:
@@ -41,7 +42,7 @@ def resume(arguments: Namespace) -> int:
     ended = running.resume(arguments.run, arguments.overrides, watch=Watching)
     # Its findings cite the lines of the config that the run was given.
     config = ended.config or str(ended.folder.path / "config.resolved.yaml")
-    return report(ended, config, time.perf_counter() - began)
+    return report(ended, config, time.perf_counter() - began, as_given=False)
 
 
 # ---------------------------------------------------------------- bench

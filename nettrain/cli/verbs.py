@@ -102,7 +102,49 @@ def _takes_resume(parser: Parser) -> None:
 
 def _takes_check(parser: Parser) -> None:
     _config(parser)
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="try it: 20 updates, one batch learned by heart, every gradient checked",
+    )
     _json(parser)
+
+
+def _takes_lr(parser: Parser) -> None:
+    _config(parser)
+    parser.add_argument("--out", metavar="FILE.svg", help="draw the loss over the rate")
+    _json(parser)
+
+
+def _takes_doctor(parser: Parser) -> None:
+    _run_folder(parser)
+    _plugin(parser)
+    parser.add_argument(
+        "--apply",
+        metavar="NEW.yaml",
+        help="write a config that extends the run's own by the patch",
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="train with the patch, and further ones, and keep those that help",
+    )
+    _json(parser)
+
+
+def _takes_report(parser: Parser) -> None:
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="a run folder: runs/digits-mlp/1"
+    )
+    _plugin(parser)
+    parser.add_argument(
+        "--png", action="store_true", help="write the pictures in plots/ as PNG too"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.html",
+        help="the page of several runs; report.html if not given",
+    )
 
 
 def _takes_graph(parser: Parser) -> None:
@@ -211,8 +253,8 @@ VERBS = {
     "check": Verb(
         "check",
         "check",
-        "validate a config and its data, and show its layers; trains nothing",
-        "nettrain check configs/mlp.yaml",
+        "validate a config and its data, show its layers and what will go wrong",
+        "nettrain check configs/mlp.yaml --probe",
         _takes_check,
         """\
 For every layer: the shape of its output for one row, its parameters, and the memory
@@ -222,7 +264,47 @@ layer's output for one batch. `variance` is the factor
     fan_in · mean(W²) / c²        c² = 2 for the ReLU family, 1 otherwise
 
 by which the first weights multiply the size of a signal: far from 1 in many layers
-in a row, signals fade or grow on their way.""",
+in a row, signals fade or grow on their way. `measured` is the same factor of training
+rows, mean z² / (c² · mean x²). What can be known to go wrong without an update is told
+as a run would tell it; the exit code is 0 all the same.
+
+--probe trains a copy and writes nothing: 20 updates, with the gradient that reaches
+each layer as a share of the output's; the first batch up to 200 times, which has to be
+learned; and each gradient beside central differences in float64.""",
+    ),
+    "doctor": Verb(
+        "doctor",
+        "doctor",
+        "what is wrong with a run, its one cause first, and the config that mends it",
+        "nettrain doctor runs/sick-vanishing/1 --apply mended.yaml --verify",
+        _takes_doctor,
+        """\
+--verify trains the patched config, diagnoses it, and goes on for up to four rounds. A
+patch is accepted only if the final model's loss is lower, as a share of that of
+guessing, and no error comes up that stands before the one it cures. The run folder gets
+plots/before-after.svg.""",
+    ),
+    "report": Verb(
+        "report",
+        "report",
+        "a page that tells a run: verdict, curves, and its graph to walk through",
+        "nettrain report runs/digits-mlp/1\n"
+        "  nettrain report runs/digits-mlp/1 runs/digits-mlp/2 --out both.html",
+        _takes_report,
+        """\
+Pictures and report.html are written anew into the folder of the run, as at its end. Of
+several runs one more page has their verdicts, and their curves over each other.""",
+    ),
+    "lr": Verb(
+        "lr",
+        "lr",
+        "which learning rate a config should have, by trying ten of them",
+        "nettrain lr configs/mlp.yaml --out learning-rate.svg",
+        _takes_lr,
+        """\
+Ten rates from 0.0001 to 3, each constant for at most four epochs, from the same first
+weights and in the same order of rows. The choice is one step below the rate with the
+lowest training loss.""",
     ),
     "graph": Verb(
         "graph",

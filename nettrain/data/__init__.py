@@ -2,7 +2,7 @@
 
 from nettrain.data import bundled, generators  # noqa: F401  (they register sources)
 from nettrain.data.batches import order, slices
-from nettrain.data.dataset import Dataset, Part, prepare
+from nettrain.data.dataset import Dataset, Part, part_of, prepare
 from nettrain.data.preparation import Preparation
 from nettrain.data.preprocess import Preprocessing
 from nettrain.data.profile import profile
@@ -22,6 +22,7 @@ __all__ = [
     "Source",
     "Split",
     "order",
+    "part_of",
     "prepare",
     "profile",
     "slices",

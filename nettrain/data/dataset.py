@@ -13,7 +13,7 @@ from nettrain import component, randomness
 from nettrain.data import split as splitting
 from nettrain.data.decide import decide
 from nettrain.data.faults import Faults
-from nettrain.data.preparation import Preparation, fit
+from nettrain.data.preparation import Preparation, TargetScale, fit
 from nettrain.data.preprocess import OneHot
 from nettrain.data.schema import Rows, Schema, read_rows
 from nettrain.data.settings import DEFAULT_SPLIT, HELD, DataConfig
@@ -27,16 +27,25 @@ class Part:
 
     Attributes:
         inputs: (n, *shape) of the run's dtype.
-        targets: int64 (n,) class indices, or (n, T) of the run's dtype.
+        targets: int64 (n,) class indices, or (n, T) of the run's dtype, as the loss
+            takes them.
         rows: int64 (n,), the row of the source that each came from, from 0.
+        target_scale: of targets that are standardized.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     rows: np.ndarray
+    target_scale: TargetScale | None = None
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def restored(self, values: np.ndarray) -> np.ndarray:
+        """Predictions or targets in the targets' own units, for metrics and people."""
+        return (
+            values if self.target_scale is None else self.target_scale.restored(values)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +87,21 @@ def prepare(
     rows |= _split(config, schema, rows["train"], set(rows), seed, place)
     _refuse_untrained_classes(config, schema, rows)
     _check_steps(config, schema, place)
+    _check_target(config, schema, place)
     preparation = fit(
-        schema, rows["train"], config.preprocess, dtype, config.source.reading
+        schema,
+        rows["train"],
+        config.preprocess,
+        dtype,
+        config.source.reading,
+        standardize_target=config.standardize_target,
     )
     shape = _shape(config, loaded, preparation, place)
     preparation = replace(preparation, input_shape=shape)
     for part, path in config.split.files.items():
         rows[part] = _file(preparation, path, place(("data", "split", part)))
         sha256 = _digest(schema, {part: rows[part]}, sha256)
-    parts = {p: _part(preparation, rows[p]) for p in PARTS if p in rows}
+    parts = {p: part_of(preparation, rows[p]) for p in PARTS if p in rows}
     return Dataset(parts, preparation, sha256)
 
 
@@ -105,8 +120,14 @@ def _own_parts(loaded: Loaded, schema: Schema) -> dict[str, Rows]:
     return parts
 
 
-def _part(preparation: Preparation, rows: Rows) -> Part:
-    return Part(preparation.transform(rows), preparation.labels(rows), rows.index)
+def part_of(preparation: Preparation, rows: Rows) -> Part:
+    """Rows that were read with their targets, as a network takes them."""
+    return Part(
+        preparation.transform(rows),
+        preparation.labels(rows),
+        rows.index,
+        preparation.target_scale,
+    )
 
 
 def _file(preparation: Preparation, path: str, place: Place | None) -> Rows:
@@ -232,6 +253,16 @@ def _check_steps(config: DataConfig, schema: Schema, place: Placer) -> None:
         where = place(("data", "preprocess", encoders[-1]))
         fix = "remove it; a column is declared with columns: {NAME: categorical}"
         raise Error("config-preprocess", message, place=where, fix=fix)
+
+
+def _check_target(config: DataConfig, schema: Schema, place: Placer) -> None:
+    if config.standardize_target and schema.task == "classification":
+        raise Error(
+            "config-standardize-target",
+            "classes have no mean that could be taken from them",
+            place=place(("data", "standardize_target")),
+            fix="leave standardize_target out, or take a loss for regression: mse",
+        )
 
 
 def _shape(

@@ -12,7 +12,7 @@ import numpy as np
 
 from nettrain import component
 from nettrain.data.faults import Faults
-from nettrain.data.preprocess import Learned, OneHot, Preprocessing
+from nettrain.data.preprocess import Learned, OneHot, Preprocessing, Standardize
 from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
 from nettrain.data.sources import FileSource, Task, table_of
 from nettrain.data.table import Table
@@ -35,6 +35,31 @@ class Fitted:
         return self.step.transform(x, self.learned)
 
 
+@dataclass(frozen=True, eq=False)
+class TargetScale:
+    """z = (y - mean) / std: a regression's targets as the loss is given them.
+
+    Attributes:
+        mean, std: float64 (T,) of the training part; the std of a constant target is 1.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def fitted(cls, targets: np.ndarray) -> TargetScale:
+        """What the training targets (n, T) teach; each column by itself."""
+        learned = Standardize(floor=0.0).fit(targets)
+        return cls(learned["mean"], learned["scale"])
+
+    def standardized(self, targets: np.ndarray) -> np.ndarray:
+        return np.asarray((targets - self.mean) / self.std)
+
+    def restored(self, values: np.ndarray) -> np.ndarray:
+        """Values (n, T) in the targets' own units: float64, which lose no digit."""
+        return np.asarray(values * self.std + self.mean)
+
+
 @dataclass(frozen=True)
 class Preparation:
     """From rows as they were written to the arrays that a network takes.
@@ -50,6 +75,7 @@ class Preparation:
         input_shape: of one row of inputs.
         dtype: of inputs and of regression targets.
         reading: how text files were read: the fields of `FileSource` beside its path.
+        target_scale: of a regression whose targets are standardized.
     """
 
     schema: Schema
@@ -61,6 +87,7 @@ class Preparation:
     input_shape: tuple[int, ...]
     dtype: str
     reading: Mapping[str, Any]
+    target_scale: TargetScale | None = None
 
     @property
     def task(self) -> Task:
@@ -138,12 +165,22 @@ class Preparation:
         return flat.reshape(len(rows), *self.input_shape)
 
     def labels(self, rows: Rows) -> np.ndarray:
-        """Targets of rows read with them: int64 (n,), or (n, T) of the run's dtype."""
+        """Targets as the loss takes them: int64 (n,), or (n, T) of the run's dtype."""
         if rows.targets is None:
             raise ValueError("these rows were read without their targets")
         if self.task == "classification":
             return rows.targets
-        return self._cast(rows.targets, self.target_names, rows)
+        targets = rows.targets
+        if self.target_scale is not None:
+            with np.errstate(all="ignore"):  # what is not finite in the end is refused
+                targets = self.target_scale.standardized(targets)
+        return self._cast(targets, self.target_names, rows)
+
+    def restore_target(self, values: np.ndarray) -> np.ndarray:
+        """Predictions or targets of the loss, in the targets' own units."""
+        return (
+            values if self.target_scale is None else self.target_scale.restored(values)
+        )
 
     def _cast(self, x: np.ndarray, names: Sequence[str], rows: Rows) -> np.ndarray:
         """x (n, F) in the run's dtype, whose range its values must not leave."""
@@ -194,6 +231,9 @@ class Preparation:
         for number, fitted in enumerate(self.steps, start=1):
             name = f"{fitted.step.registered_name}{number}"
             arrays |= {f"{name}/{key}": value for key, value in fitted.learned.items()}
+        if self.target_scale is not None:
+            scale = self.target_scale
+            arrays |= {"target/mean": scale.mean, "target/std": scale.std}
         return arrays
 
     def to_json(self) -> dict[str, Any]:
@@ -229,6 +269,8 @@ class Preparation:
                 for fitted in self.steps
             ],
             "one_hot": component.dump(self.encoder)["one_hot"],
+            "target_scale": self.target_scale
+            and {k: v.tolist() for k, v in vars(self.target_scale).items()},
         }
 
     @classmethod
@@ -255,6 +297,7 @@ def _fields(plain: Mapping[str, Any]) -> dict[str, Any]:
         )
         for step in plain["preprocess"]
     ]
+    scale = plain["target_scale"]
     return {
         "schema": Schema(features, targets, plain["task"], tuple(plain["classes"])),
         "number_fill": np.array(
@@ -267,6 +310,8 @@ def _fields(plain: Mapping[str, Any]) -> dict[str, Any]:
         "input_shape": tuple(plain["input_shape"]),
         "dtype": plain["dtype"],
         "reading": dict(plain["reading"]),
+        "target_scale": scale
+        and TargetScale(*(np.array(scale[k], np.float64) for k in ("mean", "std"))),
     }
 
 
@@ -287,8 +332,10 @@ def fit(
     steps: Sequence[Preprocessing],
     dtype: str,
     reading: Mapping[str, Any],
+    *,
+    standardize_target: bool = False,
 ) -> Preparation:
-    """Learn fills, steps and categories from the rows of the training part."""
+    """Learn fills, steps, categories and scales from the rows of the training part."""
     numeric, categorical = schema.of_kind("numeric"), schema.of_kind("categorical")
     _require_values(numeric, np.isnan(rows.numbers), rows)
     _require_values(categorical, np.equal(rows.texts, ""), rows)
@@ -314,6 +361,7 @@ def fit(
         (),
         dtype,
         reading,
+        _target_scale(schema, rows) if standardize_target else None,
     )
     return replace(preparation, input_shape=(len(preparation.feature_names),))
 
@@ -341,6 +389,13 @@ def _fit_steps(
         fitted.append(Fitted(step, step.fit(numbers)))
         numbers = fitted[-1].transform(numbers)
     return tuple(fitted)
+
+
+def _target_scale(schema: Schema, rows: Rows) -> TargetScale:
+    """The scale of a regression's targets."""
+    assert rows.targets is not None
+    _refuse_huge(rows.targets, schema.targets, rows)
+    return TargetScale.fitted(rows.targets)
 
 
 def _refuse_huge(numbers: np.ndarray, columns: Sequence[Column], rows: Rows) -> None:

@@ -36,7 +36,7 @@ def _targets(part: Part, preparation: Preparation) -> dict[str, Any]:
     if preparation.task == "classification":
         counts = np.bincount(part.targets, minlength=preparation.outputs).tolist()
         return {"classes": dict(zip(preparation.classes, counts, strict=True))}
-    values = part.targets.astype(np.float64)
+    values = part.restored(part.targets).astype(np.float64)
     with np.errstate(all="ignore"):  # targets near the largest number overflow here
         mean, std = values.mean(axis=0).tolist(), values.std(axis=0).tolist()
     moments = zip(preparation.target_names, mean, std, strict=True)

@@ -97,6 +97,9 @@ class DataConfig:
             `median` or `most_frequent` value.
         split: which rows are kept for validation and test.
         preprocess: steps applied to the columns in turn, learned on the training part.
+        standardize_target: whether a regression learns (y - mean) / std of its targets,
+            by the training part. The loss is in these units; predictions and metrics
+            are in the targets' own.
         shape: of one row as the network sees it, such as [1, 8, 8]; the flat row if not
             given.
         batch_size: rows in one update.
@@ -113,6 +116,7 @@ class DataConfig:
     missing: Policy | dict[str, Policy] = "error"
     split: Split = DEFAULT_SPLIT
     preprocess: tuple[Preprocessing, ...] = ()
+    standardize_target: bool = False
     shape: tuple[Count, ...] | None = None
     batch_size: Count = 32
     evaluation_batch_size: Count = 1024

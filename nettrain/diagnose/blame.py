@@ -34,16 +34,24 @@ class FirstBad:
         rows: np.ndarray | None = None,
         root: str = "model",
     ) -> None:
-        self._forward = set(topological([cost]))
+        forward = topological([cost])
+        self._forward = set(forward)
         self._backward = set(topological(gradients)) - self._forward
+        self._users: dict[Node, list[Node]] = {}
+        for node in forward:
+            for x in dict.fromkeys(node.inputs):
+                self._users.setdefault(x, []).append(node)
         self._rows, self._root = rows, root
         self._found: _Found | None = None
 
     def __call__(self, node: Node, value: np.ndarray, inputs: list[np.ndarray]) -> None:
         if self._found is None and not isinstance(node.op, Constant) and _bad(value):
             node, value, inputs = _culprit(node, value, inputs)
-            texts = describe(node, value, inputs)
-            self._found = _Found(node, texts, self._bad_rows(node, value))
+            owner = self._owner(node)
+            text = describe(node, value, inputs)
+            if owner is not node and _bad(value):
+                text = f"gradient of {owner.kind}: {text}"
+            self._found = _Found(node, owner, text, self._bad_rows(node, value))
 
     def blame(self, step: int, epoch: int) -> Blame:
         """What was found; `reproduced` is false where every value was finite."""
@@ -55,23 +63,37 @@ class FirstBad:
             epoch,
             node=_label(node),
             operation=node.kind,
-            direction=self._direction(node),
-            layer=layer_of(node.scope, self._root),
+            direction=self._direction(node, step),
+            layer=layer_of(self._found.owner.scope, self._root),
             inputs=self._found.inputs,
             rows=self._found.rows,
+            origin=node.origin,
         )
 
-    def _direction(self, node: Node) -> str:
+    def _direction(self, node: Node, step: int) -> str:
+        """Weights that are bad already were left so by the update before."""
         if node in self._forward:
-            return "forward"
+            return "update" if step > 1 and _is_state(node) else "forward"
         return "backward" if node in self._backward else "update"
+
+    def _owner(self, node: Node) -> Node:
+        """The forward node whose derivative computes a gradient; else the node itself.
+
+        A gradient stands in the layer of what it is the gradient of. But dz of sqrt(z)
+        is infinite by the doing of sqrt, which may stand in the layer above.
+        """
+        if node.adjoint_of is None or node in self._forward:
+            return node
+        users = self._users.get(node.adjoint_of, [])
+        return users[0] if len(users) == 1 else node
 
     def _bad_rows(self, node: Node, value: np.ndarray) -> tuple[int, ...]:
         """Data rows whose part of a value is bad, where its first axis is the batch."""
         if self._rows is None or value.shape[:1] != (len(self._rows),):
             return ()
-        if isinstance(node.op, Leaf) and node.op.kind != "input":
-            return ()
+        of = node if node.adjoint_of is None else node.adjoint_of
+        if _is_state(of) or not any(map(_is_data, topological([of]))):
+            return ()  # as many rows as the batch by chance
         bad = ~np.isfinite(value).reshape(len(value), -1).all(axis=1)
         return tuple(int(row) for row in np.asarray(self._rows)[bad])
 
@@ -79,6 +101,7 @@ class FirstBad:
 @dataclass(frozen=True)
 class _Found:
     node: Node
+    owner: Node
     inputs: str
     rows: tuple[int, ...]
 
@@ -97,6 +120,14 @@ def _culprit(
         return node, value, inputs
     largest = max(range(len(inputs)), key=lambda i: float(np.abs(inputs[i]).max()))
     return node.inputs[largest], inputs[largest], [inputs[largest]]
+
+
+def _is_state(node: Node) -> bool:
+    return isinstance(node.op, Leaf) and node.op.kind != "input"
+
+
+def _is_data(node: Node) -> bool:
+    return isinstance(node.op, Leaf) and node.op.kind == "input"
 
 
 def _bad(value: np.ndarray) -> bool:

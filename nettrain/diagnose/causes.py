@@ -11,7 +11,7 @@ from nettrain.diagnose.finding import Finding
 from nettrain.diagnose.settings import DiagnoseConfig
 
 ORDER = (
-    "D1", "I1", "I3", "I5 bias", "I5 width", "I4", "P2", "P1", "R1", "L1", "N1",
+    "D1", "I1", "I3", "I5 bias", "I5 width", "I4", "P3", "P2", "P1", "R1", "L1", "N1",
     "A1 died", "G1 from the start", "A2", "G2", "L2", "L3", "D2", "D4", "O2", "U1",
     "L4", "O1",
 )  # fmt: skip
@@ -53,13 +53,15 @@ def diagnose(evidence: Evidence, config: DiagnoseConfig | None = None) -> list[F
     config = config or DiagnoseConfig()
     bad = located(evidence)
     sound = evidence if bad is None else evidence.before(bad.step)
+    detectors = list(config.detectors())
     found = [
         finding
-        for detector in config.detectors()
+        for detector in detectors
         for finding in detector.detect(
             evidence if detector.registered_name == "N1" else sound
         )
     ]
+    found += [f for detector in detectors for f in detector.conclude(sound, found)]
     heard = [finding for finding in found if finding.id not in config.silence]
     return ordered(heard, evidence.finished)
 

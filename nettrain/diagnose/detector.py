@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, cast
 
 from nettrain.component import Component, dump, field_types, json_schema
@@ -26,15 +26,19 @@ class Detector(Component):
         """Findings in the evidence; at most one for each node."""
         raise NotImplementedError
 
+    def conclude(
+        self, evidence: Evidence, findings: Sequence[Finding]
+    ) -> Iterator[Finding]:
+        """Findings that depend on what the others found."""
+        yield from ()
+
     def finding(
         self, evidence: Evidence, severity: Severity, why: str, **fields: Any
     ) -> Finding:
         """A finding of this detector; its config line is looked up by its layer."""
         layer = evidence.layers.get(fields.get("layer") or "")
-        line = layer.config_line if layer else None
-        return Finding(
-            self.registered_name, self.title, severity, why, config_line=line, **fields
-        )
+        fields.setdefault("config_line", layer.config_line if layer else None)
+        return Finding(self.registered_name, self.title, severity, why, **fields)
 
     def finding_at(
         self,

@@ -126,7 +126,7 @@ class Check:
             before.
         spike_rows: (10,) data rows of that update's batch; -1 for none.
         units: by path of the pre-activation (arrived, passed, positive), each (U,).
-        slopes: by path of the pre-activation (U,): mean f'(z) / max f'.
+        slopes: by path of the pre-activation (U,): mean |f'(z)| / max |f'|.
     """
 
     epoch: int
@@ -201,7 +201,7 @@ class Evidence:
         settings: what a remedy may change beside the layers, by its own key:
             `learning_rate`, `preprocess`, `maximize`, `shuffle`, `class_weights`,
             `standardize_target`, `stop`, `loss`, `batch_size`, `epochs` (or `steps`),
-            `clip_norm`, as far as the config can have them.
+            `clip_norm`, `weight_decay`, as far as the config can have them.
         inputs, targets: the data.
         signals: what the first weights make of them.
         decay: of the weights; None where there is none.
@@ -214,6 +214,9 @@ class Evidence:
         ascent: <g, ΔW> / (‖g‖ ‖ΔW‖) of the first update, g with coupled weight decay;
             NaN before it. Descent has it below 0.
         modes: measured once training is over.
+        unexplained: R² with which random nonlinear features of the inputs predict the
+            residuals of training rows, on rows not fitted; measured once training is
+            over, NaN before. Near or below 0 they are noise.
         gradient_checks: made on demand.
         blame: where the run became non-finite, if it did.
         finished: whether training is over. Rules about the outcome wait for it.
@@ -253,6 +256,7 @@ class Evidence:
     gradient_norms: Array = field(default_factory=_no_numbers)
     ascent: float = float("nan")
     modes: Modes | None = None
+    unexplained: float = float("nan")
     gradient_checks: tuple[GradientCheck, ...] = ()
     blame: Blame | None = None
     finished: bool = False

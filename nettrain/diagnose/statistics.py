@@ -10,6 +10,7 @@ batches that were trained on.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,15 +19,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from nettrain.diagnose.evidence import Units
-from nettrain.graph import Constant, Leaf, Node, Spec, topological
+from nettrain.graph import Constant, Leaf, Node, Spec, gradients, topological
 from nettrain.graph import operations as ops
-from nettrain.graph.operations import shape
+from nettrain.graph.operations import compare, shape
 from nettrain.graph.operations.matmul import Matmul
 from nettrain.graph.operations.reduce import Summary
 
 ROLES = ("pre_activation", "activation")
 COUNTERS = ("arrive", "pass", "positive")
-_ARRIVE, _PASS, _POSITIVE = COUNTERS
+_STD, _RMS, _LOW, _HIGH = map(Summary.COLUMNS.index, ("std", "rms", "min", "max"))
 
 
 class Nonlinearity(Protocol):
@@ -35,6 +36,10 @@ class Nonlinearity(Protocol):
     @property
     def can_die(self) -> bool:
         """Whether its derivative can be 0 for every sample."""
+
+    @property
+    def max_slope(self) -> float:
+        """The largest |f'|."""
 
 
 class Neurons(Protocol):
@@ -45,6 +50,21 @@ class Neurons(Protocol):
 
     @property
     def function(self) -> Nonlinearity: ...
+
+
+@dataclass(frozen=True)
+class Shrinkage:
+    """What makes weights smaller, beside the gradient of the loss.
+
+    Attributes:
+        penalties: per parameter, λ of a penalty λ/2 ‖W‖² that is part of the cost.
+        coupled: λ of what the optimizer adds to every gradient, g + λ W.
+        kept: the share of a weight that a decoupled decay leaves it, float64 ().
+    """
+
+    penalties: Mapping[Node, float] = field(default_factory=dict)
+    coupled: float = 0.0
+    kept: Node | None = None
 
 
 @dataclass(frozen=True)
@@ -67,14 +87,19 @@ class Watch:
     Attributes:
         roles: path -> role of everything watched: nodes in forward order, then
             parameters.
-        observers: `value/PATH` and `gradient/PATH` -> summary, float64 (6,);
-            `ratio/PATH` -> ‖ΔW‖/‖W‖, float64 (), of parameters of rank 2 or more.
+        sizes: path of each parameter -> how many numbers it holds.
+        observers: `value/PATH` and `gradient/PATH` -> summary, float64 (6,), and
+            `loss_gradient/PATH` of the loss alone where a penalty is part of the cost;
+            `change/PATH` -> ‖ΔW‖ of a parameter, float64 (); `ratio/PATH` -> ‖ΔW‖/‖W‖,
+            of those of rank 2 or more; `slope/PATH` -> mean |f'(z)| / max |f'| of each
+            unit that cannot die, (units,); `ascent` -> <g, ΔW> / (‖g‖ ‖ΔW‖).
         counters: leaf -> its new value; leaves `diagnosis/KIND/PATH` of shape (units,)
             and kind `state`, KIND one of `COUNTERS`.
         counted: the layers that have counters.
     """
 
     roles: Mapping[str, str]
+    sizes: Mapping[str, int]
     observers: Mapping[str, Node]
     counters: Mapping[Node, Node]
     counted: tuple[Counted, ...]
@@ -105,6 +130,42 @@ class Watch:
             }
             for path, role in self.roles.items()
         ]
+
+    def series(self, means: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Attributes of a `Check` that hold a number per node or per parameter.
+
+        Args:
+            means: by the observers' names; what it lacks becomes NaN.
+        """
+        z = [path for path, role in self.roles.items() if role == "pre_activation"]
+        root = np.sqrt(np.array(list(self.sizes.values()), np.float64))
+        values = [_rms(means, f"value/{path}") for path in self.sizes]
+        own = [
+            _rms(means, name if name in self.observers else f"gradient/{path}")
+            for path in self.sizes
+            for name in (f"loss_gradient/{path}",)
+        ]
+        deviations = (means.get(f"value/{path}", _NOTHING)[_STD] for path in z)
+        return {
+            "delta_rms": np.array([_rms(means, f"gradient/{path}") for path in z]),
+            "std": np.array(list(deviations)),
+            "update_ratio": np.array(
+                [_number(means.get(f"ratio/{path}")) for path in self.sizes]
+            ),
+            "update_norm": np.array(
+                [_number(means.get(f"change/{path}")) for path in self.sizes]
+            ),
+            "gradient_norm": np.array(own) * root,
+            "weight_norm": np.array(values) * root,
+        }
+
+    def slopes(self, means: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """By path of the pre-activation (units,); NaN where `means` lacks it."""
+        return {
+            name.removeprefix("slope/"): means.get(name, np.full(node.shape, np.nan))
+            for name, node in self.observers.items()
+            if name.startswith("slope/")
+        }
 
     def units(self, state: Mapping[str, np.ndarray], rows: int) -> dict[str, Units]:
         """What every counted unit did since the counters were last set to 0.
@@ -139,6 +200,7 @@ def watch(
     *,
     neurons: Mapping[Node, Neurons],
     new_values: Mapping[Node, Node],
+    shrinkage: Shrinkage | None = None,
 ) -> Watch:
     """Statistics of a training graph.
 
@@ -147,18 +209,17 @@ def watch(
         adjoints: gradients of `watched(cost)` and the parameters.
         parameters: the trained leaves.
         neurons: per pre-activation, its activation.
-        new_values: of each parameter after the update. A decoupled weight decay counts
-            as part of the update.
+        new_values: of each parameter after the update.
+        shrinkage: what of it is no doing of the loss.
     """
+    shrinkage = shrinkage or Shrinkage()
     nodes = [*watched(cost), *parameters]
     observers: dict[str, Node] = {}
     for node in nodes:
         observers[f"value/{node.path}"] = ops.summary(node)
         if node in adjoints:
             observers[f"gradient/{node.path}"] = ops.summary(adjoints[node])
-    for leaf in parameters:
-        if len(leaf.shape) >= 2 and leaf in new_values:
-            observers[f"ratio/{leaf.path}"] = _ratio(leaf, new_values[leaf])
+    observers |= _of_update(parameters, adjoints, new_values, shrinkage)
     roles = {node.path: node.role or "parameter" for node in nodes}
     counters: dict[Node, Node] = {}
     counted = []
@@ -167,18 +228,75 @@ def watch(
         if pair is not None and _mortal(pair, z, adjoints):
             counters |= _counters(z, adjoints[z], adjoints[pair.activation])
             counted.append(Counted(z.path, z.spec.size // (_units(z) * z.shape[0])))
-    return Watch(roles, observers, counters, tuple(counted))
+        elif pair is not None and _bends(pair, z):
+            observers[f"slope/{z.path}"] = _slope(pair, z)
+    sizes = {leaf.path: leaf.spec.size for leaf in parameters}
+    return Watch(roles, sizes, observers, counters, tuple(counted))
 
 
-def _ratio(old: Node, new: Node) -> Node:
-    """‖W_new - W‖ / ‖W‖, float64, of sums in the weight's own dtype: two passes less.
+# ---------------------------------------------------------------- updates
 
-    Float32 squares underflow below 1e-19. But W_new - W is 0 or at least 2^-24 |W|, the
-    spacing of float32 numbers, so that only steps of weights below 1e-12 are lost.
+
+def _of_update(
+    parameters: Sequence[Node],
+    adjoints: Mapping[Node, Node],
+    new_values: Mapping[Node, Node],
+    shrinkage: Shrinkage,
+) -> dict[str, Node]:
+    """Observers of what an update does, without what a decoupled decay does.
+
+    Sums of squares are taken in the weight's own dtype: a pass less. Float32 squares
+    underflow below 1e-19. But ΔW is 0 or at least 2^-24 |W|, the spacing of float32
+    numbers, so that only steps of weights below 1e-12 are lost.
     """
-    squares = ops.sum_of_squares(new - old), ops.sum_of_squares(old)
-    change, weight = (ops.sqrt(ops.cast(square, "float64")) for square in squares)
-    return change / weight
+    found: dict[str, Node] = {}
+    changed = [leaf for leaf in parameters if leaf in new_values and leaf in adjoints]
+    changes, squares = [], []
+    for leaf in changed:
+        changes.append(new_values[leaf] - _left(leaf, shrinkage.kept))
+        squares.append(ops.sum_of_squares(changes[-1]))
+        norm = ops.sqrt(ops.cast(squares[-1], "float64"))
+        found[f"change/{leaf.path}"] = norm
+        if len(leaf.shape) >= 2:
+            size = ops.summary(leaf)[_RMS] * math.sqrt(leaf.spec.size)
+            found[f"ratio/{leaf.path}"] = norm / size
+        if leaf in shrinkage.penalties:
+            own = adjoints[leaf] - leaf * shrinkage.penalties[leaf]
+            found[f"loss_gradient/{leaf.path}"] = ops.summary(own)
+    if changed:
+        handed = [_decayed(adjoints[w], w, shrinkage.coupled) for w in changed]
+        found["ascent"] = _cosine(handed, changes, squares)
+    return found
+
+
+def _left(leaf: Node, kept: Node | None) -> Node:
+    return leaf if kept is None else leaf * ops.cast(kept, leaf.dtype)
+
+
+def _decayed(gradient: Node, leaf: Node, coupled: float) -> Node:
+    return gradient + leaf * coupled if coupled else gradient
+
+
+def _cosine(
+    gradients: Sequence[Node], changes: Sequence[Node], squares: Sequence[Node]
+) -> Node:
+    """<g, ΔW> / (‖g‖ ‖ΔW‖), all parameters seen as one vector, float64 ().
+
+    Args:
+        gradients, changes: g and ΔW of each parameter.
+        squares: ‖ΔW‖² of each.
+    """
+    products = [
+        ops.matmul(ops.reshape(g, (g.spec.size,)), ops.reshape(d, (d.spec.size,)))
+        for g, d in zip(gradients, changes, strict=True)
+    ]
+    totals = (
+        functools.reduce(ops.add, products),
+        ops.sum_of_squares(*gradients),
+        functools.reduce(ops.add, squares),
+    )
+    inner, gradient, change = (ops.cast(total, "float64") for total in totals)
+    return inner / (ops.sqrt(gradient) * ops.sqrt(change))
 
 
 # ---------------------------------------------------------------- units
@@ -212,6 +330,35 @@ def _counter(kind: str, z: Node) -> Node:
     return Node(Leaf("state", spec, start), name=z.name, scope=scope, role="state")
 
 
+_EACH = (Leaf, Constant, compare.Elementwise, compare.Where, compare.Cast)
+
+
+def _bends(pair: Neurons, z: Node) -> bool:
+    """Whether each unit has a slope f'(z) of its own: it is no linear unit, no softmax.
+
+    Of an activation that mixes units, dh_i/dz_j is a matrix for every sample.
+    """
+    h = pair.activation
+    if pair.function.can_die or h.shape != z.shape or len(z.shape) < 2:
+        return False
+    seen, waiting = {z}, [h]
+    while waiting:
+        node = waiting.pop()
+        if node in seen:
+            continue
+        if not isinstance(node.op, _EACH):
+            return False
+        seen.add(node)
+        waiting += node.inputs
+    return True
+
+
+def _slope(pair: Neurons, z: Node) -> Node:
+    """Mean |f'(z)| / max |f'| of each unit over the batch, (units,)."""
+    (slope,) = gradients(ops.sum(pair.activation), [z])
+    return ops.mean(ops.absolute(slope), _others(z)) / pair.function.max_slope
+
+
 def _axis(z: Node) -> int:
     """The axis of the units, counted from 0; the last where none is said."""
     return (-1 if z.unit_axis is None else z.unit_axis) % len(z.shape)
@@ -227,52 +374,95 @@ def _others(z: Node) -> tuple[int, ...]:
 
 # ---------------------------------------------------------------- rows and means
 
+_NAMES = {
+    of: tuple(f"{of}_{name}" for name in Summary.COLUMNS)
+    for of in ("value", "gradient")
+}
+
 
 def _columns(of: str, summary: np.ndarray | None) -> dict[str, float | None]:
-    names = [f"{of}_{name}" for name in Summary.COLUMNS]
-    values = [None] * len(names) if summary is None else [float(v) for v in summary]
-    return dict(zip(names, values, strict=True))
+    names = _NAMES[of]
+    if summary is None:
+        return dict.fromkeys(names)
+    return dict(zip(names, summary.tolist(), strict=True))
+
+
+_NOTHING = np.full(len(Summary.COLUMNS), np.nan)
+
+
+def _rms(means: Mapping[str, np.ndarray], name: str) -> float:
+    return float(means.get(name, _NOTHING)[_RMS])
+
+
+def _number(value: np.ndarray | None) -> float:
+    """A ratio, or NaN where there is none: a weight that is all 0 has no scale."""
+    number = math.nan if value is None else float(value)
+    return number if math.isfinite(number) else math.nan
 
 
 def _finite(ratio: np.ndarray | None) -> float | None:
-    """A ratio, or None where there is none: a weight that is all 0 has no scale."""
-    number = math.nan if ratio is None else float(ratio)
-    return number if math.isfinite(number) else None
+    number = _number(ratio)
+    return None if math.isnan(number) else number
 
 
-@dataclass
 class Means:
-    """Means of the observers over the moments of one epoch."""
+    """Means of the observers over the moments of one epoch.
 
-    _sums: dict[str, np.ndarray] = field(default_factory=dict)
-    _count: int = 0
+    Of a summary's `min` and `max` the smallest and the largest are kept.
 
-    def add(self, outputs: Mapping[str, np.ndarray], watch: Watch) -> None:
+    Args:
+        watch: whose observers.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        self._parts: dict[str, tuple[slice, tuple[int, ...]]] = {}
+        starts = []
+        size = 0
+        for name, node in watch.observers.items():
+            self._parts[name] = slice(size, size + node.spec.size), node.shape
+            if isinstance(node.op, Summary):
+                starts.append(size)
+            size += node.spec.size
+        self._low = np.array(starts, np.int64) + _LOW
+        self._high = np.array(starts, np.int64) + _HIGH
+        self._total, self._count = np.zeros(0), 0
+
+    def add(self, outputs: Mapping[str, np.ndarray]) -> None:
         """Take one moment. The arrays may change afterwards."""
+        flat = [np.ravel(outputs[name]) for name in self._parts]
+        moment = np.concatenate(flat, dtype=np.float64)
+        if self._count:
+            before, low, high = self._total, self._low, self._high
+            self._total = before + moment
+            self._total[low] = np.minimum(before[low], moment[low])
+            self._total[high] = np.maximum(before[high], moment[high])
+        else:
+            self._total = moment
         self._count += 1
-        for name in watch.observers:
-            self._sums[name] = self._sums.get(name, 0.0) + np.array(outputs[name])
 
     def values(self) -> dict[str, np.ndarray]:
         """The means so far, by the observers' names; empty before the first moment."""
-        return {name: total / self._count for name, total in self._sums.items()}
+        if not self._count:
+            return {}
+        means = self._total / self._count
+        for kept in (self._low, self._high):
+            means[kept] = self._total[kept]
+        return {
+            name: means[where].reshape(shape)
+            for name, (where, shape) in self._parts.items()
+        }
 
     def clear(self) -> None:
-        self._sums, self._count = {}, 0
+        self._total, self._count = np.zeros(0), 0
 
     def tensors(self) -> dict[str, np.ndarray]:
         """What a checkpoint in the middle of an epoch has to keep."""
-        sums = {f"diagnosis/sum/{name}": total for name, total in self._sums.items()}
-        return {**sums, "diagnosis/moments": np.array(self._count, np.int64)}
+        moments = np.array(self._count, np.int64)
+        return {"diagnosis/means": self._total, "diagnosis/moments": moments}
 
     def restore(self, tensors: Mapping[str, np.ndarray]) -> None:
-        prefix = "diagnosis/sum/"
+        self._total = np.array(tensors["diagnosis/means"])
         self._count = int(tensors["diagnosis/moments"])
-        self._sums = {
-            name.removeprefix(prefix): value
-            for name, value in tensors.items()
-            if name.startswith(prefix)
-        }
 
 
 # ---------------------------------------------------------------- when

@@ -13,6 +13,7 @@ import numpy as np
 
 from nettrain.data.sources import ArraySource
 from nettrain.diagnose.finding import Finding
+from nettrain.experiment import rates
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.load import Model, Run, load_run
 from nettrain.experiment.recorder import Memory
@@ -87,6 +88,7 @@ def fit(
     validation: float = 0.0,
     metrics: Sequence[Any] = (),
     preprocess: Sequence[Any] = (),
+    standardize_target: bool = False,
     seed: int = 0,
     dtype: str = "float32",
     diagnose: Any = True,
@@ -101,6 +103,7 @@ def fit(
         epochs: passes over the rows.
         batch_size: rows in one update.
         validation: share of the rows kept for validation.
+        standardize_target: as `data.standardize_target` in a config.
         seed, dtype, diagnose: as in a config.
     """
     layers = model.layers if isinstance(model, Sequential) else model
@@ -110,6 +113,7 @@ def fit(
             "source": ArraySource(x, y),
             "split": {"validation": validation, "test": 0.0},
             "preprocess": list(preprocess),
+            "standardize_target": standardize_target,
             "batch_size": batch_size,
         },
         "model": [layers] if isinstance(layers, Layer) else list(layers),
@@ -120,16 +124,25 @@ def fit(
         "diagnose": diagnose,
         "dtype": dtype,
     }
-    return _fitted(set_up(config))
+    return fitted(set_up(config))
 
 
-def _fitted(setup: Setup) -> Fit:
-    """Train, and keep everything in memory."""
+def fitted(setup: Setup, stopped_at: int | None = None) -> Fit:
+    """Train, and keep everything in memory.
+
+    Args:
+        setup: what to train.
+        stopped_at: the update after which it ends, if before the planned one.
+    """
     memory = Memory()
     with limited(setup.experiment.threads):
         network = make_network(setup)
-        loop = Loop(network, setup.plan(), make_probe(setup, network), memory)
+        plan = setup.plan(stopped_at=stopped_at)
+        loop = Loop(network, plan, make_probe(setup, network), memory)
         outcome = loop.run()
+    findings = outcome.findings
+    if rates.guessed(findings):
+        findings = rates.measured(findings, rates.sweep(setup))
     trained = Model(
         network,
         setup.dataset.preparation,
@@ -142,6 +155,6 @@ def _fitted(setup: Setup) -> Fit:
         outcome.summary,
         memory.metrics,
         memory.statistics,
-        outcome.findings,
+        findings,
         trained,
     )

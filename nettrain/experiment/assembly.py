@@ -8,6 +8,7 @@ from nettrain.diagnose.finding import Finding
 from nettrain.execute import executor
 from nettrain.experiment.facts import facts
 from nettrain.experiment.setup import Setup
+from nettrain.nn import initial_values
 from nettrain.training.network import Network
 from nettrain.training.probe import Probe
 
@@ -28,12 +29,10 @@ def make_probe(setup: Setup, network: Network) -> Probe | None:
     def judge(evidence: Evidence) -> list[Finding]:
         return diagnose(evidence, settings)
 
-    return Probe(
-        network,
-        facts(setup),
-        judge,
-        interval=settings.every,
-        rows=len(plan.parts["train"]),
-        steps_per_epoch=plan.steps_per_epoch,
-        total_steps=plan.total_steps,
-    )
+    return Probe(network, known(setup, network), judge, plan, interval=settings.every)
+
+
+def known(setup: Setup, network: Network) -> Evidence:
+    """What is known before the first update, whatever the network's weights are now."""
+    step = network.first
+    return facts(setup, step, initial_values(step.trace, setup.recipe.seed))

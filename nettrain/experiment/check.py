@@ -1,4 +1,4 @@
-"""What is known of a config before it is trained: shapes, sizes, signals, data."""
+"""What is known of a config before it is trained: shapes, sizes, signals, findings."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from nettrain.data.profile import profile
+from nettrain.diagnose import Evidence, Finding, diagnose
+from nettrain.experiment.facts import facts
 from nettrain.experiment.setup import Setup
-from nettrain.nn import Activation, Parameter, Trace, describe, walk
-from nettrain.training.network import Step, trace_step
+from nettrain.experiment.threads import limited
+from nettrain.nn import describe, initial_values, walk
+from nettrain.training.network import Step
+from nettrain.training.signals import amplification
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,9 @@ class LayerReport:
         parameters: how many numbers it learns.
         memory: bytes of these, their gradients and optimizer slots, and of its output
             for one batch. A layer that holds others has only its own parameters.
-        variance: by how much the first weights multiply a signal's variance; None
-            without weights.
+        variance: by how much the first weights multiply a signal's variance, as their
+            size predicts (`FirstWeights.variance`); None without weights.
+        measured_variance: the same of training rows: mean z² / (c² mean x²).
     """
 
     path: str
@@ -37,6 +42,7 @@ class LayerReport:
     parameters: int
     memory: int
     variance: float | None
+    measured_variance: float | None
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,10 @@ class Report:
         data: see `nettrain.data.profile`.
         batch_size: rows of an update.
         steps_per_epoch, total_steps: planned updates.
-        prior: H0, the loss of the best constant prediction; a first loss far above it
-            means that the first weights are off.
+        prior: H0, the loss of the best constant prediction.
+        initial_loss: L0, that of the first weights. One far above H0 means that these
+            are off.
+        findings: that need no update, the primary one first.
     """
 
     layers: tuple[LayerReport, ...]
@@ -58,6 +66,8 @@ class Report:
     steps_per_epoch: int
     total_steps: int
     prior: float
+    initial_loss: float
+    findings: tuple[Finding, ...]
 
     @property
     def parameters(self) -> int:
@@ -69,41 +79,55 @@ class Report:
 
 
 def check(setup: Setup) -> Report:
-    """Trace the training step of a config, whose data have been read."""
-    plan, train = setup.plan(), setup.dataset.parts["train"]
-    batch = min(plan.batch_size, len(train))
+    """Look at a config whose data have been read, from its first weights."""
+    step, train = setup.step, setup.dataset.parts["train"]
+    first = initial_values(step.trace, setup.recipe.seed)
+    with limited(setup.experiment.threads):
+        evidence = facts(setup, step, first)
+        factors = amplification(setup.recipe, step, train, first)
+    settings = setup.experiment.diagnose
+    assert evidence.signals is not None and settings is not True
     return Report(
-        layers=tuple(_layers(setup, trace_step(setup.recipe, batch))),
+        layers=tuple(_layers(setup, evidence, factors)),
         data=profile(setup.dataset),
-        batch_size=batch,
-        steps_per_epoch=plan.steps_per_epoch,
-        total_steps=plan.total_steps,
-        prior=setup.recipe.loss.prior(train.targets),
+        batch_size=evidence.batch_size,
+        steps_per_epoch=evidence.steps_per_epoch,
+        total_steps=evidence.planned_steps,
+        prior=evidence.prior,
+        initial_loss=evidence.signals.loss,
+        findings=() if not settings else tuple(diagnose(evidence, settings)),
     )
 
 
-def _layers(setup: Setup, step: Step) -> list[LayerReport]:
-    trace = step.trace
+def _layers(
+    setup: Setup, evidence: Evidence, factors: Mapping[str, float]
+) -> list[LayerReport]:
+    trace = setup.step.trace
     lines = {
         path: setup.resolved.place(where).line
         for path, where, _ in walk(setup.experiment.model, "model", ("model",))
     }
-    held = _held(step)
+    held = _held(setup.step)
     found = []
     for row, call in zip(describe(trace), trace.calls, strict=True):
         if row.path == "model":
             continue
         holds_others = next(call.layer.children(), None) is not None
         output = 0 if holds_others else _bytes(row.shape, trace.dtype)
+        name = row.path.removeprefix("model/")
+        layer = evidence.layers.get(name)
+        first = layer.first if layer else None
+        factor = factors.get(row.path)
         found.append(
             LayerReport(
-                path=row.path.removeprefix("model/"),
+                path=name,
                 kind=row.kind,
                 config_line=lines.get(row.path),
                 shape=row.shape[1:],
                 parameters=row.parameters,
                 memory=held.get(row.path, 0) + output,
-                variance=_variance(row.path, trace, setup.experiment.seed),
+                variance=first.variance if first else None,
+                measured_variance=factor / first.gain**2 if first and factor else None,
             )
         )
     return found
@@ -124,21 +148,3 @@ def _held(step: Step) -> dict[str, int]:
         layer = made.layer_path
         held[layer] = held.get(layer, 0) + one * copies
     return held
-
-
-def _variance(path: str, trace: Trace, seed: int) -> float | None:
-    """fan_in · mean(W²) / c²: the variance of z over that of the signal before it.
-
-    Var z = fan_in · E[w²] · E[h²] for a weighted sum of fan_in inputs h, and behind a
-    nonlinearity E[h²] = Var z / c², c its gain: 2 for the ReLU family (He et al., ICCV
-    2015, eq. 8), and about 1 for the others where z is small (Glorot and Bengio 2010).
-    """
-    weight: Parameter | None = trace.parameters.get(f"{path}/weight")
-    if weight is None or len(weight.node.shape) < 2:
-        return None
-    gain = next(
-        (n.function.gain for z, n in trace.neurons.items() if z.scope == path),
-        Activation.gain,
-    )
-    power = float(np.mean(np.square(weight.values(seed), dtype=np.float64)))
-    return weight.fan_in * power / gain**2

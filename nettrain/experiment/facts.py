@@ -1,81 +1,96 @@
-"""What the diagnosis is told of a config: its layers, and what a remedy may change."""
+"""What the diagnosis is told of a config, its data and its first weights."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from nettrain.component import dump
+import numpy as np
+
 from nettrain.diagnose.evidence import Evidence
-from nettrain.diagnose.facts import LayerFacts, Setting
-from nettrain.experiment.setup import Setup
-from nettrain.nn import Activation, Layer, walk
+from nettrain.diagnose.facts import Decay, Setting
+from nettrain.diagnose.statistics import watched
+from nettrain.experiment import data_facts
+from nettrain.experiment.layer_facts import config_path, layer_facts, walked
+from nettrain.experiment.setup import CONFIG, Setup
+from nettrain.experiment.tunable import tunable
+from nettrain.training.network import Step
+from nettrain.training.probe import pre_activations
+from nettrain.training.signals import signals
+
+_RATES = 256
+"""Steps at which a schedule is asked for its highest rate."""
 
 
-def facts(setup: Setup) -> Evidence:
-    """Evidence before the first step."""
-    experiment = setup.experiment
-    recipe, train = setup.recipe, setup.dataset.parts["train"]
-    optimizer = experiment.optimizer
-    rate = f"optimizer.{optimizer.registered_name}.learning_rate"
-    steps = dump(list(experiment.data.preprocess))
+def facts(setup: Setup, step: Step, first: Mapping[str, np.ndarray]) -> Evidence:
+    """Evidence before the first update.
+
+    Args:
+        setup: the experiment.
+        step: its training step, for a batch of any size.
+        first: first value of each parameter and state, by path.
+    """
+    experiment, dataset, recipe = setup.experiment, setup.dataset, setup.recipe
+    train, plan, lines = dataset.parts["train"], setup.plan(), _lines(setup)
+    trained = [p for p, made in step.trace.parameters.items() if made.trainable]
     return Evidence(
-        layers=_layers(setup),
+        nodes=pre_activations({n.path: n.role for n in watched(step.cost)}),
+        layers=layer_facts(experiment, step, first, lines),
+        parameters=tuple(trained),
         prior=recipe.loss.prior(train.targets),
+        planned_steps=plan.total_steps,
+        steps_per_epoch=plan.steps_per_epoch,
+        batch_size=step.inputs.shape[0],
         settings={
-            "learning_rate": Setting(rate, dump(optimizer.learning_rate)),
-            "preprocess": Setting("data.preprocess", steps),
+            key: replace(setting, config_line=lines.get(setting.path))
+            for key, setting in tunable(experiment).items()
         },
+        inputs=data_facts.inputs(dataset),
+        targets=data_facts.targets(experiment, dataset, recipe.loss),
+        signals=signals(recipe, step, train, first),
+        decay=_decay(setup, step, trained, lines),
     )
 
 
-def _layers(setup: Setup) -> dict[str, LayerFacts]:
-    """Every layer that has weights, with the activation that acts on its units."""
-    found: dict[str, LayerFacts] = {}
-    walked = list(walk(setup.experiment.model, "model", ("model",)))
-    for i, (path, _, layer) in enumerate(walked):
-        if not isinstance(layer, Activation) and not hasattr(layer, "units"):
-            continue
-        name = path.removeprefix("model/")
-        own = _config_path(path)
-        found[name] = LayerFacts(
-            name=name,
-            path=own,
-            kind=layer.registered_name,
-            config_line=_line(setup.recipe.origins.get(path)),
-            activation=_activation(layer, own, walked[i + 1 :]),
-            weight_init=_setting(layer, own, "weight_init"),
-            bias_init=_setting(layer, own, "bias_init"),
-            parameters=(f"{path}/weight", f"{path}/bias"),
-        )
-    return found
+def _lines(setup: Setup) -> dict[str, int]:
+    """Of the config itself, not of what it extends: by path of layer or setting."""
+    origins = setup.recipe.origins
+    pairs = {path: origin.rpartition(":") for path, origin in origins.items()}
+    main = pairs[CONFIG][0] if CONFIG in pairs else None
+    return {path: int(line) for path, (file, _, line) in pairs.items() if file == main}
 
 
-def _line(origin: str | None) -> int | None:
-    """14 of `configs/mlp.yaml:14`."""
-    return int(origin.rpartition(":")[2]) if origin else None
+# ---------------------------------------------------------------- weight decay
 
 
-def _config_path(path: str) -> str:
-    """`model.repeat1.dense1` of `model/repeat1/3/dense1`: all rounds are one block."""
-    return ".".join(part for part in path.split("/") if not part.isdigit())
-
-
-def _setting(layer: Layer, path: str, name: str) -> Setting | None:
-    if not hasattr(layer, name):
+def _decay(
+    setup: Setup, step: Step, trained: list[str], lines: Mapping[str, int]
+) -> Decay | None:
+    """Weight decay of optimizer and layers; None where there is none."""
+    settings = tuple(_decay_settings(setup, lines))
+    if not settings:
         return None
-    value: Any = dump(getattr(layer, name))
-    return Setting(f"{path}.{name}", value)
+    optimizer, plan, trace = setup.experiment.optimizer, setup.plan(), step.trace
+    nodes = [trace.parameters[path].node for path in trained]
+    coupled = [optimizer.coupled + trace.weight_l2.get(node, 0.0) for node in nodes]
+    steps = np.linspace(1, plan.total_steps, min(plan.total_steps, _RATES)).astype(int)
+    memory = plan.schedule.start()
+    rates = (
+        plan.schedule.rate(int(n), plan.total_steps, plan.steps_per_epoch, memory)
+        for n in steps
+    )
+    return Decay(settings, np.array(coupled), optimizer.decoupled, max(rates))
 
 
-def _activation(
-    layer: Layer, path: str, after: list[tuple[str, tuple[str | int, ...], Layer]]
-) -> Setting | None:
-    """The layer's own activation, or the layer behind it that is one."""
-    if isinstance(layer, Activation):
-        return Setting(path, layer.registered_name)
-    own = getattr(layer, "activation", None)
-    if own is not None and own.registered_name != "linear":
-        return Setting(f"{path}.activation", own.registered_name)
-    if after and isinstance(after[0][2], Activation):
-        return Setting(_config_path(after[0][0]), after[0][2].registered_name)
-    return None if own is None else Setting(f"{path}.activation", "none")
+def _decay_settings(setup: Setup, lines: Mapping[str, int]) -> Iterator[Setting]:
+    """What sets it, the optimizer's first; a repeated block's once."""
+    experiment = setup.experiment
+    own = tunable(experiment).get("weight_decay")
+    if own is not None and own.value:
+        yield replace(own, config_line=lines.get(own.path))
+    seen = set()
+    for path, _, layer in walked(experiment):
+        where, value = f"{config_path(path)}.weight_l2", getattr(layer, "weight_l2", 0)
+        if value and where not in seen:
+            seen.add(where)
+            yield Setting(where, value, lines.get(path))

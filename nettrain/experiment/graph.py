@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from nettrain.experiment.assembly import make_network
 from nettrain.experiment.load import load_run
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.explore import Evaluation, evaluate_network
+from nettrain.show.drawing import Drawing
 from nettrain.training.network import Network
 
 
@@ -27,11 +29,18 @@ def run_evaluation(path: str | os.PathLike[str]) -> Evaluation:
     return _evaluation(setup, network)
 
 
-def network_svg(setup: Setup, network: Network) -> str:
-    """The picture of a network, coloured by the health of its gradients."""
-    from nettrain.show.graph import svg
+def network_drawing(setup: Setup, network: Network) -> Drawing:
+    """The graph of a network as it stands, with the health of its gradients.
 
-    return svg(_evaluation(setup, network).drawing())
+    Of origins only lines of a config are kept: the line of a program that called us
+    tells nothing of the network, and changes with whoever asks.
+    """
+    drawing = _evaluation(setup, network).drawing(rate=None)
+    lines = set(setup.recipe.origins.values())
+    boxes = [
+        box if box.origin in lines else replace(box, origin="") for box in drawing.boxes
+    ]
+    return replace(drawing, boxes=boxes)
 
 
 def _evaluation(setup: Setup, network: Network) -> Evaluation:

@@ -13,7 +13,7 @@ import numpy as np
 
 from nettrain.component import INVALID, Problem, build
 from nettrain.config import resolve
-from nettrain.data import Part, Preparation, Rows
+from nettrain.data import Preparation, Rows, part_of
 from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
 from nettrain.execute import executor
@@ -52,20 +52,19 @@ class Model:
 
         Returns:
             Probabilities of the classes (n, K), the probability of the second class
-            (n, 1), or values (n, T).
+            (n, 1), or values (n, T) in the targets' own units.
         """
         if not isinstance(rows, Rows):
             rows = self.preparation.rows(rows)
         inputs = self.preparation.transform(rows)
         with limited(self.threads):
             outputs = self.network.outputs(inputs, self.batch)
-            return self.network.predictions(outputs)
+            predictions = self.network.predictions(outputs)
+        return self.preparation.restore_target(predictions)
 
     def evaluate(self, rows: Any, name: str) -> dict[str, Any]:
         """Loss and metrics of raw rows that have targets."""
-        part = Part(
-            self.preparation.transform(rows), self.preparation.labels(rows), rows.index
-        )
+        part = part_of(self.preparation, rows)
         with limited(self.threads):
             return evaluate(self.network, part, self.metrics, self.batch, name)
 
@@ -102,6 +101,18 @@ class Run:
         if not self._folder.disk.exists(self.path / "findings.json"):
             return []
         return [Finding.from_json(r) for r in self._folder.read_json("findings.json")]
+
+    @property
+    def config_text(self) -> str:
+        """The config as it was given."""
+        return self._folder.read_text("config.yaml")
+
+    @property
+    def pictures(self) -> list[str]:
+        """The files in `plots/`."""
+        plots = self.path / "plots"
+        disk = self._folder.disk
+        return sorted(disk.list(plots)) if disk.is_folder(plots) else []
 
     @cached_property
     def experiment(self) -> Experiment:

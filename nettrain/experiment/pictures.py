@@ -19,7 +19,9 @@ def draw(
     best_epoch: int | None,
     monitor: str,
     prior: float,
+    predicted: Mapping[str, float],
     graph: str,
+    png: bool = False,
 ) -> None:
     """Write every picture of `plots/`.
 
@@ -28,9 +30,12 @@ def draw(
         dead: layer -> (epochs, units), true where a unit was dead.
         best_epoch, monitor: the epoch that was best, and by which metric.
         prior: H0, the loss of guessing.
+        predicted: path of a node -> factor by which its gradient should differ.
         graph: the network's graph as SVG.
+        png: whether all but the graph are wanted as PNG too.
     """
-    from nettrain.show import curves, gradients, units
+    from nettrain.show import curves, gradients, style, units
+    from nettrain.show.waterfall import waterfall
 
     pictures = {"graph.svg": graph}
     metrics = columns(read_metrics(folder.disk, folder.metrics))
@@ -41,8 +46,11 @@ def draw(
     statistics: Mapping[str, Any] = read_statistics(folder.disk, folder.statistics)
     if len(statistics["step"]):
         pictures["gradient-flow.svg"] = gradients.gradient_flow(statistics)
+        pictures["gradient-waterfall.svg"] = waterfall(statistics, predicted=predicted)
         pictures["activations.svg"] = units.activations(statistics)
         pictures["updates.svg"] = gradients.updates(statistics)
         pictures["dead-neurons.svg"] = units.dead_neurons(dead)
     for name, picture in pictures.items():
         folder.write_text(f"plots/{name}", picture)
+        if png and isinstance(picture, style.Picture):
+            folder.write(f"plots/{name.removesuffix('.svg')}.png", picture.png())

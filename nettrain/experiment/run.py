@@ -13,9 +13,8 @@ from typing import Any
 from nettrain.component import dump
 from nettrain.config import resolve, write_resolved
 from nettrain.errors import Error
-from nettrain.experiment import pictures, signals
+from nettrain.experiment import rates, report, signals
 from nettrain.experiment.assembly import make_network, make_probe
-from nettrain.experiment.graph import network_svg
 from nettrain.experiment.recorder import Files, Nobody, Watcher, recording
 from nettrain.experiment.schema import Experiment
 from nettrain.experiment.setup import Setup, Source, set_up
@@ -170,6 +169,7 @@ def _train(
             try:
                 status.write(folder, "running", loop.step, loop.epoch)
                 outcome = _timed(loop, files, history)
+                _measure_rates(folder, setup, files, outcome)
                 _finish(folder, status, network, probe, loop.monitor, outcome)
             except BaseException as error:
                 why = f"{type(error).__name__}: {error}"
@@ -196,6 +196,18 @@ def _timed(loop: Loop, files: Files, history: Sequence[Mapping[str, Any]]) -> Ou
     return outcome
 
 
+def _measure_rates(
+    folder: RunFolder, setup: Setup, files: Files, outcome: Outcome
+) -> None:
+    """Replace a guess at the learning rate, once the run is over; draw what it took."""
+    if outcome.status == "interrupted" or not rates.guessed(outcome.findings):
+        return
+    files.note("learning rates", "measuring learning rates …")
+    sweep = rates.sweep(setup)
+    outcome.findings = rates.measured(outcome.findings, sweep)
+    folder.write_text("plots/learning-rate.svg", sweep.picture())
+
+
 def _finish(
     folder: RunFolder,
     status: Status,
@@ -215,14 +227,8 @@ def _finish(
         if probe is not None:
             share = diagnosis_share(setup, probe.interval)
             more["diagnosis"] = {"interval": probe.interval, "share_of_step": share}
-        pictures.draw(
-            folder,
-            dead=probe.dead_units() if probe else {},
-            best_epoch=outcome.summary["best"].get(monitor, {}).get("epoch"),
-            monitor=monitor,
-            prior=setup.recipe.loss.prior(setup.dataset.parts["train"].targets),
-            graph=network_svg(setup, network),
-        )
+        facts = status.content(outcome.status, outcome.step, outcome.epoch, **more)
+        report.draw(folder, setup, network, probe, monitor, facts)
     status.write(folder, outcome.status, outcome.step, outcome.epoch, **more)
 
 

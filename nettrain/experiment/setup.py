@@ -31,11 +31,15 @@ from nettrain.experiment.misfits import (
     unmonitored,
 )
 from nettrain.experiment.schema import Experiment
-from nettrain.nn import Layer, Loss, Sequential, walk
+from nettrain.experiment.tunable import tunable
+from nettrain.nn import Loss, Sequential, walk
 from nettrain.training.loop import Plan
-from nettrain.training.network import Recipe, trace_step
+from nettrain.training.network import Recipe, Step, trace_step
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
+
+CONFIG = "config"
+"""Where `Recipe.origins` has the config's own first line."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,14 @@ class Setup:
         experiment: its components, with executor decided and paths absolute.
         dataset: prepared data.
         recipe: what to train.
+        step: its training step, traced for a full batch.
     """
 
     resolved: Resolved
     experiment: Experiment
     dataset: Dataset
     recipe: Recipe
+    step: Step
 
     def plan(self, **changes: Any) -> Plan:
         """How to train it."""
@@ -106,9 +112,9 @@ def set_up(source: Source, overrides: Sequence[str] = ()) -> Setup:
         errors += misfits(Experiment(**given), resolved, dataset, recipe)
     raise_all(resolved.ordered(errors))
     assert dataset and recipe
-    experiment = _decided(experiment, resolved, dataset)
-    experiment = _with_interval(experiment, resolved, dataset, recipe)
-    return Setup(resolved, experiment, dataset, recipe)
+    step = _traced(experiment, resolved, dataset, recipe)
+    experiment = _with_interval(_decided(experiment, resolved, dataset), step)
+    return Setup(resolved, experiment, dataset, recipe, step)
 
 
 def _sections(resolved: Resolved) -> dict[str, Any]:
@@ -176,15 +182,19 @@ def _decided(
     )
 
 
-def _with_interval(
+def _traced(
     experiment: Experiment, resolved: Resolved, dataset: Dataset, recipe: Recipe
-) -> Experiment:
-    """Decide how often all statistics are taken: by the graph, not by a clock."""
-    batch = min(experiment.data.batch_size, len(dataset.parts["train"]))
+) -> Step:
+    """The training step for a full batch, with its gradients and updates."""
     try:
-        step = trace_step(recipe, batch)
+        batch = min(experiment.data.batch_size, len(dataset.parts["train"]))
+        return trace_step(recipe, batch)
     except Error as error:
         raise placed(error, resolved.place(("model",))) from None
+
+
+def _with_interval(experiment: Experiment, step: Step) -> Experiment:
+    """Decide how often all statistics are taken: by the graph, not by a clock."""
     diagnose = experiment.diagnose
     if isinstance(diagnose, bool) or step.watch is None or diagnose.every != "auto":
         return experiment
@@ -214,16 +224,24 @@ def _recipe(experiment: Experiment, resolved: Resolved, dataset: Dataset) -> Rec
         outputs=outputs,
         seed=experiment.seed,
         dtype=experiment.dtype,
-        origins=dict(_origins(experiment.model, resolved)),
+        origins=dict(_origins(experiment, resolved)),
         clip_norm=experiment.train.clip_norm,
         clip_value=experiment.train.clip_value,
         diagnose=experiment.diagnose is not False,
     )
 
 
-def _origins(model: Sequence[Layer], resolved: Resolved) -> Iterator[tuple[str, str]]:
-    """For each layer's path the `file:line` of its config."""
-    for path, where, _ in walk(model, "model", ("model",)):
-        place = resolved.place(where)
+def _origins(experiment: Experiment, resolved: Resolved) -> Iterator[tuple[str, str]]:
+    """`file:line` by path of each layer and setting; of the config itself at CONFIG."""
+    places = {
+        path: resolved.place(where)
+        for path, where, _ in walk(experiment.model, "model", ("model",))
+    }
+    for setting in tunable(experiment).values():
+        keys = resolved.find(setting.path)
+        if keys[0] in resolved.value:
+            places[setting.path] = resolved.place(keys)
+    places[CONFIG] = resolved.place(())
+    for path, place in places.items():
         if place.line is not None:
             yield path, f"{place.file}:{place.line}"

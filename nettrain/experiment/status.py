@@ -48,16 +48,21 @@ class Status:
     def write(
         self, folder: RunFolder, status: str, step: int, epoch: int, **more: Any
     ) -> None:
-        """Replace the file.
+        """Replace the file; see `content`."""
+        folder.write_json(RUN, self.content(status, step, epoch, **more))
+
+    def content(
+        self, status: str, step: int, epoch: int, **more: Any
+    ) -> dict[str, Any]:
+        """What the file holds.
 
         Args:
-            folder: of the run.
             status: running, finished, interrupted, diverged or failed.
             step, epoch: of the last update.
             more: what is known at the end.
         """
         setup = self.setup
-        content = {
+        return {
             "format": FORMAT,
             "name": setup.experiment.name,
             "status": status,
@@ -74,7 +79,6 @@ class Status:
             "environment": self.environment,
             "versions": {"nettrain": __version__, "python": platform.python_version()},
         }
-        folder.write_json(RUN, content)
 
     def changed_numerics(self, before: Mapping[str, Any]) -> str:
         """What is to be said of bits that may differ from the run's first part."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.setup import Setup
+from nettrain.training.evaluate import predict
 from nettrain.training.network import Network
 
 _CHECKS = 9
@@ -91,9 +92,17 @@ def _check(setup: Setup, network: Network) -> Callable[[], object]:
     if probe is None:
         return lambda: None
     probe.measure(1, 1, _step(setup, network, full=True)().outputs)  # type: ignore[attr-defined]
+    plan = setup.plan()
+    made = [
+        predict(network, plan.parts[name], plan.evaluation_batch_size)
+        for name in ("train", "validation")
+        if name in plan.parts
+    ]
+    for _ in range(plan.steps_per_epoch):
+        probe.note(1.0, 1.0)
 
     def call() -> None:
-        probe.end_epoch(network.state, 1, 1, 1.0)
+        probe.end_epoch(network.state, plan.steps_per_epoch, 1, made[0], made[-1])
         probe.findings()
 
     return call

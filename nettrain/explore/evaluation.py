@@ -76,25 +76,30 @@ class Evaluation:
         """
         from nettrain.explore import lesson
 
-        return lesson.steps(self, rate)
+        return [step.text for step in lesson.steps(self, rate)]
 
-    def drawing(self) -> Drawing:
-        """The picture as plain data: a box for every node."""
+    def drawing(self, rate: float | None = 0.1) -> Drawing:
+        """The picture as plain data: a box for every node.
+
+        Args:
+            rate: learning rate of its steps; None: without steps.
+        """
         from nettrain.explore import picture
 
-        return picture.drawing(self)
+        return picture.drawing(self, rate)
 
-    def draw(self, path: Path | str) -> None:
+    def draw(self, path: Path | str, rate: float | None = 0.1) -> None:
         """Write the picture, as .svg, .png, .html (with the steps) or .dot."""
         from nettrain.show import graph
 
-        graph.draw(self.drawing(), path)
+        graph.draw(self.drawing(rate), path)
 
     def to_json(self) -> dict[str, Any]:
         """`{"nodes": {NAME: {op, value, gradient, shape, inputs}}}`, plain values."""
-        return {"nodes": {self.names[node]: self._row(node) for node in self.nodes}}
+        return {"nodes": {self.names[node]: self.facts(node) for node in self.nodes}}
 
-    def _row(self, node: Node) -> dict[str, Any]:
+    def facts(self, node: Node) -> dict[str, Any]:
+        """What is known of a node, as plain data."""
         reached = node in self.reached
         return {
             "op": node.kind,

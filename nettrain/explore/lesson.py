@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from nettrain.explore import wording
 from nettrain.explore.local import Edge, edges
 from nettrain.graph import Constant, Leaf, Node
+from nettrain.show.drawing import Step
 
 if TYPE_CHECKING:
     from nettrain.explore.evaluation import Evaluation
 
 
-def steps(evaluation: Evaluation, rate: float) -> list[str]:
+def steps(evaluation: Evaluation, rate: float) -> list[Step]:
     """Forward, backward, and one step of descent where there are weights."""
     told = [*_forward(evaluation), *_backward(evaluation)]
     return [*told, *_descent(evaluation, rate)]
@@ -24,7 +25,7 @@ def differential(name: str, sign: str = "d") -> str:
     return f"{sign}{name}" if name.isidentifier() else f"{sign}({name})"
 
 
-def _forward(e: Evaluation) -> Iterator[str]:
+def _forward(e: Evaluation) -> Iterator[Step]:
     """`q = x + y = 2 + 3 = 5`."""
     for node in e.nodes:
         if not node.inputs:
@@ -33,7 +34,8 @@ def _forward(e: Evaluation) -> Iterator[str]:
         if not node.shape and not any(x.shape for x in node.inputs):
             parts.append(wording.of_values(node, e.value))
         parts.append(_array(e.value[node]))
-        yield " = ".join(dict.fromkeys(parts))
+        text = " = ".join(dict.fromkeys(parts))
+        yield Step("forward", text, e.names[node], wording.shown(e.value[node]))
 
 
 def _array(value: object) -> str:
@@ -44,10 +46,11 @@ def _array(value: object) -> str:
     return text
 
 
-def _backward(e: Evaluation) -> Iterator[str]:
+def _backward(e: Evaluation) -> Iterator[Step]:
     """`df/dx = df/dq · ∂q/∂x = -4 · 1 = -4`, users before what they use."""
     if e.output not in e.reached:
-        yield f"{e.spoken[e.output]} is no float: nothing goes back"
+        told = f"{e.spoken[e.output]} is no float: nothing goes back"
+        yield Step("backward", told)
         return
     uses: dict[Node, list[Edge]] = {node: [] for node in e.nodes}
     for edge in edges(e.nodes, e.value, e.spoken):
@@ -57,11 +60,16 @@ def _backward(e: Evaluation) -> Iterator[str]:
         if isinstance(node.op, Constant):
             continue
         if node is e.output:
-            yield f"{_total(e, node)} = {_array(e.gradient[node])}"
+            text = f"{_total(e, node)} = {_array(e.gradient[node])}"
         elif uses[node]:
-            yield _sum(e, node, uses[node])
+            text = _sum(e, node, uses[node])
         elif isinstance(node.op, Leaf) and node.spec.is_float:
-            yield f"{_total(e, node)} = 0: no gradient comes back to {e.spoken[node]}"
+            text = f"{_total(e, node)} = 0: no gradient comes back to {e.spoken[node]}"
+        else:
+            continue
+        known = node in e.reached
+        result = wording.shown(e.gradient[node]) if known else "0"
+        yield Step("backward", text, e.names[node], result)
 
 
 def _total(e: Evaluation, node: Node) -> str:
@@ -84,7 +92,7 @@ def _sum(e: Evaluation, node: Node, uses: list[Edge]) -> str:
     return " = ".join([left, " + ".join(symbols), " + ".join(numbers), value])
 
 
-def _descent(e: Evaluation, rate: float) -> Iterator[str]:
+def _descent(e: Evaluation, rate: float) -> Iterator[Step]:
     """`w ← w - rate · gradient = 0.5 - 0.1 · 2 = 0.3` for each weight."""
     for node in e.nodes:
         if not isinstance(node.op, Leaf) or node.op.kind != "parameter":
@@ -93,8 +101,10 @@ def _descent(e: Evaluation, rate: float) -> Iterator[str]:
         told = f"{name} ← {name} - rate · gradient"
         if node.shape:
             moved = wording.number(wording.rms(rate * gradient))
-            yield f"{told}, with rate {wording.number(rate)}: a move of rms {moved}"
-            continue
-        new = wording.number(value - rate * gradient)
-        numbers = f"{wording.number(value)} - {wording.number(rate)}"
-        yield f"{told} = {numbers} · {wording.number(gradient)} = {new}"
+            told += f", with rate {wording.number(rate)}: a move of rms {moved}"
+            new = wording.shown(value - rate * gradient)
+        else:
+            new = wording.number(value - rate * gradient)
+            numbers = f"{wording.number(value)} - {wording.number(rate)}"
+            told += f" = {numbers} · {wording.number(gradient)} = {new}"
+        yield Step("update", told, e.names[node], new)

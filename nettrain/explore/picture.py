@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nettrain.explore import wording
-from nettrain.explore.lesson import differential
+from nettrain.explore import lesson, wording
 from nettrain.explore.local import edges
 from nettrain.graph import Constant, Leaf, Node
 from nettrain.show.drawing import Arrow, Box, Drawing, Kind
+from nettrain.show.looks import health
 
 if TYPE_CHECKING:
     from nettrain.explore.evaluation import Evaluation
@@ -27,9 +26,6 @@ _KINDS: dict[str, Kind] = {
 }
 """By kind of leaf, else by role."""
 
-_VANISHED = 1e-6
-"""A gradient so much smaller than the output's has no health left."""
-
 _DIGITS, _FEW = 4, 3
 """Significant digits of a number, and of what sums up a whole array."""
 
@@ -37,9 +33,13 @@ _LABEL, _PART = 30, 18
 """Characters of a label that holds its formula, and of a part of an arrow's."""
 
 
-def drawing(e: Evaluation) -> Drawing:
-    """Boxes for all forward nodes, except constants that their users' labels tell."""
-    return _Picture(e).drawing()
+def drawing(e: Evaluation, rate: float | None) -> Drawing:
+    """Boxes for all forward nodes, except constants that their users' labels tell.
+
+    Args:
+        rate: learning rate of the steps; None: without steps.
+    """
+    return _Picture(e).drawing(rate)
 
 
 class _Picture:
@@ -63,7 +63,7 @@ class _Picture:
         outputs = [n for n in e.nodes if n.role == "pre_activation" and n in e.reached]
         self.strength = wording.rms(e.gradient[(outputs or [e.output])[-1]])
 
-    def drawing(self) -> Drawing:
+    def drawing(self, rate: float | None) -> Drawing:
         e = self.e
         shown = [node for node in e.nodes if not self._is_told(node)]
         arrows = [
@@ -72,7 +72,8 @@ class _Picture:
             for i, x in enumerate(node.inputs)
             if not self._is_told(x)
         ]
-        return Drawing([self._box(n) for n in shown], arrows, e.title, e.steps())
+        steps = [] if rate is None else lesson.steps(e, rate)
+        return Drawing([self._box(n) for n in shown], arrows, e.title, steps)
 
     def _is_told(self, node: Node) -> bool:
         """A number stands in its user's label; a network's tables are no news."""
@@ -95,6 +96,7 @@ class _Picture:
             gradient=self._gradient(node),
             health=self._health(node),
             origin=self._origin(node),
+            facts=e.facts(node),
         )
 
     def _origin(self, node: Node) -> str:
@@ -138,10 +140,7 @@ class _Picture:
         if not self.e.is_network or node not in self.carriers:
             return None
         strength = wording.rms(self.e.gradient[node])
-        ratio = strength / self.strength if self.strength else 0.0
-        if not ratio > _VANISHED:
-            return 0.0
-        return float(np.clip(1 - math.log10(ratio) / math.log10(_VANISHED), 0, 1))
+        return health(strength / self.strength if self.strength else 0.0)
 
     # -------------------------------------------------------------- arrows
 
@@ -153,8 +152,8 @@ class _Picture:
         number = wording.number(edge.local.value, _DIGITS)
         if self.e.is_network:
             return number
-        above = differential(self.e.spoken[user], "∂")
-        below = differential(self.e.spoken[edge.input], "∂")
+        above = lesson.differential(self.e.spoken[user], "∂")
+        below = lesson.differential(self.e.spoken[edge.input], "∂")
         parts = dict.fromkeys([f"{above}/{below}", edge.local.text, number])
         return " = ".join(part for part in parts if len(part) <= _PART)
 

@@ -94,6 +94,7 @@ class Trace:
         parameters, states: the leaves by path, shared with sibling traces.
         updates: the new value of each state, after a training step.
         penalties: per parameter, what its layer adds to the cost.
+        weight_l2: per parameter with a penalty, λ of the λ w in its gradient.
         neurons: per pre-activation, the nonlinearity applied to it.
         calls: every layer applied, an outer one before those inside it.
     """
@@ -127,6 +128,7 @@ class Trace:
         self.path = self.failed = ""
         self.updates: dict[Node, Node] = {}
         self.penalties: dict[Node, Node] = {}
+        self.weight_l2: dict[Node, float] = {}
         self.neurons: dict[Node, Neurons] = {}
         self.calls: list[Call] = []
         self._leaves = leaves or _Leaves()
@@ -227,6 +229,7 @@ class Trace:
         if weight_l2:
             total = ops.sum_of_squares(parameter)
             self.penalties[parameter] = total * (weight_l2 / 2)
+            self.weight_l2[parameter] = weight_l2
 
     def random_bits(self, shape: Shape) -> Node:
         """Uniform uint32 words that depend on seed, layer and step.

@@ -105,13 +105,14 @@ class AdamW(Adam):
         weight_decay: the share of a weight that a step of rate 1 would take away.
     """
 
+    decouples = True
     weight_decay: NonNegative = 0.01
 
     def update(
         self, parameter: Node, gradient: Node, slots: Slots, rate: Node, step: Node
     ) -> Node:
         change = self.change(gradient, slots, rate, step)
-        if not self.weight_decay:
+        kept = self.kept(rate)
+        if kept is None:
             return parameter - change
-        kept = cast(1.0 - rate * self.weight_decay, parameter.dtype)
-        return parameter * kept - change
+        return parameter * cast(kept, parameter.dtype) - change

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -57,6 +58,8 @@ class Optimizer(Component):
     """
 
     kind = "optimizer"
+    decouples: ClassVar[bool] = False
+    """Whether `weight_decay`, where there is one, passes by the gradient."""
     learning_rate: Rate
     maximize: bool = field(default=False, kw_only=True)
 
@@ -77,6 +80,20 @@ class Optimizer(Component):
             step: number of this step, from 1, float64 ().
         """
         raise NotImplementedError
+
+    @property
+    def coupled(self) -> float:
+        """λ of a weight decay that is part of the gradient, g + λ w; 0 for none."""
+        return 0.0 if self.decouples else float(getattr(self, "weight_decay", 0.0))
+
+    @property
+    def decoupled(self) -> float:
+        """λ of a weight decay beside the gradient, w (1 - rate · λ); 0 for none."""
+        return float(getattr(self, "weight_decay", 0.0)) if self.decouples else 0.0
+
+    def kept(self, rate: Node) -> Node | None:
+        """The share of a weight that a decoupled decay leaves it, float64 ()."""
+        return 1.0 - rate * self.decoupled if self.decoupled else None
 
     @property
     def schedule(self) -> Schedule:

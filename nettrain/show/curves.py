@@ -40,7 +40,7 @@ def cost(
         monitor: the column that decided which epoch is best.
         prior: H0, the loss of the best constant prediction.
     """
-    metrics = _metrics(columns)
+    metrics = metric_names(columns)
     rates = style.finite(numbers(columns, "learning_rate"))
     varying = ["learning_rate"] if len(set(rates)) > 1 else []
     panels = metrics[: _PANELS - len(varying)] + varying
@@ -63,7 +63,7 @@ def _title(columns: Columns, best_epoch: int | None, monitor: str) -> str:
     return text + (f", best epoch {best_epoch} by {monitor}" if best_epoch else "")
 
 
-def _metrics(columns: Columns) -> list[str]:
+def metric_names(columns: Columns) -> list[str]:
     """Names of the metrics that training or validation has, the loss left out."""
     names = [
         n.partition("/")[2] for n in columns if n.startswith(("train/", "validation/"))
@@ -71,13 +71,13 @@ def _metrics(columns: Columns) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in _LOSSES]
 
 
-def _time(columns: Columns) -> np.ndarray:
+def time_in_epochs(columns: Columns) -> np.ndarray:
     """The time of each row, in epochs."""
     return numbers(columns, "step") / steps_per_epoch(columns)
 
 
 def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
-    time, step_loss = _time(columns), numbers(columns, "train/loss")
+    time, step_loss = time_in_epochs(columns), numbers(columns, "train/loss")
     curves = [(numbers(columns, c), hue, label) for c, hue, label in _CURVES]
     # Single batches may dip far below the curves; the view follows the usual ones.
     batches = style.finite(step_loss)
@@ -86,7 +86,7 @@ def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     _scale(axes, style.finite(np.concatenate((*ends, [prior or np.nan], usual))))
     faint = palette.colour("pale_blue")
     axes.plot(
-        *_envelope(time, step_loss), color=faint, linewidth=0.8, label="each batch"
+        *envelope(time, step_loss), color=faint, linewidth=0.8, label="each batch"
     )
     for values, hue, label in curves:
         seen = np.isfinite(values)
@@ -102,7 +102,7 @@ def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     _legend(axes)
 
 
-def _envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """At most about `_POINTS` points: each stretch's lowest and highest value."""
     kept = np.isfinite(values)
     time, values = time[kept], values[kept]
@@ -188,7 +188,7 @@ def _best(
     at = (numbers(columns, "epoch") == epoch) & np.isfinite(values)
     if not at.any():
         return
-    time, value = _time(columns)[at][-1], values[at][-1]
+    time, value = time_in_epochs(columns)[at][-1], values[at][-1]
     _best_line(axes, time)
     if any(column == name for name, _, _ in _CURVES):
         axes.plot(
@@ -241,7 +241,7 @@ def _panel(
     """One small plot at the right: a metric on both parts, or the learning rate."""
     height = (312 - 62 * (count - 1)) / count
     box = (702, 56 + index * (height + 62), 250, height)
-    time = _time(columns)
+    time = time_in_epochs(columns)
     axes = style.axes(figure, box, title=name.replace("_", " ").capitalize())
     parts = [
         (f"{part}/{name}", part, c) for part, c in _PARTS if f"{part}/{name}" in columns

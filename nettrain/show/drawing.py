@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal[
     "input", "parameter", "constant", "operation", "activation", "cost", "state"
@@ -39,6 +39,7 @@ class Box:
         gradient: shown below it.
         health: of its gradient, from 0 (vanished) to 1 (healthy); None has no gradient.
         origin: the `file:line` that made it, for its tooltip.
+        facts: op, shape, value and gradient as plain data, for a page.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Box:
     gradient: str | None = None
     health: float | None = None
     origin: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,34 @@ class Arrow:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One step of a calculation.
+
+    Attributes:
+        phase: forward finds a value, backward a gradient, update a new weight.
+        text: a sentence that tells it.
+        box: id of the box whose number it finds, if it finds one.
+        result: that number as it is shown.
+    """
+
+    phase: Literal["forward", "backward", "update"]
+    text: str
+    box: str | None = None
+    result: str = ""
+
+
+@dataclass(frozen=True)
 class Drawing:
     """A graph to be drawn. The arrows into a box stand in the order of its inputs.
 
     Attributes:
-        steps: sentences that walk through the calculation, shown below it as text.
+        steps: that walk through the calculation, shown on a page.
     """
 
     boxes: Sequence[Box]
     arrows: Sequence[Arrow] = ()
     title: str = ""
-    steps: Sequence[str] = field(default=())
+    steps: Sequence[Step] = ()
 
     def __post_init__(self) -> None:
         known = {box.id for box in self.boxes}

@@ -242,19 +242,7 @@ def _key(drawing: Drawing, x: float, y: float) -> tuple[list[str], float]:
 
 
 def html(drawing: Drawing) -> str:
-    """One page without outside resources: the picture, then the steps as text."""
-    title = escape(drawing.title or "Computational graph")
-    steps = "".join(f"<li>{escape(step)}</li>" for step in drawing.steps)
-    listed = f"<h2>Step by step</h2><ol>{steps}</ol>" if steps else ""
-    paper, ink = palette.COLOURS["paper"], palette.COLOURS["ink"]
-    return (
-        "<!DOCTYPE html>\n"
-        f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<style>body{{margin:24px;font:15px/1.6 {palette.FONTS};"
-        f"background:{paper[0]};color:{ink[0]}}}"
-        ".picture{overflow-x:auto}"
-        f"@media (prefers-color-scheme:dark){{body{{background:{paper[1]};"
-        f"color:{ink[1]}}}}}</style></head>\n"
-        f'<body><div class="picture">{svg(drawing)}</div>{listed}</body></html>\n'
-    )
+    """A page without outside resources: the graph, to walk through and to fold."""
+    from nettrain.show.page import graph_page
+
+    return graph_page(drawing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -43,6 +44,21 @@ def look(box: Box, by_health: bool) -> Look:
     index = health_class(box.health)
     stroke = _HEALTH_STROKES[index]
     return Look(usual.shape, f"health{index}", stroke, 2.0, usual.dashed)
+
+
+_VANISHED = 1e-6
+"""A gradient so much smaller than the output's has no health left."""
+
+
+def health(ratio: float) -> float:
+    """1 where the gradient is as large as at the output, 0 at a millionth of it.
+
+    Args:
+        ratio: RMS of a node's gradient to that of the output's pre-activation.
+    """
+    if not ratio > _VANISHED:
+        return 0.0
+    return min(1.0, 1 - math.log10(ratio) / math.log10(_VANISHED))
 
 
 def health_class(health: float) -> int:

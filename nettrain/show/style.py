@@ -97,7 +97,24 @@ def axes(
     return made
 
 
-def svg(figure: Figure, title: str) -> str:
+class Picture(str):
+    """SVG text that keeps its figure, for those who need a PNG."""
+
+    figure: Figure
+
+    def png(self) -> bytes:
+        """The picture on light paper, two pixels to one."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+        buffer = io.BytesIO()
+        with sheet():
+            self.figure.patch.set(visible=True, facecolor=colour("paper"))
+            self.figure.set_dpi(2 * _DPI)
+            FigureCanvasAgg(self.figure).print_png(buffer, metadata={"Software": None})
+        return buffer.getvalue()
+
+
+def svg(figure: Figure, title: str) -> Picture:
     """The figure as SVG, text as text; the same bytes for the same data, no date."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
@@ -111,7 +128,9 @@ def svg(figure: Figure, title: str) -> str:
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     body = re.sub(r'style="([^"]*)"', _restyle, body)
     width, height = (side * _DPI for side in figure.get_size_inches())
-    return document(body, width, height, title)
+    picture = Picture(document(body, width, height, title))
+    picture.figure = figure
+    return picture
 
 
 def _restyle(match: re.Match[str]) -> str:

@@ -15,6 +15,8 @@ _WIDTH = 88
 _INDENT = 10
 _CODES = {"bold": "1", "faint": "2", "error": "1;31", "warning": "1;33", "note": "1;36"}
 _PARTS = ("train", "validation", "test")
+MENDED = "mended.yaml"
+"""What a command calls the config that holds a patch."""
 
 Finding = Mapping[str, Any]
 """A row of findings.json."""
@@ -27,6 +29,7 @@ def summary(
     folder: str,
     findings: Sequence[Finding] = (),
     config: str = "",
+    as_given: bool = True,
     colour: bool = False,
 ) -> str:
     """The text after the last epoch.
@@ -37,14 +40,16 @@ def summary(
         folder: the run folder as the person may type it.
         findings: rows of findings.json; the primary one is shown first.
         config: the config's file, for the lines and commands that findings cite.
+        as_given: whether the run is what that file says, without overrides.
         colour: whether the text goes to a terminal.
     """
     pen = _Pen(colour)
     blocks = [_table(metrics, pen), f"{duration(seconds)}, written to {folder}"]
-    shown = [f for f in findings if not f.get("consequence_of")]
-    for finding in sorted(shown, key=lambda f: not f.get("primary")):
-        follows = [f for f in findings if f.get("consequence_of") == finding["id"]]
-        blocks.append(message(finding, follows, config=config, colour=colour))
+    for finding, follows in grouped(findings):
+        run = folder if finding.get("primary") else ""
+        trial = command(patch(finding), config if as_given else "", run)
+        told = message(finding, follows, config=config, trial=trial, colour=colour)
+        blocks.append(told)
     if not findings:
         blocks.append("No findings.")
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -53,8 +58,8 @@ def summary(
 class _Pen:
     """Writes in colour on a terminal, plainly elsewhere."""
 
-    def __init__(self, colour: bool) -> None:
-        self.colour = colour
+    def __init__(self, colour: bool, width: int = _WIDTH) -> None:
+        self.colour, self.width = colour, width
 
     def __call__(self, text: str, look: str) -> str:
         return f"\033[{_CODES[look]}m{text}\033[0m" if self.colour else text
@@ -63,18 +68,26 @@ class _Pen:
 # ---------------------------------------------------------------- metrics
 
 
-def _table(metrics: Mapping[str, Any], pen: _Pen) -> str:
-    """A row per metric: the last values, the test's, and the best with its epoch."""
+def rows(metrics: Mapping[str, Any]) -> list[list[str]]:
+    """Heads, then a row per metric: the last values, the test's, the best's epoch.
+
+    Columns in which no metric has anything are left out, tables (a confusion) too.
+    """
     last, best = (_epoch_loss(metrics.get(of, {})) for of in ("last", "best"))
     named = [*last, *(name for name in metrics if name.startswith("test/")), *best]
     pairs = [name.partition("/") for name in named]
     names = dict.fromkeys(m for part, _, m in pairs if part in _PARTS and m != "step")
     heads = ["", *_PARTS, "best"]
-    rows = [[n, *_values(n, {**last, **metrics}), _best(n, best)] for n in names]
-    kept = [i for i in range(len(heads)) if i == 0 or any(row[i] for row in rows)]
-    if len(kept) < 2:
+    found = [[n, *_values(n, {**last, **metrics}), _best(n, best)] for n in names]
+    found = [row for row in found if any(row[1:])]
+    kept = [i for i in range(len(heads)) if i == 0 or any(row[i] for row in found)]
+    return [[row[i] for i in kept] for row in (heads, *found)]
+
+
+def _table(metrics: Mapping[str, Any], pen: _Pen) -> str:
+    lines = rows(metrics)
+    if len(lines) < 2:
         return ""
-    lines = [[row[i] for i in kept] for row in (heads, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     texts = [
         "  ".join(
@@ -111,7 +124,10 @@ def _best(name: str, best: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}"
+    """A number; one that is not finite is read back as a word."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.4g}" if isinstance(value, (int, float)) else ""
 
 
 # ---------------------------------------------------------------- findings
@@ -124,9 +140,18 @@ def line(finding: Finding, *, colour: bool = False) -> str:
     """
     pen = _Pen(colour)
     head = pen(f"{finding['severity']}[{finding['id']}]", finding["severity"])
-    measured = ", ".join(_measured(finding)[:2])
-    told = measured or (finding.get("why") or "").partition(";")[0]
-    return f"{head} {_name(finding)} at {_where(finding)}" + (told and f": {told}")
+    numbers = ", ".join(measured(finding)[:2])
+    told = numbers or (finding.get("why") or "").partition(";")[0]
+    told = textwrap.shorten(told, _WIDTH, placeholder=" …")
+    return f"{head} {title(finding)} at {where(finding)}" + (told and f": {told}")
+
+
+def grouped(findings: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:
+    """Findings with what follows from each, the primary one first; each stands once."""
+    follow = [f for f in findings if f.get("consequence_of")]
+    causes = [f for f in findings if not f.get("consequence_of")]
+    causes.sort(key=lambda f: not f.get("primary"))
+    return [(f, follow if f.get("primary") else []) for f in causes]
 
 
 def message(
@@ -134,6 +159,10 @@ def message(
     consequences: Sequence[Finding] = (),
     *,
     config: str = "",
+    excerpt: str = "",
+    picture: str = "",
+    trial: str = "",
+    width: int = _WIDTH,
     colour: bool = False,
 ) -> str:
     """A finding in full: title, where, measured, why, what to change, what follows.
@@ -141,36 +170,43 @@ def message(
     Args:
         consequences: findings that this one explains.
         config: the config's file, cited with the finding's line.
+        excerpt: that line, with a caret under it.
+        picture: the file in which it can be seen.
+        trial: the command that tries the remedy.
+        width: of the text; commands, edits and excerpts stay whole.
     """
-    pen = _Pen(colour)
-    title = f"{finding['severity']}[{finding['id']}]"
+    pen = _Pen(colour, width)
+    head = f"{finding['severity']}[{finding['id']}]"
     primary = ": the primary cause" if finding.get("primary") else ""
-    rows = [
-        pen(title, finding["severity"]) + pen(f" {_name(finding)}{primary}", "bold")
-    ]
-    rows.append(_row("where", _where(finding), pen))
+    rows = [pen(head, finding["severity"]) + pen(f" {title(finding)}{primary}", "bold")]
+    rows.append(_row("where", where(finding), pen))
     if config and finding.get("config_line"):
         rows.append(_row("config", f"{config}:{finding['config_line']}", pen))
-    if _measured(finding):
-        rows.append(_row("measured", ", ".join(_measured(finding)), pen))
+    rows += [f"  {row}" for row in excerpt.splitlines()]
+    if measured(finding):
+        rows.append(_row("measured", ", ".join(measured(finding)), pen))
     if finding.get("why"):
         rows.append(_row("why", finding["why"], pen))
-    rows += _remedy(finding.get("remedy") or {}, config, pen)
+    if picture:
+        rows.append(_row("picture", picture, pen))
+    rows += _remedy(finding.get("remedy") or {}, trial, pen)
     if consequences:
-        told = ", ".join(f"{f['id']} {_name(f)} at {_where(f)}" for f in consequences)
+        told = ", ".join(f"{f['id']} {title(f)} at {where(f)}" for f in consequences)
         rows.append(_row("follows", told, pen))
     if finding.get("consequence_of"):
         rows.append(_row("cause", finding["consequence_of"], pen))
     return "\n".join(rows)
 
 
-def _name(finding: Finding) -> str:
+def title(finding: Finding) -> str:
+    """`vanishing gradient`."""
     return str(finding["name"]).replace("-", " ")
 
 
-def _where(finding: Finding) -> str:
+def where(finding: Finding) -> str:
     """`model/dense2/pre_activation, 12 of its units, epoch 2, step 88`."""
-    parts = [finding.get("node") or finding.get("layer") or "the whole network"]
+    whole = "the data" if finding["id"].startswith("D") else "the whole network"
+    parts = [finding.get("node") or finding.get("layer") or whole]
     units = finding.get("units")
     if units:
         count = len(units)
@@ -182,7 +218,7 @@ def _where(finding: Finding) -> str:
     return ", ".join(parts)
 
 
-def _measured(finding: Finding) -> list[str]:
+def measured(finding: Finding) -> list[str]:
     """`3.1e-6`, `threshold 0.001`, `healthy 0.02 … 1`, as far as they are known."""
     parts = []
     if finding.get("measured") is not None:
@@ -199,30 +235,53 @@ def _told(value: Any) -> str:
 
 
 def _row(head: str, text: str, pen: _Pen) -> str:
-    """`  head    text`, wrapped under itself."""
-    wrapped = textwrap.wrap(
-        text, _WIDTH - _INDENT - 2, break_long_words=False, break_on_hyphens=False
-    )
+    """`  head    text`, wrapped under itself; of a long one each clause begins a line.
+
+    What became non-finite comes with its last 20 losses and gradient norms.
+    """
+    clauses = text.split("; ") if len(text) > 2 * pen.width else [text]
+    wrapped = [
+        row
+        for clause in clauses
+        for row in textwrap.wrap(
+            clause,
+            pen.width - _INDENT - 2,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]
     gap = "\n" + " " * (_INDENT + 2)
     return f"  {pen(head.ljust(_INDENT), 'faint')}{gap.join(wrapped)}"
 
 
-def _remedy(remedy: Mapping[str, Any], config: str, pen: _Pen) -> list[str]:
+def patch(finding: Finding) -> Sequence[Mapping[str, Any]]:
+    """The edits that its remedy offers."""
+    return (finding.get("remedy") or {}).get("patch") or ()
+
+
+def _remedy(remedy: Mapping[str, Any], trial: str, pen: _Pen) -> list[str]:
     """What to change in words, as edits, and the command that tries it."""
-    patch = remedy.get("patch") or []
+    edits = remedy.get("patch") or ()
     rows = [_row("change", remedy["text"], pen)] if remedy.get("text") else []
-    rows += [" " * (_INDENT + 2) + f"- {inline(edit)}" for edit in patch]
-    command = _command(patch, config)
-    return (
-        [*rows, f"  {pen('try'.ljust(_INDENT), 'faint')}{command}"] if command else rows
-    )
+    rows += [" " * (_INDENT + 2) + f"- {inline(edit)}" for edit in edits]
+    if edits and trial:
+        rows.append(f"  {pen('try'.ljust(_INDENT), 'faint')}{trial}")
+    return rows
 
 
-def _command(patch: Sequence[Mapping[str, Any]], config: str) -> str:
-    """Overrides where every edit sets a value, else a config that holds the patch."""
-    if config and patch and all(edit["do"] == "set" for edit in patch):
+def command(patch: Sequence[Mapping[str, Any]], config: str, run: str = "") -> str:
+    """What tries a patch: overrides where every edit sets a value, else the doctor.
+
+    Args:
+        patch: the edits.
+        config: a file that says what the run was; "" where there is none.
+        run: the run folder, if this is the patch that its doctor applies.
+    """
+    if not patch:
+        return ""
+    if config and all(edit["do"] == "set" for edit in patch):
         overrides = [f"{edit['path']}={inline(edit['value'])}" for edit in patch]
         return " ".join(["nettrain run", *map(shlex.quote, [config, *overrides])])
-    if config and patch:
-        return f"a new config with `extends: {config}` and these lines under `patch:`"
+    if run:
+        return f"nettrain doctor {shlex.quote(run)} --apply {MENDED}"
     return ""

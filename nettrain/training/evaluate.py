@@ -3,13 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nettrain.data.dataset import Part
-from nettrain.training.metrics import Metric
+from nettrain.training.metrics import Metric, classes_of, predicted_classes
 from nettrain.training.network import Predictor
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A part of the data and what a network makes of it.
+
+    Attributes:
+        part: inputs (N, …) and targets.
+        loss: without penalties.
+        predictions: (N, K).
+    """
+
+    part: Part
+    loss: float
+    predictions: np.ndarray
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether there are predictions: a network that has diverged has none."""
+        return bool(np.all(np.isfinite(self.predictions)))
+
+    def row(
+        self, metrics: Sequence[Metric], name: str, loss: str = "loss"
+    ) -> dict[str, Any]:
+        """`{"validation/loss": …, "validation/accuracy": …}`; see `evaluate`."""
+        row: dict[str, Any] = {f"{name}/{loss}": self.loss}
+        finite = self.is_finite
+        predicted = self.part.restored(self.predictions)
+        targets = self.part.restored(self.part.targets)
+        for metric in metrics:
+            value = metric.compute(predicted, targets) if finite else float("nan")
+            row[f"{name}/{metric.registered_name}"] = value
+        return row
+
+
+def predict(network: Predictor, part: Part, batch: int) -> Evaluation:
+    """Loss and predictions of all rows, `batch` of them at a time."""
+    outputs = network.outputs(part.inputs, batch)
+    return Evaluation(part, *network.score(outputs, part.targets))
 
 
 def evaluate(
@@ -30,18 +70,66 @@ def evaluate(
         name: of the part, before the slash.
         loss: what the loss is called.
     """
-    outputs = network.outputs(part.inputs, batch)
-    value, predictions = network.score(outputs, part.targets)
-    row: dict[str, Any] = {f"{name}/{loss}": value}
-    for metric in metrics:
-        row[f"{name}/{metric.registered_name}"] = _compute(
-            metric, predictions, part.targets
-        )
-    return row
+    return predict(network, part, batch).row(metrics, name, loss)
 
 
-def _compute(metric: Metric, predictions: np.ndarray, targets: np.ndarray) -> Any:
-    """The metric; of a network that has diverged there is none (NaN)."""
-    if not np.all(np.isfinite(predictions)):
-        return float("nan")
-    return metric.compute(predictions, targets)
+# ---------------------------------------------------------------- for the diagnosis
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good predictions are, whatever metrics the config asks for.
+
+    Attributes:
+        score: the share of rows that are right; of a regression R².
+        error: its standard error; NaN of less than two values.
+        recall: (K,) the share of each class that is right, NaN where it has no rows; of
+            a regression (0,).
+    """
+
+    score: float
+    error: float
+    recall: np.ndarray
+
+
+def scores(made: Evaluation, task: str) -> Scores:
+    """What a diagnosis judges; NaN of a network that has diverged.
+
+    Args:
+        made: predictions and targets.
+        task: `classification` or `regression`.
+    """
+    if task == "classification":
+        return _of_classes(made)
+    return _of_values(made)
+
+
+def _of_classes(made: Evaluation) -> Scores:
+    """m with √(max(m (1 - m), .01) / N): it is never taken for certain."""
+    classes = max(2, made.predictions.shape[1])
+    if not made.is_finite or not len(made.part):
+        return Scores(np.nan, np.nan, np.full(classes, np.nan))
+    truth = classes_of(made.part.targets)
+    right = predicted_classes(made.predictions) == truth
+    rows = np.bincount(truth, minlength=classes)
+    hits = np.bincount(truth[right], minlength=classes)
+    recall = np.where(rows > 0, hits / np.maximum(rows, 1), np.nan)
+    m = float(np.mean(right))
+    return Scores(m, float(np.sqrt(max(m * (1 - m), 0.01) / len(right))), recall)
+
+
+def _of_values(made: Evaluation) -> Scores:
+    """R² as a mean over rows of 1 - e² / Var y, and the standard error of that mean.
+
+    Of several targets the mean; 0 of one that is constant, as nothing is explained.
+    """
+    if not made.is_finite or not len(made.part):
+        return Scores(np.nan, np.nan, np.zeros(0))
+    targets = np.asarray(made.part.targets, np.float64)
+    variance = np.var(targets, axis=0)
+    squares = np.square(made.predictions - targets)
+    known = np.where(variance > 0, variance, 1.0)
+    explained = np.where(variance > 0, 1 - squares / known, 0.0)
+    rows = explained.reshape(len(targets), -1).mean(axis=1)
+    spread = np.std(rows, ddof=1) if len(rows) > 1 else np.nan
+    return Scores(float(np.mean(rows)), float(spread / np.sqrt(len(rows))), np.zeros(0))

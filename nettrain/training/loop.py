@@ -15,7 +15,7 @@ from nettrain.data.dataset import Part
 from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
 from nettrain.training.blame import blame
-from nettrain.training.evaluate import evaluate
+from nettrain.training.evaluate import Evaluation, evaluate, predict
 from nettrain.training.events import (
     EpochEnded,
     Event,
@@ -24,10 +24,12 @@ from nettrain.training.events import (
     SaveDue,
     Stepped,
 )
+from nettrain.training.modes import modes
 from nettrain.training.network import Network
 from nettrain.training.outcome import EPOCH_LOSS, Outcome, Status, Summary, goal
 from nettrain.training.plan import Plan
 from nettrain.training.probe import Probe
+from nettrain.training.residuals import unexplained
 from nettrain.training.stopping import Stopping
 
 __all__ = ["Loop", "Outcome", "Plan"]
@@ -149,7 +151,7 @@ class Loop:
         before, done = divmod(self.step, plan.steps_per_epoch)
         if done == 0 and self._probe:
             self._probe.begin_epoch(self.network.state)
-        order = batches.order(plan.seed, before + 1, rows, plan.shuffle)
+        order = plan.order(before + 1)
         for where in batches.slices(rows, plan.batch_size)[done:]:
             yield order[where]
 
@@ -206,9 +208,11 @@ class Loop:
     def _evaluated(self, row: Row) -> Row:
         """The row of an epoch's last update: evaluate, watch what is best, diagnose."""
         plan = self._plan
-        row = {**row, **self._evaluate("train", EPOCH_LOSS.partition("/")[2])}
+        train, validation = self._predict("train"), None
+        row = row | train.row(self._numbers, *EPOCH_LOSS.split("/"))
         if "validation" in plan.parts:
-            row |= self._evaluate("validation")
+            validation = self._predict("validation")
+            row |= validation.row(self._numbers, "validation")
         self._summary.note(row)
         is_best = self._stopping.update(row[_stored(self.monitor)], self.step)
         if is_best and self._restore_best:
@@ -216,18 +220,16 @@ class Loop:
         watched = row["validation/loss" if "validation" in plan.parts else EPOCH_LOSS]
         self._schedule_state = plan.schedule.observe(self._schedule_state, watched)
         if self._probe:
-            state, loss = self.network.state, row[EPOCH_LOSS]
-            rows = self._probe.end_epoch(state, self.step, self.epoch, loss)
+            rows = self._probe.end_epoch(
+                self.network.state, self.step, self.epoch, train, validation
+            )
             self._emit(Measured(rows))
             self._tell(self._probe.findings())
         return row
 
-    def _evaluate(self, part: str, loss: str = "loss") -> Row:
+    def _predict(self, part: str) -> Evaluation:
         plan = self._plan
-        batch = plan.evaluation_batch_size
-        return evaluate(
-            self.network, plan.parts[part], self._numbers, batch, part, loss
-        )
+        return predict(self.network, plan.parts[part], plan.evaluation_batch_size)
 
     def _scores(self) -> Row:
         """All metrics of the final model: on test rows, else tables of validation."""
@@ -279,12 +281,27 @@ class Loop:
         if "test" in self._plan.parts:
             at = self._stopping.best_step if self._best else self.step
             scores = {**scores, "test/step": at}
-        findings = self._probe.findings(final=True) if self._probe else []
-        self._tell(findings)
         if math.isfinite(row[EPOCH_LOSS]):
-            return self._outcome("finished", reason, findings, scores)
+            return self._outcome("finished", reason, self._verdict(), scores)
+        number = self.step + 1
+        findings = self._blamed(number, self._plan.batch(number))
         reason = f"the loss is not finite after step {self.step}"
         return self._outcome("diverged", reason, findings, scores)
+
+    def _verdict(self) -> list[Finding]:
+        """The findings of a run that came to its end."""
+        if self._probe is None:
+            return []
+        with self._best_weights():
+            measured = modes(self.network, self._plan)
+            left = unexplained(
+                self.network,
+                self._plan.parts["train"],
+                self._plan.evaluation_batch_size,
+            )
+        findings = self._probe.ended(measured, left)
+        self._tell(findings)
+        return findings
 
     def _interrupted(self) -> Outcome:
         findings = self._probe.findings() if self._probe else []
@@ -292,23 +309,29 @@ class Loop:
 
     def _diverged(self, rows: np.ndarray) -> Outcome:
         """A cost or gradient that is not finite: find out where it began."""
-        train, number = self._plan.parts["train"], self.step + 1
-        findings: list[Finding] = []
-        if self._probe is not None:
-            found = blame(
-                self.network,
-                train.inputs[rows],
-                train.targets[rows],
-                self._rate(number),
-                number,
-                self.step // self._plan.steps_per_epoch + 1,
-                train.rows[rows],
-            )
-            findings = self._probe.blamed(found)
-            self._tell(findings)
+        number = self.step + 1
+        findings = self._blamed(number, rows)
         self._save()
         reason = f"the loss or its gradient was not finite at step {number}"
         return self._outcome("diverged", reason, findings)
+
+    def _blamed(self, number: int, rows: np.ndarray) -> list[Finding]:
+        """The findings after an update, whose batch is given, that cannot be made."""
+        if self._probe is None:
+            return []
+        train = self._plan.parts["train"]
+        found = blame(
+            self.network,
+            train.inputs[rows],
+            train.targets[rows],
+            self._rate(number),
+            number,
+            self.step // self._plan.steps_per_epoch + 1,
+            train.rows[rows],
+        )
+        findings = self._probe.blamed(found, self.network.state, self.step)
+        self._tell(findings)
+        return findings
 
     def _outcome(
         self,

@@ -38,7 +38,7 @@ def predicted_classes(predictions: np.ndarray) -> np.ndarray:
     return np.argmax(predictions, axis=1)
 
 
-def _classes(targets: np.ndarray) -> np.ndarray:
+def classes_of(targets: np.ndarray) -> np.ndarray:
     """Class numbers, also of soft labels (N, K)."""
     return np.argmax(targets, axis=1) if targets.ndim == 2 else targets
 
@@ -50,7 +50,7 @@ class Accuracy(Metric):
     task = "classification"
 
     def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
-        return float(np.mean(predicted_classes(predictions) == _classes(targets)))
+        return float(np.mean(predicted_classes(predictions) == classes_of(targets)))
 
 
 @register("top_k")
@@ -65,7 +65,7 @@ class TopK(Metric):
     k: Count = 5
 
     def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
-        truth = _classes(targets)[:, None]
+        truth = classes_of(targets)[:, None]
         if predictions.shape[1] == 1:
             predictions = np.concatenate([1 - predictions, predictions], axis=1)
         own = np.take_along_axis(predictions, truth, axis=1)
@@ -89,7 +89,7 @@ class _OfClasses(Metric):
         from sklearn import metrics
 
         score = getattr(metrics, self.function)
-        classes, truth = predicted_classes(predictions), _classes(targets)
+        classes, truth = predicted_classes(predictions), classes_of(targets)
         return float(score(truth, classes, average=self.average, zero_division=0))
 
 
@@ -129,7 +129,7 @@ class Confusion(Metric):
 
         classes = list(range(max(2, predictions.shape[1])))
         matrix = confusion_matrix(
-            _classes(targets), predicted_classes(predictions), labels=classes
+            classes_of(targets), predicted_classes(predictions), labels=classes
         )
         return [[int(n) for n in row] for row in matrix]
 

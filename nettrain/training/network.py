@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nettrain.diagnose import statistics
-from nettrain.diagnose.statistics import Watch
+from nettrain.diagnose.statistics import Shrinkage, Watch
 from nettrain.errors import Error
 from nettrain.execute import Cache, Definition, Executor, Program, Result, State
-from nettrain.graph import Node, adjoints, leaf
+from nettrain.graph import Node, adjoints, leaf, scope
 from nettrain.graph import operations as ops
 from nettrain.graph.node import made_at
 from nettrain.graph.spec import Shape
@@ -38,7 +38,7 @@ class Recipe:
         outputs: how many outputs the targets need.
         seed: first values, dropout and the order of rows come from it.
         dtype: `float32` or `float64`.
-        origins: config line of each layer's path, for messages.
+        origins: config line of each layer's path and of `loss`, for messages.
         clip_norm, clip_value: limits of the gradients, where there are any.
         diagnose: whether statistics are taken.
     """
@@ -100,7 +100,8 @@ def trace_step(recipe: Recipe, batch: int, full: bool = False) -> Step:
     step = leaf("input", "step", (), "uint32")
     trace = _trace(recipe, training=True, step=step)
     outputs = trace.call(recipe.model, x, "model")
-    loss = recipe.loss.cost(outputs, t).named("loss", role="cost")
+    with scope("", recipe.origins.get("loss", "")):
+        loss = recipe.loss.cost(outputs, t).named("loss", role="cost")
     cost = _cost(loss, list(trace.penalties.values()))
     trainable = [p.node for p in trace.parameters.values() if p.trainable]
     watched = statistics.watched(cost) if recipe.diagnose else []
@@ -116,7 +117,16 @@ def trace_step(recipe: Recipe, batch: int, full: bool = False) -> Step:
     watch = None
     if recipe.diagnose:
         watch = statistics.watch(
-            cost, found, trainable, neurons=trace.neurons, new_values=updates
+            cost,
+            found,
+            trainable,
+            neurons=trace.neurons,
+            new_values=updates,
+            shrinkage=Shrinkage(
+                trace.weight_l2,
+                recipe.optimizer.coupled,
+                recipe.optimizer.kept(rate),
+            ),
         )
         updates = {**updates, **watch.counters}
     observers = watch.observers if watch and full else {}
@@ -291,6 +301,7 @@ class Network(Predictor):
             # A parameter that no update changes may not occur in the definition.
             self.state.setdefault(path, value)
         self._steps = Cache(self._compile_step)
+        self._measures = Cache(self._compile_measure)
 
     def train(
         self,
@@ -330,6 +341,31 @@ class Network(Predictor):
         traced = self.first if known else trace_step(self.recipe, batch, full)
         program = self._executor.program(traced.definition, self.state)
         return CompiledStep(traced, program)
+
+    def gradient(self, inputs: np.ndarray, targets: np.ndarray, step: int) -> Result:
+        """The loss as training computes it, and its gradients; nothing is changed.
+
+        Args:
+            inputs, targets: see `train`.
+            step: random bits are those of this update.
+
+        Returns:
+            `loss`, and by path the gradient of each trained parameter without
+            penalties. Outputs are valid until the next call.
+        """
+        traced, program = self._measures(len(inputs))
+        number = np.asarray(step, np.uint32)
+        return program(
+            {traced.inputs: inputs, traced.targets: targets, traced.step: number}
+        )
+
+    def _compile_measure(self, batch: int) -> tuple[Step, Program]:
+        known = batch == self._batch
+        traced = self.first if known else trace_step(self.recipe, batch)
+        loss = traced.definition.outputs["loss"]
+        found = adjoints(loss, traced.gradients)
+        outputs = {"loss": loss} | {leaf.path: g for leaf, g in found.items()}
+        return traced, self._executor.program(Definition(outputs), self.state)
 
     # ---------------------------------------------------------------- the state
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
+from nettrain.data import batches
 from nettrain.data.dataset import Part
 from nettrain.optim import Schedule
 from nettrain.training.metrics import Metric
@@ -39,6 +42,9 @@ class Plan:
     shuffle: bool
     interrupted: Callable[[], bool] = lambda: False
     stopped_at: int | None = None
+    _orders: dict[int, np.ndarray] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @cached_property
     def steps_per_epoch(self) -> int:
@@ -47,6 +53,20 @@ class Plan:
     @cached_property
     def total_steps(self) -> int:
         return self.config.total_steps(self.steps_per_epoch)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The order of the training rows in an epoch, (N,); the latest is kept."""
+        if epoch not in self._orders:
+            rows = len(self.parts["train"])
+            self._orders.clear()
+            self._orders[epoch] = batches.order(self.seed, epoch, rows, self.shuffle)
+        return self._orders[epoch]
+
+    def batch(self, step: int) -> np.ndarray:
+        """Positions of an update's rows in the training part; steps count from 1."""
+        before, at = divmod(step - 1, self.steps_per_epoch)
+        begin = at * self.batch_size
+        return self.order(before + 1)[begin : begin + self.batch_size]
 
     @cached_property
     def save_every(self) -> int:

@@ -10,15 +10,20 @@ from typing import Any
 import numpy as np
 
 from nettrain.diagnose import statistics
-from nettrain.diagnose.evidence import Blame, Check, Evidence
+from nettrain.diagnose.evidence import Blame, Check, Evidence, Modes
 from nettrain.diagnose.facts import PreActivation
 from nettrain.diagnose.finding import Finding
+from nettrain.diagnose.spikes import RECENT, spike
 from nettrain.diagnose.statistics import Means
 from nettrain.execute import State
+from nettrain.training.evaluate import Evaluation, scores
 from nettrain.training.network import Network
+from nettrain.training.plan import Plan
 
-RECENT = 100
-"""How many of the latest losses and gradient norms are remembered."""
+_ROWS = 10
+"""How many data rows of a batch are remembered."""
+_LAST = 10
+"""How many losses of batches stand for the loss of an epoch that broke off."""
 
 Row = dict[str, Any]
 Judge = Callable[[Evidence], list[Finding]]
@@ -31,9 +36,8 @@ class Probe:
         network: whose statistics are taken.
         facts: evidence with what is known before the first step.
         judge: the diagnosis.
+        plan: of the run.
         interval: every how many steps all statistics are taken.
-        rows: of the training part.
-        steps_per_epoch, total_steps: of the plan.
     """
 
     def __init__(
@@ -41,38 +45,35 @@ class Probe:
         network: Network,
         facts: Evidence,
         judge: Judge,
+        plan: Plan,
         *,
         interval: int,
-        rows: int,
-        steps_per_epoch: int,
-        total_steps: int,
     ) -> None:
         watch = network.first.watch
         assert watch is not None
-        self._watch, self._judge = watch, judge
-        self._rows, self._per_epoch, self._total = rows, steps_per_epoch, total_steps
-        self._batch = network.first.inputs.shape[0]
+        self._watch, self._judge, self._plan = watch, judge, plan
+        self._task = network.recipe.loss.task
         self.interval = interval
-        self._means = Means()
+        self._means = Means(watch)
         self._losses: deque[float] = deque(maxlen=RECENT)
-        self._norms: deque[float] = deque(maxlen=RECENT)
+        # Gradient norms of this epoch's updates, and of `RECENT` before them.
+        self._norms: list[float] = []
         self._nodes = pre_activations(watch.roles)
-        ratios = [n for n in watch.observers if n.startswith("ratio/")]
-        self._ratios = ratios
         self.evidence = dataclasses.replace(
             facts,
             nodes=self._nodes,
-            parameters=tuple(name.removeprefix("ratio/") for name in ratios),
-            planned_steps=total_steps,
-            steps_per_epoch=steps_per_epoch,
+            parameters=tuple(watch.sizes),
+            planned_steps=plan.total_steps,
+            steps_per_epoch=plan.steps_per_epoch,
+            batch_size=network.first.inputs.shape[0],
         )
 
     # ---------------------------------------------------------------- while training
 
     def due(self, step: int) -> bool:
         """Whether all statistics are taken at this step."""
-        planned = statistics.due(step, self._per_epoch, self.interval)
-        return planned or step == self._total
+        planned = statistics.due(step, self._plan.steps_per_epoch, self.interval)
+        return planned or step == self._plan.total_steps
 
     def note(self, loss: float, gradient_norm: float) -> None:
         """Take the two numbers of every step."""
@@ -83,38 +84,96 @@ class Probe:
         self, step: int, epoch: int, outputs: Mapping[str, np.ndarray]
     ) -> Sequence[Row]:
         """Take all statistics; rows of their own at the first epoch's early moments."""
-        self._means.add(outputs, self._watch)
-        if not statistics.logarithmic(step, self._per_epoch):
+        self._means.add(outputs)
+        if step == 1 and "ascent" in outputs:
+            ascent = float(outputs["ascent"])
+            self.evidence = dataclasses.replace(self.evidence, ascent=ascent)
+        if not statistics.logarithmic(step, self._plan.steps_per_epoch):
             return ()
         return self._watch.rows(step, epoch, outputs)
 
     def begin_epoch(self, state: State) -> None:
         """Set means and unit counters to nothing."""
         self._means.clear()
+        del self._norms[:-RECENT]
         for leaf in self._watch.counters:
             state[leaf.path].fill(0)
 
     def end_epoch(
-        self, state: State, step: int, epoch: int, loss: float
+        self,
+        state: State,
+        step: int,
+        epoch: int,
+        train: Evaluation,
+        validation: Evaluation | None,
     ) -> Sequence[Row]:
         """One more check; its rows of statistics."""
-        seen = (step - 1) % self._per_epoch + 1
-        rows = self._rows if seen == self._per_epoch else seen * self._batch
-        units = self._watch.units(state, rows)
+        own = scores(train, self._task)
+        held = scores(validation, self._task) if validation else None
         means = self._means.values()
-        missing = np.full(6, np.nan)
-        rms = [means.get(f"gradient/{n.path}", missing)[2] for n in self._nodes]
-        ratios = [float(means.get(name, np.nan)) for name in self._ratios]
-        check = Check(epoch, step, loss, np.array(rms), np.array(ratios), units)
+        check = self._check(
+            means,
+            state,
+            step,
+            epoch,
+            loss=train.loss,
+            validation_loss=validation.loss if validation else np.nan,
+            score=own.score,
+            validation_score=held.score if held else np.nan,
+            score_error=held.error if held else np.nan,
+            recall=held.recall if held else np.full_like(own.recall, np.nan),
+        )
         self.evidence = self._with_recent().after(check)
-        dead = {path: int(u.dead.sum()) for path, u in units.items()}
+        dead = {path: int(u.dead.sum()) for path, u in check.units.items()}
         return self._watch.rows(step, epoch, means, dead)
+
+    def _check(
+        self,
+        means: Mapping[str, np.ndarray],
+        state: State,
+        step: int,
+        epoch: int,
+        **judged: Any,
+    ) -> Check:
+        """What was measured since the epoch began, beside what was evaluated."""
+        series: dict[str, Any] = dict(self._watch.series(means))
+        height, rows = self._spike(step)
+        return Check(
+            epoch=epoch,
+            step=step,
+            **judged,
+            **series,
+            spike=height,
+            spike_rows=rows,
+            units=self._watch.units(state, self._rows_seen(step)),
+            slopes=self._watch.slopes(means),
+        )
+
+    def _in_epoch(self, step: int) -> int:
+        """The number of an update within its epoch, from 1."""
+        return (step - 1) % self._plan.steps_per_epoch + 1
+
+    def _rows_seen(self, step: int) -> int:
+        rows = len(self._plan.parts["train"])
+        return min(rows, self._in_epoch(step) * self._plan.batch_size)
+
+    def _spike(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """`Check.spike` and `Check.spike_rows` of the epoch's updates so far."""
+        norms, rows = np.array(self._norms), np.full(_ROWS, -1, np.int64)
+        found = spike(norms, self._in_epoch(step))
+        if found is None:
+            return np.full(4, np.nan), rows
+        at, heights = found
+        number = step - (len(norms) - 1 - at)
+        batch = self._plan.batch(number)[:_ROWS]
+        rows[: len(batch)] = self._plan.parts["train"].rows[batch]
+        return np.array([number, *heights]), rows
 
     def _with_recent(self) -> Evidence:
         return dataclasses.replace(
             self.evidence,
             losses=np.array(self._losses, np.float64),
-            gradient_norms=np.array(self._norms, np.float64),
+            gradient_norms=np.array(self._norms[-RECENT:], np.float64),
         )
 
     # ---------------------------------------------------------------- the verdict
@@ -123,10 +182,48 @@ class Probe:
         """The diagnosis of what is known so far."""
         return self._judge(dataclasses.replace(self.evidence, finished=final))
 
-    def blamed(self, blame: Blame) -> list[Finding]:
-        """The diagnosis after a step that was not finite."""
-        self.evidence = dataclasses.replace(self._with_recent(), blame=blame)
+    def ended(self, modes: Modes, unexplained: float) -> list[Finding]:
+        """The diagnosis once training is over.
+
+        Args:
+            modes: of the final weights.
+            unexplained: what these leave over, and their inputs could tell.
+        """
+        self.evidence = dataclasses.replace(
+            self.evidence, modes=modes, unexplained=unexplained
+        )
         return self.findings(final=True)
+
+    def blamed(self, blame: Blame, state: State, step: int) -> list[Finding]:
+        """The diagnosis after a step that was not finite.
+
+        The epoch that broke off is judged too, by what was measured in it; it is no
+        part of the evidence that a checkpoint keeps.
+
+        Args:
+            blame: what began it.
+            state: the network's, unharmed.
+            step: the last update that was made.
+        """
+        self.evidence = dataclasses.replace(self._with_recent(), blame=blame)
+        evidence, means = self.evidence, self._means.values()
+        if means and step not in evidence.steps:
+            classes = evidence.recall.shape[1]
+            unknown = dict.fromkeys(
+                ("validation_loss", "score", "validation_score", "score_error"), np.nan
+            )
+            last = list(self._losses)[-min(_LAST, self._in_epoch(step)) :]
+            check = self._check(
+                means,
+                state,
+                step,
+                blame.epoch,
+                loss=float(np.mean(last)),
+                recall=np.full(classes, np.nan),
+                **unknown,
+            )
+            evidence = evidence.after(check)
+        return self._judge(dataclasses.replace(evidence, finished=True))
 
     def dead_units(self) -> dict[str, np.ndarray]:
         """By layer, (epochs, units): whether a unit was dead in an epoch."""
@@ -137,13 +234,14 @@ class Probe:
 
     def tensors(self) -> dict[str, np.ndarray]:
         """What a checkpoint has to keep, beside the counters in the state."""
-        return {**self._with_recent().tensors(), **self._means.tensors()}
+        norms = {"diagnosis/norms": np.array(self._norms, np.float64)}
+        return {**self._with_recent().tensors(), **self._means.tensors(), **norms}
 
     def restore(self, tensors: Mapping[str, np.ndarray]) -> None:
         self.evidence = self.evidence.restored(tensors)
         self._means.restore(tensors)
         self._losses = deque(self.evidence.losses.tolist(), RECENT)
-        self._norms = deque(self.evidence.gradient_norms.tolist(), RECENT)
+        self._norms = tensors["diagnosis/norms"].tolist()
 
 
 def pre_activations(roles: Mapping[str, str]) -> tuple[PreActivation, ...]:

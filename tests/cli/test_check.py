@@ -23,7 +23,8 @@ def test_the_table_of_the_default_config(call: Call) -> None:
     assert answer.code == 0
     rows = [line.split() for line in answer.out.splitlines()]
     assert rows[2] == [
-        "layer", "kind", "output", "parameters", "memory", "variance", "line",
+        "layer", "kind", "output", "parameters", "memory", "variance", "measured",
+        "line",
     ]  # fmt: skip
     first, total = rows[3], rows[6]
     assert first[:4] == ["dense1", "dense", "64", "4,160"]
@@ -37,6 +38,7 @@ def test_the_table_of_the_default_config(call: Call) -> None:
     assert "train: 1,258 rows, 122 … 128 of each class" in answer.out
     assert "1,600 updates of 32 rows each, 40 in an epoch" in answer.out
     assert "guessing has 2.302" in answer.out  # ln 10, for even classes
+    assert "the first weights have 3.0" in answer.out
 
 
 def test_nothing_is_trained_or_written(call: Call, folder: Path) -> None:
@@ -105,3 +107,167 @@ def test_a_regression(call: Call, folder: Path) -> None:
     assert answer.code == 0
     assert "4 inputs, targets: width" in answer.out
     assert " ± " in answer.out
+
+
+# ---------------------------------------------------------------- findings
+
+TINY = "model.dense1.weight_init={normal: {std: 0.001}}"
+
+
+def test_findings_are_told_as_by_a_run(call: Call, folder: Path) -> None:
+    answer = call("check", "config.yaml", TINY)
+    assert (answer.code, answer.err) == (0, "")
+    lines = answer.out.splitlines()
+    at = next(i for i, line in enumerate(lines) if "[I3]" in line)
+    assert lines[at].endswith(": the primary cause")
+    message = "\n".join(lines[at:])
+    assert "config.yaml:9" in message
+    assert "{do: set, path: model.dense1.weight_init, value: auto}" in message
+    # The file alone does not say what was checked, so no command is built on it.
+    assert "nettrain run" not in message
+
+
+def test_a_finding_of_the_file_itself_comes_with_a_command(
+    call: Call, folder: Path
+) -> None:
+    text = CONFIG.replace("units: 6,", "units: 6, weight_init: {normal: {std: 0.001}},")
+    (folder / "config.yaml").write_text(text)
+    out = call("check", "config.yaml").out
+    assert "try       nettrain run config.yaml model.dense1.weight_init=auto" in out
+
+
+def test_without_findings_it_says_so(call: Call, folder: Path) -> None:
+    assert "No findings." in call("check", "config.yaml", "diagnose=false").out
+
+
+def test_findings_as_json(call: Call, folder: Path) -> None:
+    found = checked(call, TINY)
+    first = found["findings"][0]
+    assert (first["id"], first["primary"], first["layer"]) == ("I3", True, "dense1")
+    assert first["remedy"]["patch"][0]["path"] == "model.dense1.weight_init"
+    assert found["initial_loss"] > 0
+    layer = found["layers"][0]
+    assert layer["variance"] < 1e-5
+    assert 0.2 < layer["measured_variance"] / layer["variance"] < 5
+    assert "probe" not in found
+
+
+# ---------------------------------------------------------------- the probe
+
+
+def test_the_probe(call: Call, folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    settings = ("optimizer.adam.learning_rate=0.05", "train.epochs=20")
+    answer = call("check", "config.yaml", "--probe", *settings)
+    assert (answer.code, answer.err) == (0, "")
+    assert "probe     20 updates: the loss went from" in answer.out
+    assert "one batch of 16 rows, " in answer.out and ", learned" in answer.out
+    assert "4 gradients beside central differences: all agree" in answer.out
+    rows = [line.split() for line in answer.out.splitlines()]
+    assert ["model/dense2/pre_activation", "1"] in rows
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_probe_as_json(call: Call, folder: Path) -> None:
+    found = checked(call, "--probe")
+    probe = found["probe"]
+    assert set(probe) == {
+        "steps", "prior", "initial_loss", "loss", "overfit", "flow", "findings",
+        "gradient_checks",
+    }  # fmt: skip
+    assert probe["steps"] == 6  # all that are planned
+    assert probe["initial_loss"] == found["initial_loss"]
+    assert probe["overfit"]["rows"] == 16
+    assert set(probe["overfit"]) == {"rows", "updates", "before", "after", "learned"}
+    assert probe["flow"]["model/dense2/pre_activation"] == 1.0
+    assert len(probe["gradient_checks"]) == 4
+    assert checked(call, "--probe") == found
+
+
+WRONG = '''
+from __future__ import annotations
+
+from nettrain.component import register
+from nettrain.graph import Operation
+from nettrain.graph.node import apply
+from nettrain.nn import Activation
+
+
+class Square(Operation):
+    """y = x²."""
+
+    name = "wrong_square"
+
+    def spec(self, *inputs):
+        return inputs[0]
+
+    def forward(self, xp, *inputs):
+        return inputs[0] * inputs[0]
+
+    def vjp(self, g, y, *inputs):
+        return [g * inputs[0]]
+
+
+@register("wrong_square")
+class WrongSquare(Activation):
+    """f(z) = z²."""
+
+    def formula(self, z):
+        return apply(Square(), z)
+'''
+
+
+def test_an_operation_with_a_wrong_derivative(call: Call, folder: Path) -> None:
+    from nettrain.component import family
+
+    (folder / "mine.py").write_text(WRONG)
+    settings = ("model.dense1.activation=wrong_square", "train.epochs=200")
+    words = (*settings, "--plugin", "mine.py", "--probe")
+    try:
+        answer = call("check", "config.yaml", *words)
+        probe = checked(call, *words)["probe"]
+    finally:
+        family._REGISTRY.pop("wrong_square", None)
+    assert answer.code == 0
+    off = "off at model/dense1/weight, model/dense1/bias"
+    assert f"4 gradients beside central differences: {off}" in answer.out
+    assert "[P3]" in answer.out and "wrong_square" in answer.out
+    assert probe["findings"][0]["id"] == "P3"
+    errors = [made["error"] for made in probe["gradient_checks"]]
+    assert errors[0] == pytest.approx(0.5, rel=1e-3)
+
+
+UNUSED = '''
+from __future__ import annotations
+
+from nettrain.component import register
+from nettrain.nn import Layer, Zeros
+
+
+@register("idle")
+class Idle(Layer):
+    """y = x, with a weight that nothing uses."""
+
+    def apply(self, x, trace):
+        trace.parameter("weight", (3, 3), Zeros(), fan_in=3, fan_out=3)
+        return x
+'''
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_parameter_that_no_gradient_reaches(
+    call: Call, folder: Path, verb: str
+) -> None:
+    from nettrain.component import family
+
+    (folder / "mine.py").write_text(UNUSED)
+    text = CONFIG.replace("  - dense: auto", "  - idle\n  - dense: auto")
+    (folder / "config.yaml").write_text(text)
+    try:
+        answer = call(verb, "config.yaml", "--plugin", "mine.py")
+    finally:
+        family._REGISTRY.pop("idle", None)
+    assert answer.code == 2 and answer.out == ""
+    assert "config.yaml:10" in answer.err
+    assert "model/idle1/weight" in answer.err
+    assert "has no path to the cost: it cannot learn" in answer.err

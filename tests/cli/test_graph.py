@@ -64,6 +64,24 @@ def test_pictures(call: Call, folder: Path, ending: str, begins: bytes) -> None:
     assert begins in (folder / f"made.{ending}").read_bytes()[:200]
 
 
+def test_a_page_walks_through_an_expression_and_a_network_on_demand(
+    call: Call, folder: Path
+) -> None:
+    def walks(*words: str) -> bool:
+        assert call(*words, "--out", "made.html").code == 0
+        return 'id="next"' in (folder / "made.html").read_text()
+
+    assert walks(*ARTICLE)
+    assert not walks("graph", "config.yaml")
+    assert walks("graph", "config.yaml", "--steps")
+
+
+def test_the_page_takes_the_rate(call: Call, folder: Path) -> None:
+    words = ["graph", "f = w * x", "--at", "w=2,x=3", "--rate", "0.5"]
+    call(*words, "--out", "made.html")
+    assert "= 2 - 0.5 · 3 = 0.5" in (folder / "made.html").read_text()
+
+
 def test_an_unknown_picture(call: Call, folder: Path) -> None:
     answer = call(*ARTICLE, "--out", "made.gif")
     assert answer.code == 2

@@ -1,15 +1,20 @@
-"""G1 and G2: both sides of every threshold, and the right direction."""
+"""G1, G2 and G3: both sides of every threshold, and the right direction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nettrain.diagnose import Evidence, Finding, diagnose
-from nettrain.diagnose.detectors import ExplodingGradient, VanishingGradient
+from nettrain.diagnose.detectors import (
+    ExplodingGradient,
+    GradientSpike,
+    VanishingGradient,
+)
 
 Profile = Callable[..., Evidence]
 SHRINKS = (1e-4, 1e-3, 1e-1, 1.0)
@@ -158,3 +163,117 @@ def test_the_row_says_the_healthy_range(
     low, high = found.healthy
     assert not low <= found.measured <= high
     assert found.severity == "error" and found.primary
+
+
+# ---------------------------------------------------------------- spikes
+
+
+def spiked(
+    healthy: Profile,
+    times: float = 50.0,
+    deviations: float = 8.0,
+    losses: tuple[float, ...] = (0.5, 0.5, 0.6, 0.6),
+    **changes: Any,
+) -> Evidence:
+    """Four epochs with a gradient that stands out in the third; H0 = 2."""
+    spike = np.tile([5.0, 1.5, 1.0, 2.0], (4, 1))
+    spike[2] = 27.0, times * 0.4, 0.4, deviations
+    loss = 2.0 * np.array(losses)
+    return healthy(checks=4, loss=loss, spike=spike, **changes)
+
+
+def spikes(evidence: Evidence) -> list[Finding]:
+    return list(GradientSpike().detect(evidence))
+
+
+def test_a_spike_is_told_with_its_update_and_rows(healthy: Profile) -> None:
+    rows = np.full((4, 10), -1)
+    rows[2, :3] = 7, 1, 300
+    (found,) = spikes(spiked(healthy, spike_rows=rows))
+    assert (found.severity, found.epoch, found.step) == ("warning", 3, 27)
+    assert (found.measured, found.threshold) == (pytest.approx(50.0), 10.0)
+    assert "update 27" in found.why and "rows 7, 1, 300" in found.why
+    assert "-1" not in found.why
+    assert found.remedy is not None
+    (edit,) = found.remedy.patch
+    assert (edit.path, edit.value) == ("train.clip_norm", 1.2), "3 x 0.4"
+
+
+def test_no_spike_in_a_healthy_run_nor_before_training(healthy: Profile) -> None:
+    missing = np.full((6, 4), np.nan)
+    stuck = np.full(6, 1.9)
+    for evidence in (healthy(), healthy(loss=stuck), Evidence()):
+        assert spikes(evidence) == []
+    assert spikes(healthy(spike=missing, loss=stuck)) == []
+    assert spikes(healthy(spike=np.zeros((0, 4)), loss=stuck)) == []
+
+
+@pytest.mark.parametrize(
+    ("times", "deviations", "fires"),
+    [(10.1, 6.1, True), (9.9, 6.1, False), (10.1, 5.9, False), (0.02, -9.0, False)],
+)
+def test_a_spike_at_both_sides(
+    healthy: Profile, times: float, deviations: float, fires: bool
+) -> None:
+    assert bool(spikes(spiked(healthy, times, deviations))) is fires
+
+
+@pytest.mark.parametrize(
+    ("losses", "fires"),
+    [
+        ((0.5, 0.5, 0.101, 0.101), True),
+        ((0.5, 0.5, 0.099, 0.11), False),
+        ((0.5, 0.5, 0.11, 0.099), False),
+    ],
+)
+def test_converged_runs_have_no_spikes(
+    healthy: Profile, losses: tuple[float, ...], fires: bool
+) -> None:
+    assert bool(spikes(spiked(healthy, losses=losses))) is fires
+
+
+@pytest.mark.parametrize(("after", "severity"), [(0.54, "note"), (0.56, "warning")])
+def test_a_spike_that_did_no_harm_is_a_note(
+    healthy: Profile, after: float, severity: str
+) -> None:
+    (found,) = spikes(spiked(healthy, losses=(0.5, 0.5, after, 0.5)))
+    assert found.severity == severity
+
+
+def test_a_spike_in_the_first_epoch_is_measured_by_the_prior(healthy: Profile) -> None:
+    for first, severity in ((1.05, "note"), (1.15, "warning")):
+        evidence = spiked(healthy, losses=(first, 0.9, 0.9, 0.9))
+        evidence.spike[[0, 2]] = evidence.spike[[2, 0]]
+        (found,) = spikes(evidence)
+        assert (found.epoch, found.severity) == (1, severity)
+
+
+def test_the_worst_spike_is_told_and_the_others_counted(healthy: Profile) -> None:
+    evidence = spiked(healthy)
+    evidence.spike[1] = 15.0, 400.0, 1.0, 30.0
+    (found,) = spikes(evidence)
+    assert (found.epoch, found.severity) == (3, "warning"), "that did harm"
+    assert "1 more epochs" in found.why
+    evidence.spike[3] = 35.0, 30.0, 1.0, 7.0
+    evidence.loss[3] = 2.0
+    (found,) = spikes(evidence)
+    assert found.epoch == 3, "the larger of two that did harm"
+    evidence.loss[2:] = 1.0
+    (found,) = spikes(evidence)
+    assert (found.epoch, found.severity) == (2, "note"), "none did: the largest"
+
+
+def test_a_median_of_zero_makes_any_gradient_a_spike(healthy: Profile) -> None:
+    evidence = spiked(healthy)
+    evidence.spike[2] = 27.0, 1.0, 0.0, np.inf
+    (found,) = spikes(evidence)
+    assert found.measured is not None and np.isfinite(found.measured)
+
+
+def test_the_thresholds_of_a_spike_can_be_changed(healthy: Profile) -> None:
+    evidence = spiked(healthy)
+    assert not list(GradientSpike(threshold=9.0).detect(evidence))
+    assert not list(GradientSpike(times=60.0).detect(evidence))
+    assert not list(GradientSpike(converged=0.7).detect(evidence))
+    (found,) = GradientSpike(harm=1.5).detect(evidence)
+    assert found.severity == "note"

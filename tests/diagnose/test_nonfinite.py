@@ -110,6 +110,7 @@ def test_an_overflow_forward_names_operation_layer_and_rows() -> None:
     assert blame.inputs == "exp: input 90 > 88.7"
     assert blame.rows == (8,)
     assert (blame.step, blame.epoch, blame.reproduced) == (4, 1, True)
+    assert blame.origin.rpartition(":")[0] == __file__, "the line that made it"
 
 
 def test_the_first_bad_node_is_blamed_not_what_it_infects() -> None:
@@ -121,9 +122,10 @@ def test_the_first_bad_node_is_blamed_not_what_it_infects() -> None:
 
 def test_a_cause_in_the_backward_pass() -> None:
     blame = replay(ops.sqrt, ONES * 0, np.eye(3))
-    assert (blame.direction, blame.layer) == ("backward", "dense1")
+    assert (blame.direction, blame.layer) == ("backward", "bend1")
     assert blame.node == "gradient of model/dense1/pre_activation"
     assert blame.operation == "divide"
+    assert blame.inputs.startswith("gradient of sqrt: divide: ")
     assert blame.inputs.endswith("which holds 0")
 
 
@@ -134,6 +136,21 @@ def test_data_and_weights_that_are_bad_themselves() -> None:
     assert replay(ops.tanh, rows, np.eye(3)).operation == "input"
     weight = replay(ops.tanh, ONES, np.full((3, 3), np.inf))
     assert (weight.node, weight.rows) == ("model/dense1/weight", ())
+    assert weight.direction == "update", "at step 4 it was one before that"
+
+
+def test_as_many_weights_as_rows_are_no_rows() -> None:
+    """The gradient of a weight (3, 3), and a batch of 3 rows."""
+    x, w, _, cost = model(ops.tanh)
+    (found,) = gradients(cost, [w])
+    first = FirstBad(cost, [found], rows=np.array([7, 8, 9]))
+    first(found, np.full((3, 3), np.inf, np.float32), [np.ones((3, 3))] * 2)
+    blame = first.blame(step=4, epoch=1)
+    assert (blame.node, blame.rows) == (f"gradient of {w.path}", ())
+    (of_data,) = gradients(cost, [x])
+    first = FirstBad(cost, [of_data], rows=np.array([7, 8, 9]))
+    first(of_data, np.full((3, 3), np.inf, np.float32), [np.ones((3, 3))] * 2)
+    assert first.blame(step=4, epoch=1).rows == (7, 8, 9)
 
 
 def test_roots_and_logarithms_say_what_they_were_given() -> None:

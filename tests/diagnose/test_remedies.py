@@ -22,6 +22,12 @@ def patch(evidence: Evidence) -> list[tuple[str, str, Any]]:
     return [(edit.do, edit.path, edit.value) for edit in found.remedy.patch]
 
 
+def with_rate(evidence: Evidence, value: Any) -> Evidence:
+    """Evidence of a config that says this learning rate."""
+    settings = {"learning_rate": Setting("rate", value)}
+    return dataclasses.replace(evidence, settings=settings)
+
+
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
 def test_bounded_activations_become_relu(profile: Profile, activation: str) -> None:
     assert patch(profile(LOW, LOW, activation=activation)) == [
@@ -103,7 +109,7 @@ def test_units_without_a_bias_to_blame_get_a_slope(profile: Profile) -> None:
 def test_a_schedule_is_lowered_at_its_highest_rate(
     profile: Profile, value: Any, path: str, new: float
 ) -> None:
-    evidence = profile((1.0, 1.0), learning_rate=Setting("rate", value))
+    evidence = with_rate(profile((1.0, 1.0)), value)
     remedy = signal.dead(evidence, born=False, jump=0.15)
     assert [(e.path, e.value) for e in remedy.patch] == [(path, new)]
 
@@ -112,13 +118,13 @@ def test_a_schedule_is_lowered_at_its_highest_rate(
 def test_the_rate_falls_by_as_many_tens_as_updates_were_too_large(
     profile: Profile, jump: float, new: float
 ) -> None:
-    evidence = profile((1.0, 1.0), learning_rate=Setting("rate", 1.0))
+    evidence = with_rate(profile((1.0, 1.0)), 1.0)
     (edit,) = signal.dead(evidence, born=False, jump=jump).patch
     assert edit.value == new
 
 
 def test_a_trainer_without_a_config_still_gets_words(profile: Profile) -> None:
-    bare = dataclasses.replace(profile(LOW, LOW), layers={}, learning_rate=None)
+    bare = dataclasses.replace(profile(LOW, LOW), layers={}, settings={})
     (found,) = diagnose(bare)
     assert found.remedy is not None
     assert found.remedy.text and not found.remedy.patch

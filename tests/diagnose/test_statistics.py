@@ -8,10 +8,28 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nettrain import nn
+from nettrain.component import registered
 from nettrain.diagnose import statistics
-from nettrain.diagnose.statistics import Means, Watch, due, interval, logarithmic, price
+from nettrain.diagnose.statistics import (
+    Means,
+    Shrinkage,
+    Watch,
+    due,
+    interval,
+    logarithmic,
+    price,
+)
 from nettrain.execute.reference import evaluate
-from nettrain.graph import Node, adjoints, leaf, scope, topological
+from nettrain.graph import (
+    Node,
+    adjoints,
+    constant,
+    gradients,
+    leaf,
+    scope,
+    topological,
+)
 from nettrain.graph import operations as ops
 from nettrain.record.statistics import COLUMNS
 
@@ -21,6 +39,7 @@ ROWS, INPUTS, UNITS, OUTPUTS = 5, 3, 4, 2
 @dataclass(frozen=True)
 class Function:
     can_die: bool = True
+    max_slope: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +76,8 @@ def net(
     dtype: str = "float64",
     weights: np.ndarray | None = None,
     scale: float = 1.0,
+    shrinkage: Shrinkage | None = None,
+    kept: float = 1.0,
 ) -> Net:
     x = leaf("input", "x", (ROWS, INPUTS), dtype)
     with scope("model/dense1"):
@@ -68,13 +89,16 @@ def net(
         z2 = (h1 @ w2).named("pre_activation", role="pre_activation", unit_axis=-1)
     cost = ops.mean(ops.square(z2)) * scale
     found = adjoints(cost, [w1, w2, *statistics.watched(cost)])
-    new = {w: w - found[w] * 0.1 for w in (w1, w2)}
+    new = {w: w * kept - found[w] * 0.1 for w in (w1, w2)}
+    if kept != 1.0:
+        shrinkage = Shrinkage(kept=constant(kept, "float64"))
     watch = statistics.watch(
         cost,
         found,
         [w1, w2],
         neurons={z1: Pair(h1, Function(can_die))},
         new_values=new,
+        shrinkage=shrinkage,
     )
     draw = np.random.RandomState(0)
     inputs = draw.randn(ROWS, INPUTS)
@@ -118,16 +142,81 @@ def test_summaries_agree_with_numpy() -> None:
         parts = (a.mean(), a.std(), np.sqrt((a * a).mean()), a.min(), a.max())
         np.testing.assert_allclose(outputs[name][:5], parts, rtol=1e-12)
         assert outputs[name][5] == np.mean(a == 0)
-    ratios = {"ratio/model/dense1/weight", "ratio/model/dense2/weight"}
-    assert set(outputs) == set(expected) | ratios
+    of_update = {
+        f"{kind}/model/{layer}/weight"
+        for kind in ("ratio", "change")
+        for layer in ("dense1", "dense2")
+    }
+    assert set(outputs) == set(expected) | of_update | {"ascent"}
 
 
-def test_update_ratios_agree_with_numpy() -> None:
-    made = net()
+@pytest.mark.parametrize("kept", [1.0, 0.5])
+def test_updates_agree_with_numpy_and_leave_a_decoupled_decay_out(kept: float) -> None:
+    made = net(kept=kept)
     gradient = by_hand(made)["gradient/model/dense1/weight"]
-    expected = 0.1 * np.linalg.norm(gradient) / np.linalg.norm(made.values[made.w1])
-    ratio = made.observe()["ratio/model/dense1/weight"]
-    np.testing.assert_allclose(ratio, expected, rtol=1e-12)
+    outputs = made.observe()
+    change = 0.1 * np.linalg.norm(gradient)
+    np.testing.assert_allclose(outputs["change/model/dense1/weight"], change)
+    expected = change / np.linalg.norm(made.values[made.w1])
+    np.testing.assert_allclose(outputs["ratio/model/dense1/weight"], expected)
+    assert float(outputs["ascent"]) == pytest.approx(-1.0), "straight down"
+
+
+def test_a_vector_has_a_norm_and_no_ratio() -> None:
+    w = leaf("parameter", "bias", (3,), "float64")
+    cost = ops.sum(ops.square(w))
+    found = adjoints(cost, [w])
+    watch = statistics.watch(
+        cost, found, [w], neurons={}, new_values={w: w - found[w] * 0.1}
+    )
+    assert {"change/bias", "value/bias"} < set(watch.observers)
+    assert not any(name.startswith("ratio/") for name in watch.observers)
+    values = evaluate(watch.observers.values(), {w: np.array([3.0, 0.0, 4.0])})
+    series = watch.series({n: values[node] for n, node in watch.observers.items()})
+    assert np.isnan(series["update_ratio"]).tolist() == [True]
+    assert series["update_norm"] == pytest.approx([1.0])
+    assert series["gradient_norm"] == pytest.approx([10.0])
+    assert series["weight_norm"] == pytest.approx([5.0])
+
+
+def test_the_ascent_is_a_cosine_with_the_coupled_decay_in_it() -> None:
+    """The update follows g alone: with a decay of 2 that is not the way of g + 2 w."""
+    made = net(shrinkage=Shrinkage(coupled=2.0))
+    expected = by_hand(made)
+    gradients = [expected[f"gradient/model/dense{i}/weight"] for i in (1, 2)]
+    change = np.concatenate([-0.1 * g.ravel() for g in gradients])
+    handed = [
+        g + 2.0 * made.values[w]
+        for g, w in zip(gradients, (made.w1, made.w2), strict=True)
+    ]
+    g = np.concatenate([part.ravel() for part in handed])
+    cosine = g @ change / (np.linalg.norm(g) * np.linalg.norm(change))
+    assert float(made.observe()["ascent"]) == pytest.approx(cosine)
+    assert -0.99 < cosine < 0.99
+
+
+def test_the_gradient_of_the_loss_is_without_the_penalty() -> None:
+    plain = net()
+    x = leaf("input", "x", (ROWS, INPUTS), "float64")
+    w = leaf("parameter", "weight", (INPUTS, UNITS), "float64")
+    loss = ops.mean(ops.square(x @ w))
+    cost = loss + ops.sum_of_squares(w) * 0.35
+    both = adjoints(cost, [w])
+    watch = statistics.watch(
+        cost,
+        both,
+        [w],
+        neurons={},
+        new_values={w: w - both[w]},
+        shrinkage=Shrinkage({w: 0.7}),
+    )
+    leaves = {x: plain.values[plain.x], w: plain.values[plain.w1]}
+    (alone,) = gradients(loss, [w])
+    values = evaluate([alone, both[w], *watch.observers.values()], leaves)
+    means = {n: values[node] for n, node in watch.observers.items()}
+    found = watch.series(means)["gradient_norm"]
+    assert found == pytest.approx([np.linalg.norm(values[alone])])
+    assert abs(np.linalg.norm(values[both[w]]) - found[0]) > 0.1
 
 
 def test_the_smallest_steps_of_small_float32_weights_do_not_underflow() -> None:
@@ -234,6 +323,57 @@ def test_units_that_cannot_die_are_not_counted() -> None:
     assert not watch.counters and not watch.counted
 
 
+FUNCTIONS = {
+    "tanh": (ops.tanh, lambda z: 1 - np.tanh(z) ** 2),
+    "sine": (ops.sin, np.cos),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_slopes_of_units_that_cannot_die(name: str) -> None:
+    """Mean |f'(z)| / max |f'| over all axes but the units'."""
+    function, slope = FUNCTIONS[name]
+    z = leaf("input", "z", (ROWS, UNITS, 6), "float64", role="pre_activation")
+    z = z.replace(unit_axis=1)
+    h = function(z)
+    cost = ops.sum(ops.square(h))
+    pair = {z: Pair(h, Function(can_die=False, max_slope=2.0))}
+    watch = statistics.watch(
+        cost, adjoints(cost, [z, h]), [], neurons=pair, new_values={}
+    )
+    assert not watch.counters
+    value = np.random.RandomState(1).randn(ROWS, UNITS, 6)
+    values = evaluate(watch.observers.values(), {z: value})
+    means = {n: values[node] for n, node in watch.observers.items()}
+    (found,) = watch.slopes(means).values()
+    np.testing.assert_allclose(found, np.abs(slope(value)).mean(axis=(0, 2)) / 2)
+    (missing,) = watch.slopes({}).values()
+    assert missing.shape == (UNITS,) and np.isnan(missing).all()
+
+
+def test_every_activation_has_counters_or_slopes_but_those_that_mix_units() -> None:
+    kinds = {}
+    for name, activation in registered(nn.Activation).items():
+        trace = nn.Trace()
+        x = leaf("input", "x", (ROWS, INPUTS), "float32")
+        y = trace.call(nn.Dense(UNITS, activation=activation()), x, "dense1")
+        cost = ops.sum(ops.square(y))
+        nodes = statistics.watched(cost)
+        watch = statistics.watch(
+            cost, adjoints(cost, nodes), [], neurons=trace.neurons, new_values={}
+        )
+        slopes = [n for n in watch.observers if n.startswith("slope/")]
+        kinds.setdefault((bool(watch.counted), len(slopes)), []).append(name)
+    assert kinds == {
+        (True, 0): ["hard_sigmoid", "hard_swish", "hard_tanh", "relu", "relu6"],
+        (False, 0): ["linear", "log_softmax", "softmax"],
+        (False, 1): [
+            "elu", "gelu", "leaky_relu", "mish", "prelu",
+            "selu", "sigmoid", "silu", "softplus", "tanh",
+        ],
+    }  # fmt: skip
+
+
 def test_an_activation_of_another_shape_has_no_units_to_count() -> None:
     z = leaf("input", "z", (ROWS, UNITS), "float64", role="pre_activation")
     h = ops.relu(z[:, :2])
@@ -289,15 +429,22 @@ def test_a_ratio_to_no_weight_is_left_out() -> None:
 def test_means_over_an_epoch_survive_a_checkpoint() -> None:
     watch = net().watch
     one = {name: np.full(node.shape, 1.0) for name, node in watch.observers.items()}
-    means = Means()
+    means = Means(watch)
     assert means.values() == {}
-    means.add(one, watch)
+    means.add(one)
     for value in one.values():
         value[...] = 4.0
-    again = Means()
+    again = Means(watch)
     again.restore(means.tensors())
-    again.add(one, watch)
-    assert all(np.all(value == 2.5) for value in again.values().values())
+    again.add(one)
+    found = again.values()
+    assert list(found) == list(watch.observers)
+    for name, value in found.items():
+        assert value.shape == watch.observers[name].shape
+        if value.shape == (6,):  # mean, std, rms, min, max, share of zeros
+            assert value.tolist() == [2.5, 2.5, 2.5, 1.0, 4.0, 2.5]
+        else:
+            assert np.all(value == 2.5)
     again.clear()
     assert again.values() == {}
 

@@ -209,7 +209,7 @@ def test_an_interrupted_run_keeps_what_was_found(
     assert ended.outcome is not None and ended.outcome.status == "interrupted"
     assert ended.signal == signal.SIGTERM
     found = nt.load_run(folder)
-    assert [f.id for f in found.findings] == ["A1", "G1"]
+    assert {"A1", "G1"} <= {f.id for f in found.findings}
     assert found.summary["last"]["validation/loss"] > 0
     assert found.summary["best"]["validation/loss"]["step"] > 0
     # What was told before is not told again.

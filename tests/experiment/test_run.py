@@ -39,11 +39,11 @@ def test_the_folder_holds_what_the_contract_says(tmp_path: Path) -> None:
     assert names == {
         "config.yaml", "config.resolved.yaml", "run.json", "data.json",
         "metrics.jsonl", "statistics.csv", "findings.json", "events.jsonl",
-        "checkpoints", "plots",
+        "checkpoints", "plots", "report.html",
     }  # fmt: skip
     assert {p.name for p in (folder / "plots").iterdir()} == {
         "cost.svg", "gradient-flow.svg", "activations.svg", "dead-neurons.svg",
-        "updates.svg", "graph.svg",
+        "updates.svg", "graph.svg", "gradient-waterfall.svg",
     }  # fmt: skip
     facts = json.loads((folder / "run.json").read_text())
     assert facts["format"] == 1

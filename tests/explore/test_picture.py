@@ -50,7 +50,16 @@ def test_the_article() -> None:
         ("z", "f"): "∂f/∂z = q = 5",
     }
     assert drawing.title == "q = x + y; f = q * z"
-    assert drawing.steps == e.steps()
+    assert [step.text for step in drawing.steps] == e.steps()
+    told = [(step.phase, step.box, step.result) for step in drawing.steps]
+    assert told[:3] == [
+        ("forward", "q", "5"),
+        ("forward", "f", "-20"),
+        ("backward", "f", "1"),
+    ]
+    assert {step.box: step.result for step in drawing.steps[2:]} == {
+        name: gradient for name, (_, _, gradient, _) in found.items()
+    }
 
 
 def test_numbers_stand_in_labels_and_weights_look_different() -> None:
@@ -170,3 +179,16 @@ def test_health_is_said_only_where_a_gradient_goes_on() -> None:
 
 def test_zero_has_no_sign() -> None:
     assert boxes(expression("f = -x", {"x": 0}).drawing())["f"].value == "0"
+
+
+def test_the_steps_take_the_rate_and_can_be_left_out() -> None:
+    e = expression("f = w * x", {"w": 2, "x": 3})
+    step = e.drawing(rate=0.5).steps[-1]
+    assert (step.phase, step.box, step.result) == ("update", "w", "0.5")
+    assert not e.drawing(rate=None).steps
+
+
+def test_a_box_knows_its_facts() -> None:
+    e = expression("f = sum(x)", {"x": [3, 4]})
+    facts = {box.id: box.facts for box in e.drawing().boxes}
+    assert facts == e.to_json()["nodes"]

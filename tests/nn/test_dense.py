@@ -98,7 +98,8 @@ def test_weight_penalty_and_its_gradient(value: Any) -> None:
     np.testing.assert_allclose(value(gradient), 0.3 * w)
     quiet = trace()
     quiet.call(nn.Dense(5), x, "dense1")
-    assert not quiet.penalties
+    assert not quiet.penalties and not quiet.weight_l2
+    assert made.weight_l2 == {weight: 0.3}
 
 
 def test_integers_are_refused() -> None:

@@ -14,6 +14,7 @@ import pytest
 from nettrain import optim
 from nettrain.component import build, describe, dump, registered
 from nettrain.errors import Error
+from nettrain.execute.reference import evaluate
 from nettrain.graph import Constant, Node, leaf, parameter, topological
 from nettrain.graph import operations as ops
 from nettrain.graph.operations.elementwise import Cast, Elementwise
@@ -198,3 +199,16 @@ def test_scalars_of_all_parameters_are_the_same_constants() -> None:
         for w in (first, second)
     }
     assert constants[first] == constants[second]
+
+
+def test_a_weight_decay_is_part_of_the_gradient_or_beside_it() -> None:
+    rate = leaf("input", "rate", (), "float64")
+    for cls in (optim.SGD, optim.RMSprop, optim.Adam):
+        rule = cls(weight_decay=0.5)
+        assert (rule.coupled, rule.decoupled, rule.kept(rate)) == (0.5, 0.0, None)
+    adamw = optim.AdamW(weight_decay=0.5)
+    assert (adamw.coupled, adamw.decoupled) == (0.0, 0.5)
+    kept = adamw.kept(rate)
+    assert kept is not None
+    assert evaluate([kept], {rate: np.array(0.1)})[kept] == 0.95
+    assert optim.AdamW(weight_decay=0.0).kept(rate) is None

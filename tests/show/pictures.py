@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nettrain.show.drawing import Arrow, Box, Drawing
+from nettrain.show.drawing import Arrow, Box, Drawing, Step
 
 PER_EPOCH = 10
 
@@ -79,7 +79,11 @@ def article() -> Drawing:
         Arrow("q", "f", "∂f/∂q = -4"),
         Arrow("z", "f", "∂f/∂z = 5"),
     ]
-    steps = ["q = x + y = 5", "df/dx = df/dq · dq/dx = -4 · 1 = -4"]
+    steps = [
+        Step("forward", "q = x + y = 5", "q", "5"),
+        Step("backward", "df/dx = df/dq · dq/dx = -4 · 1 = -4", "x", "-4"),
+        Step("update", "z ← z - rate · gradient = -4.5", "z", "-4.5"),
+    ]
     return Drawing(boxes, arrows, "f = (x + y) * z", steps)
 
 

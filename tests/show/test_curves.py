@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nettrain.show.curves import _envelope, cost
+from nettrain.show.curves import cost, envelope
 
 from .pictures import metrics, texts
 
@@ -56,7 +56,7 @@ def test_a_long_run_stays_a_small_file() -> None:
 def test_thinning_keeps_spikes_in_order() -> None:
     loss = np.ones(10_000)
     loss[1234], loss[9876] = 50.0, -50.0
-    time, values = _envelope(np.arange(10_000.0), loss)
+    time, values = envelope(np.arange(10_000.0), loss)
     assert len(values) <= 1300
     assert time[values.argmax()] == 1234
     assert time[values.argmin()] == 9876

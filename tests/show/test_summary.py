@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nettrain.show.summary import line, message, summary
+from nettrain.show.summary import command, grouped, line, message, patch, summary
 
 METRICS = {
     "test/accuracy": 0.975,
@@ -74,14 +74,22 @@ def test_duration_folder_and_no_findings() -> None:
 
 def test_a_message_has_all_its_parts_in_order() -> None:
     found = message(
-        finding(), [finding(id="A1", name="dead-neurons")], config="mlp.yaml"
+        finding(),
+        [finding(id="A1", name="dead-neurons")],
+        config="mlp.yaml",
+        excerpt="     14 |   - dense: 8\n        |     ^^^^^^^^",
+        picture="run/plots/gradient-waterfall.svg",
+        trial="nettrain run mlp.yaml model.dense2.activation=relu",
     )
     parts = [
         "error[G1] vanishing gradient: the primary cause",
         "model/dense2/pre_activation, epoch 2, step 88",
         "mlp.yaml:14",
+        "14 |   - dense: 8",
+        "^^^^",
         "3.1e-6, threshold 0.001, healthy 0.02 … 1",
         "Each sigmoid multiplies",
+        "picture   run/plots/gradient-waterfall.svg",
         "Use relu.",
         "- {do: set, path: model.dense2.activation, value: relu}",
         "nettrain run mlp.yaml model.dense2.activation=relu",
@@ -93,30 +101,45 @@ def test_a_message_has_all_its_parts_in_order() -> None:
 
 def test_a_patch_that_is_no_setting_goes_into_a_config() -> None:
     edit = {"do": "insert", "path": "model.1", "value": {"batch_norm": {}}}
-    remedy = {"text": "x", "patch": [edit]}
-    found = message(finding(remedy=remedy), config="mlp.yaml")
-    assert (
-        "a new config with `extends: mlp.yaml` and these lines under `patch:`" in found
-    )
+    found = text(finding(remedy={"text": "x", "patch": [edit]}))
+    assert "try       nettrain doctor runs/mlp/1 --apply mended.yaml" in found
     assert "- {do: insert, path: model.1, value: {batch_norm: {}}}" in found
+
+
+def test_a_run_with_overrides_is_mended_by_the_doctor() -> None:
+    """The config alone is another run."""
+    assert "nettrain run mlp.yaml model.dense2.activation=relu" in text(finding())
+    found = text(finding(), as_given=False)
+    assert "nettrain run" not in found
+    assert "nettrain doctor runs/mlp/1 --apply" in found
+    assert "mlp.yaml:14" in found
+
+
+def test_so_is_a_run_without_a_file() -> None:
+    assert "nettrain doctor runs/mlp/1 --apply" in text(finding(), config="")
 
 
 def test_values_with_blanks_are_quoted_for_the_shell() -> None:
     edit = {"do": "set", "path": "optimizer", "value": {"sgd": {"learning_rate": 0.1}}}
-    found = message(finding(remedy={"patch": [edit]}), config="mlp.yaml")
-    assert "nettrain run mlp.yaml 'optimizer={sgd: {learning_rate: 0.1}}'" in found
+    found = command([edit], "mlp.yaml")
+    assert found == "nettrain run mlp.yaml 'optimizer={sgd: {learning_rate: 0.1}}'"
+    insert = {"do": "insert", "path": "model.0", "value": "layer_norm"}
+    found = command([insert], "mlp.yaml", "my runs/1")
+    assert found == "nettrain doctor 'my runs/1' --apply mended.yaml"
 
 
 def test_words_that_yaml_takes_for_something_else_are_quoted() -> None:
     edit = {"do": "set", "path": "name", "value": "true"}
-    found = message(finding(remedy={"patch": [edit]}), config="my run.yaml")
+    found = text(finding(remedy={"patch": [edit]}), config="my run.yaml")
     assert '- {do: set, path: name, value: "true"}' in found
     assert "nettrain run 'my run.yaml' 'name=\"true\"'" in found
 
 
 def test_without_a_patch_there_is_no_command() -> None:
-    found = message(finding(remedy={"text": "Wait.", "patch": []}), config="a.yaml")
+    found = text(finding(remedy={"text": "Wait.", "patch": []}), config="a.yaml")
     assert "Wait." in found and "nettrain" not in found
+    assert command([], "a.yaml", "runs/1") == ""
+    assert patch(finding(remedy=None)) == ()
 
 
 def test_what_is_unknown_is_left_out() -> None:
@@ -165,3 +188,44 @@ def test_one_line_while_training() -> None:
     assert line(bare | {"severity": "error", "step": 3}) == (
         "error[N1] non finite at the whole network, step 3: exp: input 743 > 88.7"
     )
+
+
+def test_findings_of_one_name_stand_once_each() -> None:
+    """A note beside the primary one claims nothing that follows from that."""
+    many = [
+        finding(id="D3", name="data-defect", node=None, why=why, **changes)
+        for why, changes in (
+            ("no row is whole", {}),
+            ("rows are shared", {"primary": False, "consequence_of": "D3"}),
+            ("x is constant", {"primary": False, "severity": "note"}),
+        )
+    ]
+    (first, follows), (note, nothing) = grouped(many)
+    assert (first, follows) == (many[0], [many[1]])
+    assert (note, nothing) == (many[2], [])
+    found = text(*many)
+    assert found.count("follows") == 1
+    assert found.count("no row is whole") == found.count("x is constant") == 1
+
+
+def test_data_are_not_the_network() -> None:
+    found = line(finding(id="D3", name="data-defect", node=None, layer=None))
+    assert "data defect at the data" in found
+
+
+def test_a_very_long_why_begins_a_line_with_each_clause() -> None:
+    losses = " ".join(f"{2 + i / 7:.3g}" for i in range(20))
+    why = f"exp: input 743 > 88.7; losses before: {losses}; gradient norms: {losses}"
+    rows = message(finding(why=why, remedy=None)).splitlines()
+    heads = [row.strip() for row in rows]
+    assert "why       exp: input 743 > 88.7" in heads
+    for clause in ("losses before: 2 2.14", "gradient norms: 2 2.14"):
+        assert any(head.startswith(clause) for head in heads)
+    assert max(map(len, rows)) <= 88
+    short = message(finding(why="one; two", remedy=None))
+    assert "why       one; two" in short
+
+
+def test_a_finding_stays_one_short_line_when_it_arises() -> None:
+    found = line(finding(measured=None, why="rows " + "17, " * 200))
+    assert "\n" not in found and len(found) < 200 and found.endswith(" …")

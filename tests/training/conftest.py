@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from nettrain.nn import CrossEntropy, Dense, Layer, Loss, Sequential
 from nettrain.optim import Adam, Optimizer
 from nettrain.training.events import Event
 from nettrain.training.loop import Loop, Plan
+from nettrain.training.metrics import Metric
 from nettrain.training.network import Network, Recipe
 from nettrain.training.probe import Probe
 from nettrain.training.settings import TrainConfig
@@ -63,6 +64,8 @@ def start() -> Start:
         runner: str = "numpy",
         seed: int = 0,
         plan: Mapping[str, Any] | None = None,
+        origins: Mapping[str, str] | None = None,
+        metrics: Sequence[Metric] = (),
         **train: Any,
     ) -> Started:
         data = data or parts()
@@ -77,6 +80,7 @@ def start() -> Start:
             outputs=2,
             seed=seed,
             dtype=first.inputs.dtype.name,
+            origins=origins or {},
             diagnose=diagnosed,
         )
         config = TrainConfig(**train)
@@ -84,7 +88,7 @@ def start() -> Start:
             parts=data,
             config=config,
             schedule=recipe.optimizer.schedule,
-            metrics=(),
+            metrics=metrics,
             seed=seed,
             batch_size=batch_size,
             evaluation_batch_size=16,
@@ -108,8 +112,6 @@ def _probe(network: Network, plan: Plan) -> Probe:
         network,
         Evidence(prior=prior),
         judge,
+        plan,
         interval=3,
-        rows=len(plan.parts["train"]),
-        steps_per_epoch=plan.steps_per_epoch,
-        total_steps=plan.total_steps,
     )

@@ -6,6 +6,7 @@ deep net those are flat over depth while δ falls by 1e-24.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -14,7 +15,7 @@ from nettrain.component import Count, Positive, Share, register
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.evidence import Array, Evidence
 from nettrain.diagnose.finding import Finding
-from nettrain.diagnose.remedies import signal
+from nettrain.diagnose.remedies import edits, signal
 
 
 def ratios(evidence: Evidence) -> Array:
@@ -137,3 +138,69 @@ class ExplodingGradient(Detector):
             healthy=(0.02, 50.0),
             remedy=signal.exploding(evidence),
         )
+
+
+@register("G3")
+class GradientSpike(Detector):
+    """One update's gradient stands out from all before it.
+
+    log‖g‖ > median + threshold · 1.4826 · MAD of the 100 updates before (at least 20),
+    and ‖g‖ > times · that median, in an epoch that did not end converged, nor the last
+    one (loss < converged · H0). A warning if that epoch's loss ended above `harm` times
+    that of the epoch before (in the first: H0), else a note: in 288 healthy runs two
+    had such a gradient, and neither's loss rose. The worst spike is told. Healthy: .1
+    to 10 times the median. Against it: clipping (Pascanu, Mikolov and Bengio, ICML
+    2013). The robust deviation: Iglewicz and Hoaglin (1993).
+
+    Attributes:
+        threshold: robust standard deviations of log‖g‖.
+        times: ‖g‖ over its median.
+        harm: the loss at the epoch's end over the loss before it.
+        converged: share of H0 below which the loss counts as learned.
+    """
+
+    title = "gradient-spike"
+    threshold: Positive = 6.0
+    times: Positive = 10.0
+    harm: Positive = 1.1
+    converged: Share = 0.1
+
+    def detect(self, evidence: Evidence) -> Iterator[Finding]:
+        if not evidence.has("loss", "spike"):
+            return
+        loss = np.asarray(evidence.loss, float)
+        _, size, usual, stands_out = np.asarray(evidence.spike, float).T
+        learned = evidence.converged(self.converged)
+        held = (stands_out > self.threshold) & (size > self.times * usual) & ~learned
+        if learned[-1] or not held.any():
+            return
+        harmed = held & (loss > self.harm * np.append(evidence.prior, loss[:-1]))
+        among = harmed if harmed.any() else held
+        excess = size / np.maximum(usual, np.finfo(float).tiny)
+        at = int(np.argmax(np.where(among, excess, -np.inf)))
+        others = int(held.sum()) - 1
+        yield self.finding(
+            evidence,
+            "warning" if harmed.any() else "note",
+            f"the gradient of update {int(evidence.spike[at, 0])} has a norm of "
+            f"{size[at]:.3g}, {excess[at]:.3g} times the median of those before and "
+            f"{stands_out[at]:.3g} robust standard deviations above it"
+            + _rows(evidence, at)
+            + (f"; {others} more epochs have such an update" if others else ""),
+            epoch=int(evidence.epochs[at]),
+            step=int(evidence.spike[at, 0]),
+            measured=float(excess[at]),
+            threshold=self.times,
+            healthy=(0.1, 10.0),
+            remedy=edits.clip(
+                dataclasses.replace(evidence, gradient_norms=usual[at : at + 1]), 3.0
+            ),
+        )
+
+
+def _rows(evidence: Evidence, at: int) -> str:
+    """The data rows of a spike's batch, where they are known."""
+    if not evidence.has("spike_rows"):
+        return ""
+    rows = [str(row) for row in evidence.spike_rows[at] if row >= 0]
+    return f"; its batch has data rows {', '.join(rows)}" if rows else ""

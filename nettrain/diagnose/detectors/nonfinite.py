@@ -44,7 +44,9 @@ def located(evidence: Evidence) -> Blame | None:
     """Where the run became non-finite; without a replay only the check is known."""
     if evidence.blame is not None:
         return evidence.blame
-    bad = ~np.isfinite(evidence.loss) | np.isinf(evidence.delta_rms).any(axis=1)
+    bad = ~np.isfinite(evidence.loss)
+    if evidence.has("delta_rms"):
+        bad |= np.isinf(evidence.delta_rms).any(axis=1)
     if not bad.any():
         return None
     first = int(np.argmax(bad))

@@ -8,12 +8,16 @@ import numpy as np
 
 from nettrain.diagnose.evidence import Blame, Evidence
 from nettrain.diagnose.finding import Edit, Remedy
-from nettrain.diagnose.remedies import edits
+from nettrain.diagnose.remedies import data, edits
 
 MORTAL = ("relu", "relu6", "hard_sigmoid", "hard_swish", "hard_tanh")
 """Activations whose derivative is 0 on a whole half-line."""
 HEALTHY_UPDATE = 2e-2
 """The largest ‖ΔW‖/‖W‖ of one update that is usual in networks that learn."""
+LARGE = 3.0
+"""γ, or the RMS of the inputs, above which a first signal is too large (I3)."""
+FLAT_FROM = 2.0
+"""|mean z| above which tanh has lost nine tenths of its slope: 1 - tanh²(2) = 0.07."""
 _SPIKE = 10.0
 _CLIP = 5.0
 
@@ -55,13 +59,59 @@ def dead(evidence: Evidence, born: bool, jump: float | None) -> Remedy:
     if biases:
         return Remedy("start with biases of 0", tuple(biases))
     if jump is not None and not born and "learning_rate" in evidence.settings:
-        powers = math.ceil(math.log10(jump / HEALTHY_UPDATE))
-        reason = "the updates that killed them were too large"
-        return edits.slower(evidence, reason, 10.0 ** max(1, powers))
+        return _smaller_steps(evidence, jump, "the updates that killed them")
     bent = edits.set_where(
         (layer.activation for layer in edits.backwards(evidence)), MORTAL, "leaky_relu"
     )
     return Remedy("use leaky_relu, whose derivative is never 0", tuple(bent))
+
+
+def _smaller_steps(evidence: Evidence, jump: float, updates: str) -> Remedy:
+    """The learning rate lowered by as many tens as the updates were too large."""
+    powers = math.ceil(math.log10(jump / HEALTHY_UPDATE))
+    return edits.slower(evidence, f"{updates} were too large", 10.0 ** max(1, powers))
+
+
+def saturated(evidence: Evidence, jump: float | None) -> Remedy:
+    """First what makes z large from the start, then the steps, then normalization.
+
+    Args:
+        jump: ‖ΔW‖/‖W‖ of the updates that drove the units there, where too large.
+    """
+    start = _large_start(evidence)
+    if start.patch:
+        return start
+    if jump is not None and "learning_rate" in evidence.settings:
+        return _smaller_steps(evidence, jump, "the updates that drove them there")
+    normalized = edits.normalized(evidence)
+    if normalized:
+        return Remedy("normalize between the layers", normalized)
+    bent = edits.relu(evidence, edits.BOUNDED)
+    return Remedy("use relu, which is flat on one side only", tuple(bent))
+
+
+def _large_start(evidence: Evidence) -> Remedy:
+    """Scaled weights, biases of 0, standardized inputs: whichever is at fault."""
+    gammas = [x.first.gamma for x in evidence.layers.values() if x.first is not None]
+    large = not gammas or max(gammas) > LARGE
+    first, out = evidence.signals, evidence.output
+    shifted = first is not None and bool((abs(first.mean[:out]) > FLAT_FROM).any())
+    found = {
+        "weights scaled by the number of inputs": edits.scaled(evidence) * large,
+        "biases of 0": edits.zero_biases(evidence) * shifted,
+        "standardized inputs": data.standardized(evidence).patch * _unscaled(evidence),
+    }
+    texts = [text for text, patch in found.items() if patch]
+    patch = tuple(edit for patch in found.values() for edit in patch)
+    return Remedy("start with " + " and ".join(texts), patch)
+
+
+def _unscaled(evidence: Evidence) -> bool:
+    """Whether the inputs are as much too large as weights of that γ would be."""
+    inputs = evidence.inputs
+    if inputs is None:
+        return False
+    return float(np.sqrt(np.mean(inputs.mean**2 + inputs.std**2))) > LARGE
 
 
 def nonfinite(evidence: Evidence, blame: Blame) -> Remedy:
@@ -92,6 +142,5 @@ def _first_step(evidence: Evidence) -> Remedy:
         return Remedy("use weights scaled by the number of inputs", tuple(scaled))
     steps = evidence.settings.get("preprocess")
     if steps is not None and "standardize" not in str(steps.value):
-        edit = Edit(steps.path, "standardize", do="insert")
-        return Remedy("standardize the inputs", (edit,))
+        return data.standardized(evidence)
     return edits.slower(evidence, "")

@@ -1,0 +1,85 @@
+"""Remedies for what is wrong with the data, or with how they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nettrain.diagnose.evidence import Evidence
+from nettrain.diagnose.finding import Edit, Remedy
+from nettrain.diagnose.remedies import edits
+from nettrain.diagnose.remedies.initial import output_layer
+
+
+def standardized(evidence: Evidence) -> Remedy:
+    """`standardize` as one more step of the preprocessing.
+
+    Where it is the last step already, what is left are nearly constant features: their
+    standard deviation was raised to a share of the median one, a floor that goes.
+    """
+    text = "standardize the inputs"
+    steps = evidence.settings.get("preprocess")
+    if steps is None:
+        return Remedy(text)
+    names = [_step_name(step) for step in steps.value or ()]
+    numeric = [name for name in names if name != "one_hot"]
+    if numeric[-1:] != ["standardize"]:
+        return Remedy(text, (Edit(steps.path, "standardize", do="insert"),))
+    last = f"{steps.path}.standardize{names.count('standardize')}"
+    text = "standardize nearly constant features like the others, or leave them out"
+    return Remedy(text, (Edit(f"{last}.floor", 0.0),))
+
+
+def _step_name(step: object) -> str:
+    return str(next(iter(step), "")) if isinstance(step, Mapping) else str(step)
+
+
+def balanced(evidence: Evidence) -> Remedy:
+    """Classes that weigh the same, where the loss can weigh them."""
+    text = "let every class weigh the same in the loss"
+    patch = edits.set_to(evidence, "class_weights", "balanced")
+    if not patch:
+        text += ": cross_entropy takes class_weights: balanced"
+    return Remedy(text, patch)
+
+
+def shuffled(evidence: Evidence) -> Remedy:
+    return Remedy("shuffle the rows", edits.set_to(evidence, "shuffle", True))
+
+
+def target_scaled(evidence: Evidence) -> Remedy:
+    """Targets of mean 0 and standard deviation 1 for the loss."""
+    return Remedy(
+        "standardize the target; the loss then counts in its standard deviations",
+        edits.set_to(evidence, "standardize_target", True),
+    )
+
+
+def classified(evidence: Evidence) -> Remedy:
+    """A loss for classes, with what hangs on it: outputs, metrics, what is monitored.
+
+    Metrics of a regression would be refused beside it.
+    """
+    text = "use cross_entropy, with one output for each class and without regression's "
+    text += "metrics"
+    loss = edits.set_to(evidence, "loss", "cross_entropy")
+    if not loss:
+        return Remedy(text)
+    patch = [*loss, Edit("metrics", ["accuracy"]), *one_each(evidence).patch]
+    last = output_layer(evidence)
+    if last and last.activation and last.activation.name not in ("", "none", "linear"):
+        patch.append(Edit(last.activation.path, "linear"))
+    stop = evidence.settings.get("stop")
+    if stop is not None and isinstance(stop.value, Mapping):
+        patch.append(Edit(f"{stop.path}.monitor", "validation/loss"))
+    scaled = evidence.settings.get("standardize_target")
+    if scaled is not None and scaled.value:
+        patch.append(Edit(scaled.path, False))
+    return Remedy(text, tuple(patch))
+
+
+def one_each(evidence: Evidence) -> Remedy:
+    """As many outputs as there are classes."""
+    last = output_layer(evidence)
+    width = last.width if last else None
+    patch = () if width is None else (Edit(width.path, "auto"),)
+    return Remedy("give the last layer one output for each class", patch)

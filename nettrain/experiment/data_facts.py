@@ -1,0 +1,115 @@
+"""What the diagnosis is told of the data: inputs, targets, and their order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from nettrain.data import batches
+from nettrain.data.dataset import Dataset, Part
+from nettrain.data.decide import FEW
+from nettrain.diagnose.facts import Inputs, Targets
+from nettrain.experiment.schema import Experiment
+from nettrain.nn import Loss
+
+Array = np.ndarray
+
+_CHUNK = 4096
+"""Rows whose squares are held at a time."""
+_WINDOWS, _WINDOW = 64, 32
+"""How many stretches of rows stand for the order, and their fewest rows."""
+
+
+def inputs(dataset: Dataset) -> Inputs:
+    """Mean and standard deviation of each feature; rows that two parts share."""
+    train, validation = dataset.parts["train"], dataset.parts.get("validation")
+    mean, std = _moments(train.inputs)
+    names = dataset.preparation.feature_names
+    return Inputs(names, mean, std, _shared(train, validation) if validation else 0)
+
+
+def _moments(values: Array) -> tuple[Array, Array]:
+    """(F,) mean and standard deviation of rows (n, …), in float64, chunk by chunk."""
+    rows = values.reshape(len(values), -1)
+    mean = rows.mean(axis=0, dtype=np.float64)
+    squares = np.zeros_like(mean)
+    for start in range(0, len(rows), _CHUNK):
+        squares += np.square(rows[start : start + _CHUNK] - mean).sum(axis=0)
+    return mean, np.sqrt(squares / len(rows))
+
+
+def _shared(train: Part, validation: Part) -> int:
+    """How many rows of the validation part are in the training part too."""
+    counts = Counter(_keys(validation))
+    return sum(counts[row] for row in set(_keys(train)))
+
+
+def _keys(part: Part) -> Iterator[bytes]:
+    """Inputs and targets of each row, to be compared with others."""
+    for x, t in zip(part.inputs, part.targets, strict=True):
+        yield x.tobytes() + t.tobytes()
+
+
+# ---------------------------------------------------------------- targets
+
+
+def targets(experiment: Experiment, dataset: Dataset, loss: Loss) -> Targets:
+    """What the loss is given.
+
+    Args:
+        loss: with everything resolved that depends on the targets.
+    """
+    train, validation = dataset.parts["train"], dataset.parts.get("validation")
+    preparation = dataset.preparation
+    order = _order(experiment, train.targets, loss)
+    rows, held = len(train), len(validation) if validation else 0
+    if loss.task == "regression":
+        mean, std = _moments(train.targets)
+        names, alike = preparation.target_names, _like_classes(experiment, train)
+        return Targets(
+            loss.task, rows, held, names, mean=mean, std=std,
+            looks_like_classes=alike, order=order,
+        )  # fmt: skip
+    names = tuple(map(str, preparation.classes))
+    counts = np.bincount(train.targets, minlength=len(names))
+    others = validation.targets if validation else np.zeros(0, np.int64)
+    seen = np.bincount(others, minlength=len(names)) if held else others
+    return Targets(loss.task, rows, held, names, counts, seen, order=order)
+
+
+def _like_classes(experiment: Experiment, train: Part) -> bool:
+    """Whether a regression's targets are what is taken for classes elsewhere.
+
+    As where no loss says it: a source that knows its task, or few whole numbers. Who
+    writes `task: regression` has decided.
+    """
+    data = experiment.data
+    if data.task == "regression" or train.targets.shape[1] > 1:
+        return False
+    values = np.unique(train.restored(train.targets).astype(np.float64))
+    whole = np.allclose(values, np.round(values), rtol=0.0, atol=1e-4)
+    few = len(values) <= min(FEW, max(2, len(train) // 2))
+    return (whole and few) or getattr(data.source, "task", None) == "classification"
+
+
+def _order(experiment: Experiment, targets: Array, loss: Loss) -> float:
+    """Mean H0 of stretches of rows as epoch 1 takes them, over that of shuffled rows.
+
+    A stretch is a batch, or 32 rows where batches are smaller: in two or three rows
+    there is one class by chance. Shuffled rows have no order.
+    """
+    data, rows = experiment.data, len(targets)
+    size = max(data.batch_size, _WINDOW)
+    if data.shuffle or rows < 2 * size:
+        return 1.0
+    starts = np.linspace(0, rows - size, min(_WINDOWS, rows // size)).astype(int)
+    shuffled = batches.order(experiment.seed, 1, rows)
+
+    def prior(order: Array) -> float:
+        return sum(loss.prior(targets[order[i : i + size]]) for i in starts)
+
+    mixed = prior(shuffled)
+    taken = prior(batches.order(experiment.seed, 1, rows, shuffle=False))
+    return taken / mixed if mixed > 0 else 1.0

@@ -1,0 +1,38 @@
+"""Which of a run's pictures shows what a finding says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+WATERFALL, FLOW = "gradient-waterfall.svg", "gradient-flow.svg"
+UNITS, SPREAD, UPDATES = "dead-neurons.svg", "activations.svg", "updates.svg"
+COST, RATES = "cost.svg", "learning-rate.svg"
+
+_OF = {
+    "G1": WATERFALL,
+    "G2": WATERFALL,
+    "I3": WATERFALL,
+    "I1": FLOW,
+    "A1": UNITS,
+    "I4": UNITS,
+    "I5": UNITS,
+    "A2": SPREAD,
+    "D1": SPREAD,
+    "I2": SPREAD,
+    "P1": UPDATES,
+    "P2": COST,
+    "L1": UPDATES,
+    "L2": UPDATES,
+    "R1": UPDATES,
+}
+"""Everything else is seen in the cost: against the prior, and against validation."""
+
+
+def picture(id_: str, drawn: Collection[str]) -> str | None:
+    """The picture of a finding, or the cost where that was not drawn.
+
+    Args:
+        id_: of the finding, such as `G1`.
+        drawn: the files that the run has in `plots/`.
+    """
+    return next((name for name in (_OF.get(id_), COST) if name in drawn), None)

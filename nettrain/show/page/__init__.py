@@ -1,0 +1,12 @@
+"""Pages that bring everything along: the report of a run, and a graph to walk through.
+
+Texts and tables are plain HTML made here; curves and the graph are drawn by scripts
+from data on the page. A content security policy lets these scripts run and nothing
+else, and nothing be fetched.
+"""
+
+from nettrain.show.page.comparison import comparison
+from nettrain.show.page.graph import graph_page
+from nettrain.show.page.report import Report, report
+
+__all__ = ["Report", "comparison", "graph_page", "report"]

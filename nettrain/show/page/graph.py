@@ -1,0 +1,368 @@
+"""A computational graph on a page: data for its script, and as a list for everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from nettrain.show.columns import Columns, numbers
+from nettrain.show.drawing import Box, Drawing
+from nettrain.show.looks import Look, health, health_class, look
+from nettrain.show.page.charts import plain, thinned
+from nettrain.show.page.document import document
+from nettrain.show.page.text import element, folded, section
+from nettrain.show.palette import HEALTHS
+
+MEASURES = ("rms", "mean", "std", "min", "max", "zero")
+_COLUMNS = (
+    *(f"{of}_{measure}" for of in ("value", "gradient") for measure in MEASURES),
+    "update_ratio",
+    "dead",
+)
+_NUMBERS = 120_000
+"""How many recorded numbers a page takes at most: about a megabyte."""
+_OPEN = 300
+"""Boxes that may be seen at first; scopes are unfolded as long as there are no more."""
+
+
+def graph_page(drawing: Drawing) -> str:
+    """A page with the graph alone, and with its steps if it has some."""
+    title = drawing.title or "Computational graph"
+    return document(
+        title,
+        [element("h1", escape(title)), graph_section(drawing)],
+        {"graph": graph_data(drawing)},
+    )
+
+
+# ---------------------------------------------------------------- data
+
+
+def graph_data(drawing: Drawing, statistics: Columns | None = None) -> dict[str, Any]:
+    """What the script draws.
+
+    Args:
+        drawing: the graph with the numbers of one evaluation.
+        statistics: statistics.csv as columns, for the moments before it.
+
+    Returns:
+        nodes in the order of the drawing; arrows as pairs of their numbers with a
+        label; scopes by path, each with the nodes whose gradient colours it; the scopes
+        `open` at first; the recorded moments; by node's id its statistics at these, and
+        its health as a class from 0 (vanished) on; the steps.
+    """
+    index = {box.id: i for i, box in enumerate(drawing.boxes)}
+    arrows = [[index[a.source], index[a.target], a.label] for a in drawing.arrows]
+    return {
+        "title": drawing.title or "Computational graph",
+        "nodes": [_node(box) for box in drawing.boxes],
+        "arrows": arrows,
+        "scopes": _scopes(drawing.boxes),
+        "open": unfolded(drawing.boxes),
+        "by_health": drawing.shows_health,
+        "healths": [[f"health{i}", _health_look(i).stroke] for i in range(HEALTHS)],
+        **recorded(statistics, list(index)),
+        "steps": [vars(step) for step in drawing.steps],
+    }
+
+
+def _node(box: Box) -> dict[str, Any]:
+    seen = look(box, False)
+    return {
+        "id": box.id,
+        "label": box.label,
+        "details": list(box.detail_lines),
+        "kind": box.kind,
+        "scope": box.scope,
+        "value": box.value,
+        "gradient": box.gradient,
+        "health": None if box.health is None else health_class(box.health),
+        "origin": _line(box.origin),
+        "facts": _finite(box.facts),
+        "shape": seen.shape,
+        "fill": seen.fill,
+        "stroke": seen.stroke,
+        "dashed": seen.dashed,
+    }
+
+
+def _finite(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Op, shape, and the size of value and gradient, in a few digits."""
+    kept: dict[str, Any] = {k: facts[k] for k in ("op", "shape") if k in facts}
+    for of in ("value", "gradient"):
+        if isinstance(facts.get(of), Mapping):
+            sizes = facts[of]
+            kept[of] = dict(zip(sizes, plain(sizes.values()), strict=True))
+    return kept
+
+
+def _line(origin: str) -> str:
+    """`mlp.yaml:14` of a `file:line`, wherever the file is."""
+    return origin.replace("\\", "/").rpartition("/")[2]
+
+
+def _health_look(index: int) -> Look:
+    return look(Box("", "", health=(index + 0.5) / HEALTHS), True)
+
+
+def _ancestors(scope: str) -> list[str]:
+    """`model`, `model/dense1` of `model/dense1`."""
+    parts = scope.split("/") if scope else []
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _scopes(boxes: Sequence[Box]) -> dict[str, dict[str, Any]]:
+    """Each scope's size, line, and the nodes that tell the health of its gradient.
+
+    These are its pre-activations, by which a vanished gradient is told; else all.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    outputs: dict[str, list[int]] = {}
+    for i, box in enumerate(boxes):
+        for path in _ancestors(box.scope):
+            scope = found.setdefault(path, {"count": 0, "origin": "", "colour": []})
+            scope["count"] += 1
+            if path == box.scope:
+                scope["origin"] = scope["origin"] or _line(box.origin)
+            if box.health is not None:
+                scope["colour"].append(i)
+                if box.label == "pre_activation":
+                    outputs.setdefault(path, []).append(i)
+    for path, members in outputs.items():
+        found[path]["colour"] = members
+    return found
+
+
+def unfolded(boxes: Sequence[Box]) -> list[str]:
+    """The scopes to show open: from the outside in, but for layers, while few are seen.
+
+    A layer is a scope with operations of its own.
+    """
+    own = {box.scope for box in boxes if box.scope}
+    paths = dict.fromkeys(path for box in boxes for path in _ancestors(box.scope))
+    inner: dict[str, list[str]] = {path: [] for path in ("", *paths)}
+    for path in paths:
+        inner[path.rpartition("/")[0]].append(path)
+    seen = len(inner[""]) + sum(not box.scope for box in boxes)
+    found, waiting = [], list(inner[""])
+    while waiting:
+        path = waiting.pop(0)
+        more = len(inner[path])
+        if path not in own and seen + more <= _OPEN:
+            found.append(path)
+            seen += more
+            waiting += inner[path]
+    return found
+
+
+def recorded(statistics: Columns | None, nodes: Sequence[str]) -> dict[str, Any]:
+    """Moments, and at these the statistics and health of the nodes that have them."""
+    if statistics is None or not len(statistics["step"]):
+        return {"moments": [], "statistics": {}, "healths_then": {}}
+    known = set(nodes)
+    paths = [str(path) for path in statistics["node"]]
+    listed = {p: i for i, p in enumerate(dict.fromkeys(p for p in paths if p in known))}
+    moments, first, when = np.unique(
+        numbers(statistics, "step"), return_index=True, return_inverse=True
+    )
+    most = _NUMBERS // max(1, len(listed) * len(_COLUMNS))
+    kept = list(thinned(len(moments), most))
+    place = np.full(len(moments), -1)
+    place[kept] = range(len(kept))
+    node = np.array([listed.get(path, -1) for path in paths])
+    rows = np.flatnonzero((node >= 0) & (place[when] >= 0))
+    tables = {}
+    for name in _COLUMNS:
+        tables[name] = np.full((len(listed), len(kept)), np.nan)
+        tables[name][node[rows], place[when][rows]] = numbers(statistics, name)[rows]
+    roles = dict(zip(paths, statistics["role"], strict=True))
+    outputs = [i for path, i in listed.items() if roles[path] == "pre_activation"]
+    epochs = numbers(statistics, "epoch")[first]
+    return {
+        "moments": [[int(moments[i]), int(epochs[i])] for i in kept],
+        "statistics": {
+            path: {
+                name: plain(table[i], 4)
+                for name, table in tables.items()
+                if np.isfinite(table[i]).any()
+            }
+            for path, i in listed.items()
+        },
+        "healths_then": {
+            path: _healths(tables["gradient_rms"][[i, outputs[-1]]])
+            for path, i in listed.items()
+            if outputs
+        },
+    }
+
+
+def _healths(gradients: np.ndarray) -> list[int | None]:
+    """Classes of health over time (M,) of RMS (2, M): a node's, and the output's."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = gradients[0] / gradients[1]
+    return [None if np.isnan(r) else health_class(health(r)) for r in ratios]
+
+
+# ---------------------------------------------------------------- HTML
+
+_HELP = (
+    "Arrow keys go along the graph: right to what uses a node, left to its inputs, up "
+    "and down to neighbours. Enter folds or unfolds a group, Escape goes out to the "
+    "group around a node, plus and minus zoom, 0 fits the graph into its frame. The "
+    "list below it tells the same in words."
+)
+
+
+def graph_section(drawing: Drawing, title: str = "Computational graph") -> str:
+    """The place of the graph, its tools, panel, key, and the list of its nodes."""
+    canvas = element(
+        "div",
+        id="canvas",
+        tabindex="0",
+        role="application",
+        aria_roledescription="graph",
+        aria_label=f"Computational graph, {len(drawing.boxes)} nodes",
+        aria_describedby="graph-help",
+    )
+    invitation = element("p", "Choose a node to see its numbers.", class_="faint")
+    walking = " Elsewhere left and right go through the steps." * bool(drawing.steps)
+    panel = element("aside", invitation, id="panel", aria_label="The chosen node")
+    return section(
+        "graph",
+        title,
+        element("p", _HELP, walking, id="graph-help", class_="faint"),
+        _steps(drawing),
+        _tools(drawing),
+        element("div", canvas, panel, class_="graph"),
+        element("p", id="told", role="status", class_="unseen"),
+        _key(drawing),
+        folded("The graph as a list", _list(drawing), id="graph-list"),
+    )
+
+
+def _button(name: str, label: str, **more: str | bool | None) -> str:
+    return element("button", escape(label), type="button", id=name, **more)
+
+
+def _tools(drawing: Drawing) -> str:
+    scopes = bool(_scopes(drawing.boxes))
+    folds = (_button("unfold", "Unfold all"), _button("fold", "Fold to layers"))
+    names = (element("option", value=box.id) for box in drawing.boxes)
+    moment = element("input", type="range", id="moment", min="0", step="1")
+    return element(
+        "div",
+        *(folds if scopes else ()),
+        _button("larger", "+", aria_label="Zoom in"),
+        _button("smaller", "−", aria_label="Zoom out"),
+        _button("whole", "Show all"),
+        element("label", "Find ", element("input", id="find", list="names", size="18")),
+        element("datalist", *names, id="names"),
+        element(
+            "span",
+            element("label", "Moment ", moment),
+            element("output", id="moment-told", for_="moment"),
+            id="moments",
+            hidden=True,
+        ),
+        class_="tools",
+        role="group",
+        aria_label="Tools of the graph",
+    )
+
+
+def _steps(drawing: Drawing) -> str:
+    """Buttons that walk through the calculation, and its sentences."""
+    if not drawing.steps:
+        return ""
+    phases = {"forward": "Forward", "backward": "Backward", "update": "Update"}
+    lists = []
+    for phase, head in phases.items():
+        items = [
+            element(
+                "li",
+                element(
+                    "button",
+                    escape(step.text),
+                    type="button",
+                    data_step=str(number),
+                ),
+                value=str(number),
+            )
+            for number, step in enumerate(drawing.steps, 1)
+            if step.phase == phase
+        ]
+        if items:
+            lists += [element("h3", head), element("ol", *items)]
+    last = str(len(drawing.steps))
+    slider = element(
+        "input", type="range", id="step", min="0", max=last, value="0", step="1"
+    )
+    walk = element(
+        "div",
+        _button("previous", "◀ Previous"),
+        _button("next", "Next ▶"),
+        element("label", "Step ", slider),
+        element("output", id="step-told", for_="step"),
+        class_="tools",
+        role="group",
+        aria_label="Steps of the calculation",
+    )
+    text = element("p", id="sentence", aria_live="polite")
+    return walk + text + folded("All steps", *lists, id="steps")
+
+
+def _key(drawing: Drawing) -> str:
+    """What shapes and colours mean."""
+    words = "Hexagons are weights, round ends are data, the rest are operations."
+    parts = [element("span", words)]
+    if drawing.shows_health:
+        swatches = "".join(
+            element("span", class_="swatch", style=f"background:var(--health{i})")
+            for i in range(HEALTHS)
+        )
+        told = "gradient, against that at the output: vanished (10⁻⁶) … healthy"
+        parts.append(element("span", swatches, " ", told))
+    if _scopes(drawing.boxes):
+        parts.append(element("span", "▸ is folded: its colour is that of its worst."))
+    return element("p", *parts, class_="key faint")
+
+
+def _list(drawing: Drawing) -> str:
+    """The nodes by scope, as nested lists of buttons with all that is known."""
+    inputs: dict[str, list[str]] = {box.id: [] for box in drawing.boxes}
+    for arrow in drawing.arrows:
+        inputs[arrow.target].append(arrow.source)
+    return _level(list(enumerate(drawing.boxes)), 0, inputs)
+
+
+def _level(
+    boxes: Sequence[tuple[int, Box]], depth: int, inputs: Mapping[str, Sequence[str]]
+) -> str:
+    """The boxes of one scope; inner scopes stand where their first box does."""
+    groups: dict[object, list[tuple[int, Box]]] = {}
+    for i, box in boxes:
+        parts = box.scope.split("/") if box.scope else []
+        inner = parts[depth] if len(parts) > depth else i
+        groups.setdefault(inner, []).append((i, box))
+    items = []
+    for key, members in groups.items():
+        if isinstance(key, str):
+            title = f"{key} ({len(members)} nodes)"
+            items.append(
+                element("li", folded(title, _level(members, depth + 1, inputs)))
+            )
+        else:
+            items.append(element("li", _listed(*members[0], inputs[members[0][1].id])))
+    return element("ul", *items)
+
+
+def _listed(index: int, box: Box, inputs: Sequence[str]) -> str:
+    words = [box.kind, *box.detail_lines]
+    words += [f"value {box.value}"] if box.value is not None else []
+    words += [f"gradient {box.gradient}"] if box.gradient is not None else []
+    words += [f"from {', '.join(inputs)}"] if inputs else []
+    button = element("button", escape(box.label), type="button", data_node=str(index))
+    return f"{button} {escape(', '.join(words))}"

@@ -1,0 +1,72 @@
+"""Results, config and environment of a run as tables and text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from nettrain.show import summary
+from nettrain.show.columns import Columns, numbers
+from nettrain.show.page.text import element, folded, section, table
+from nettrain.show.style import number
+
+_ROWS = 60
+
+
+def results(found: Mapping[str, Any]) -> str:
+    """The last, test and best value of every metric."""
+    heads, *rows = summary.rows(found)
+    if not rows:
+        return element("p", "No epoch was finished.")
+    return table(rows, heads=heads)
+
+
+def config(text: str) -> str:
+    """The resolved config, to be opened."""
+    told = "Every setting, with where it came from. This file repeats the run."
+    whole = folded("Resolved config", element("pre", escape(text)))
+    return section("config", "Config", element("p", told), whole)
+
+
+def environment(facts: Mapping[str, Any]) -> str:
+    """What the run was computed with."""
+    rows = [[str(name), str(value)] for name, value in _environment(facts)]
+    return section("environment", "Environment", folded("Versions", table(rows)))
+
+
+def _environment(facts: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    found = {**facts.get("versions", {}), **facts.get("environment", {})}
+    rows = [("seed", facts.get("seed")), *found.items()]
+    rows.append(("data (sha256)", facts.get("data_sha256")))
+    rows.append(("fingerprint", facts.get("fingerprint")))
+    watched = facts.get("diagnosis") or {}
+    if "share_of_step" in watched:
+        rows.append(("diagnosis, share of a step", f"{watched['share_of_step']:.1%}"))
+    return [(name, value) for name, value in rows if value is not None]
+
+
+def epochs(columns: Columns) -> str:
+    """The curves as a table: the last row of an epoch, of at most `_ROWS` epochs."""
+    names = [n for n in columns if n.startswith(("train/", "validation/"))]
+    names = [n for n in names if n != "train/loss"]
+    if not names:
+        return ""
+    epoch = numbers(columns, "epoch")
+    found = {n: numbers(columns, n) for n in names}
+    ends = np.flatnonzero(np.any([np.isfinite(v) for v in found.values()], axis=0))
+    if not len(ends):
+        return ""
+    kept = ends[np.unique(np.linspace(0, len(ends) - 1, _ROWS).round().astype(int))]
+    rows = [
+        [f"{epoch[i]:.0f}", *(_cell(values[i]) for values in found.values())]
+        for i in kept
+    ]
+    heads = ["epoch", *(n.replace("epoch_loss", "loss") for n in names)]
+    return folded("The curves as a table", table(rows, heads=heads))
+
+
+def _cell(value: float) -> str:
+    return number(value) if np.isfinite(value) else ""

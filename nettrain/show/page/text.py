@@ -1,0 +1,53 @@
+"""Small pieces of HTML, with every text escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+
+def element(name: str, /, *inside: str, **attributes: str | bool | None) -> str:
+    """`<name …>inside</name>`; attributes are escaped, what is inside is HTML.
+
+    `class_` is the attribute class, `aria_label` is aria-label; None and False leave
+    one out, True writes its name alone.
+    """
+    written = "".join(
+        f" {key.rstrip('_').replace('_', '-')}"
+        + ("" if value is True else f'="{escape(str(value))}"')
+        for key, value in attributes.items()
+        if value is not None and value is not False
+    )
+    return f"<{name}{written}>{''.join(inside)}</{name}>"
+
+
+def table(
+    rows: Iterable[Sequence[str]], caption: str = "", heads: Sequence[str] = ()
+) -> str:
+    """Cells are texts; the first of each row is its head."""
+    parts = [element("caption", escape(caption))] if caption else []
+    if heads:
+        cells = (element("th", escape(head), scope="col") for head in heads)
+        parts.append(element("thead", element("tr", *cells)))
+    body = [
+        element(
+            "tr",
+            element("th", escape(first), scope="row"),
+            *(element("td", escape(cell)) for cell in others),
+        )
+        for first, *others in rows
+    ]
+    return element("table", *parts, element("tbody", *body))
+
+
+def section(name: str, title: str, *inside: str) -> str:
+    """A part of a page with a heading that names it."""
+    heading = element("h2", escape(title), id=f"{name}-title")
+    labelled = f"{name}-title"
+    return element("section", heading, *inside, id=name, aria_labelledby=labelled)
+
+
+def folded(title: str, *inside: str, **attributes: str | bool | None) -> str:
+    """What is shown when its title is opened."""
+    head = element("summary", escape(title))
+    return element("details", head, *inside, **attributes)

@@ -1,0 +1,310 @@
+"""D1 to D4: what is wrong with the data before anything is learned from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nettrain.diagnose import Evidence, Finding, Inputs, Setting, Targets, diagnose
+from nettrain.diagnose.detector import Detector
+from nettrain.diagnose.detectors import (
+    ClassImbalance,
+    DataDefects,
+    OrderEffect,
+    UnscaledInputs,
+)
+
+Make = Callable[..., Evidence]
+
+
+def found(detector: Detector, evidence: Evidence) -> list[Finding]:
+    return list(detector.detect(evidence))
+
+
+def one(detector: Detector, evidence: Evidence) -> Finding:
+    (finding,) = detector.detect(evidence)
+    return finding
+
+
+@pytest.fixture
+def features(healthy: Make) -> Callable[..., Evidence]:
+    """Evidence before the first step, with inputs of that mean and std."""
+
+    def make(mean: Any, std: Any, **changes: Any) -> Evidence:
+        mean, std = np.broadcast_arrays(np.atleast_1d(mean), np.atleast_1d(std))
+        names = tuple(f"f{i}" for i in range(len(mean)))
+        evidence = healthy(checks=1, inputs=Inputs(names, mean, std), **changes)
+        return evidence.before(0)
+
+    return make
+
+
+@pytest.fixture
+def labels(healthy: Make) -> Callable[..., Evidence]:
+    def make(*counts: int, **changes: Any) -> Evidence:
+        names = tuple("abcdefghij"[: len(counts)])
+        targets = Targets(
+            "classification", sum(counts), 100, names, np.array(counts)
+        )  # fmt: skip
+        return healthy(targets=targets, **changes)
+
+    return make
+
+
+@pytest.fixture
+def quantities(healthy: Make) -> Callable[..., Evidence]:
+    def make(mean: Any, std: Any, **changes: Any) -> Evidence:
+        mean, std = np.atleast_1d(mean), np.atleast_1d(std)
+        own = [key for key in ("looks_like_classes", "order") if key in changes]
+        names = tuple(f"y{i}" for i in range(len(mean)))
+        flags = {key: changes.pop(key) for key in own}
+        targets = Targets("regression", 320, 100, names, mean=mean, std=std, **flags)
+        return healthy(targets=targets, **changes)
+
+    return make
+
+
+def test_nothing_is_found_in_a_healthy_run(healthy: Make) -> None:
+    assert diagnose(healthy()) == []
+
+
+def test_what_is_not_known_is_not_judged(healthy: Make) -> None:
+    bare = healthy(inputs=None, targets=None)
+    for detector in (UnscaledInputs, ClassImbalance, DataDefects, OrderEffect):
+        assert not found(detector(), bare)
+
+
+# ---------------------------------------------------------------- D1
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "measured", "threshold"),
+    [
+        ([0, 0, 0], [0.09, 1, 9.1], 9.1 / 0.09, 100),
+        ([0, 0, 0], [1, 1, 10.1], 10.1, 10),
+        ([0, 0, 0], [1, 1, 0.0099], 0.0099, 0.01),
+        ([0, 101, 0], [1, 10, 1], 10.1, 10),
+        ([0, -10.1, 0], [1, 1, 1], 10.1, 10),
+        ([0, 0, 0], [1000, 1000, 1000], 1000, 10),
+        ([0, 0, 0], [1, 1, 1e4], 1e4, 10),
+    ],
+)
+def test_scales_that_no_learning_rate_fits(
+    features: Make, mean: Any, std: Any, measured: float, threshold: float
+) -> None:
+    finding = one(UnscaledInputs(), features(mean, std))
+    assert (finding.id, finding.name) == ("D1", "unscaled-inputs")
+    assert finding.severity == "warning"
+    assert finding.measured == pytest.approx(measured)
+    assert finding.threshold == threshold
+    assert (finding.epoch, finding.step, finding.node) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        ([0, 0, 0], [0.09, 1, 8.9]),
+        ([0, 0, 0], [1, 1, 9.9]),
+        ([0, 0, 0], [1, 1, 0.0101]),
+        ([0, -9.9, 0], [1, 1, 1]),
+        ([5, 99, 0], [0, 10, 1]),
+        ([1e4, 0, 0], [1e-4, 1, 1]),
+        ([0, 0, 0], [0, 0, 0]),
+        ([0.0001, 0.9999, 0], [0.0001**0.5, (0.0001 * 0.9999) ** 0.5, 1]),
+    ],
+    ids=[*("ratio", "large", "small", "mean"), *("constant", "nearly", "all", "0/1")],
+)
+def test_scales_that_do_no_harm(features: Make, mean: Any, std: Any) -> None:
+    assert not found(UnscaledInputs(), features(mean, std))
+
+
+def test_a_nearly_constant_feature_is_left_out_of_the_ratio(features: Make) -> None:
+    """Of medians 4, .04 counts and .039 does not."""
+    counted = features(0, [0.0401, 4, 4, 4, 6])
+    assert one(UnscaledInputs(), counted).threshold == 100
+    assert not found(UnscaledInputs(), features(0, [0.0399, 4, 4, 4, 6]))
+
+
+def test_the_worst_five_features_are_named(features: Make) -> None:
+    std = [1.5, 1000, 100, 0.001, 1, 20, 2, 30]
+    why = one(UnscaledInputs(), features([1e6, *[0] * 7], std)).why
+    named = [name for name in (f"f{i}" for i in range(8)) if f"{name} (" in why]
+    assert named == ["f0", "f1", "f2", "f3", "f7"]
+    assert "f1 (mean 0, 1e+03)" in why and "1e+06" in why
+    assert why.index("f0") < why.index("f1") < why.index("f7")
+
+
+def test_inputs_are_an_error_with_a_consequence(features: Make, healthy: Make) -> None:
+    sick = features(0, [1, 1, 1e4])
+    assert [f.severity for f in diagnose(sick)] == ["warning"]
+    delta = np.array([[1e-5, 1e-2, 1.0]] * 6)
+    later = healthy(inputs=sick.inputs, delta_rms=delta, loss=np.full(6, 2.0))
+    first, *others = diagnose(later)
+    assert (first.id, first.severity, first.primary) == ("D1", "error", True)
+    assert [f.consequence_of for f in others if f.id == "G1"] == ["D1"]
+
+
+def test_the_line_of_the_preprocessing_is_given(features: Make) -> None:
+    settings = {"preprocess": Setting("data.preprocess", [], config_line=7)}
+    assert one(UnscaledInputs(), features(1e3, 1, settings=settings)).config_line == 7
+    assert one(UnscaledInputs(), features(1e3, 1, settings={})).config_line is None
+
+
+# ---------------------------------------------------------------- D2
+
+
+@pytest.mark.parametrize(
+    ("counts", "ratio"),
+    [((100, 10), None), ((101, 10), 10.1), ((10, 101), 10.1), ((50, 300, 0), 300)],
+)
+def test_classes_of_unequal_size(
+    labels: Make, counts: tuple[int, ...], ratio: float | None
+) -> None:
+    findings = found(ClassImbalance(), labels(*counts))
+    assert [f.measured for f in findings] == ([ratio] if ratio else [])
+    assert [f.severity for f in findings] == (["warning"] if ratio else [])
+
+
+def test_the_majority_and_the_recall_are_told(labels: Make) -> None:
+    recall = np.array([[0.1, 0.2], [1.0, 0.25]])
+    why = one(ClassImbalance(), labels(480, 20, recall=recall)).why
+    assert "class a: 480" in why and "rarest: b 20" in why
+    assert "96 %" in why and "b 0.25" in why and "a 1" in why
+    before = one(ClassImbalance(), labels(480, 20, recall=np.zeros((0, 0))))
+    assert "recall" not in before.why
+
+
+def test_weights_answer_an_imbalance(labels: Make) -> None:
+    for value in ("balanced", [1.0, 9.0]):
+        settings = {"class_weights": Setting("loss.cross_entropy.class_weights", value)}
+        assert not found(ClassImbalance(), labels(480, 20, settings=settings))
+
+
+def test_one_class_alone_is_another_finding(labels: Make) -> None:
+    assert not found(ClassImbalance(), labels(500, 0))
+
+
+# ---------------------------------------------------------------- D4
+
+
+@pytest.mark.parametrize(("order", "fires"), [(0.0, True), (0.49, True), (0.5, False)])
+def test_batches_of_one_class(healthy: Make, order: float, fires: bool) -> None:
+    targets = dataclasses.replace(healthy().targets, order=order)
+    findings = found(OrderEffect(), healthy(targets=targets))
+    assert [(f.severity, f.measured) for f in findings] == [("warning", order)] * fires
+
+
+def test_sorted_targets_of_a_regression(quantities: Make) -> None:
+    assert one(OrderEffect(), quantities(0.0, 1.0, order=0.1)).threshold == 0.5
+    assert not found(OrderEffect(), quantities(0.0, 1.0, order=1.4))
+
+
+# ---------------------------------------------------------------- D3
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "measured"),
+    [
+        (3.1, 1, 3.1),
+        (-3.1, 1, 3.1),
+        (0, 10.1, 10.1),
+        (0, 0.099, 0.099),
+        (0, 0, 0),
+        ([0, 0], [1, 12], 12),
+    ],
+)
+def test_targets_of_another_scale(
+    quantities: Make, mean: Any, std: Any, measured: float
+) -> None:
+    finding = one(DataDefects(), quantities(mean, std))
+    assert (finding.name, finding.severity) == ("data-defect", "warning")
+    assert finding.measured == pytest.approx(measured)
+
+
+@pytest.mark.parametrize(("mean", "std"), [(2.9, 1), (0, 9.9), (0, 0.101), (0, 1)])
+def test_targets_that_suit_outputs(quantities: Make, mean: float, std: float) -> None:
+    assert not found(DataDefects(), quantities(mean, std))
+
+
+def test_labels_are_no_quantities(quantities: Make) -> None:
+    """Then their scale is no matter."""
+    finding = one(DataDefects(), quantities(40.0, 1, looks_like_classes=True))
+    assert finding.severity == "warning" and "loss does not fit" in finding.why
+
+
+@pytest.mark.parametrize(
+    ("shared", "severity"), [(0, None), (1, "note"), (10, "note"), (11, "warning")]
+)
+def test_rows_of_both_parts(healthy: Make, shared: int, severity: str | None) -> None:
+    """Of 1000 validation rows."""
+    inputs = dataclasses.replace(healthy().inputs, shared=shared)
+    targets = dataclasses.replace(healthy().targets, validation_rows=1000)
+    findings = found(DataDefects(), healthy(inputs=inputs, targets=targets))
+    assert [f.severity for f in findings] == ([severity] if severity else [])
+    assert [f.measured for f in findings] == ([shared / 1000] if severity else [])
+
+
+def test_without_a_validation_part_nothing_is_shared(healthy: Make) -> None:
+    run = healthy()
+    inputs = dataclasses.replace(run.inputs, shared=5)
+    targets = dataclasses.replace(run.targets, validation_rows=0)
+    assert not found(DataDefects(), healthy(inputs=inputs, targets=targets))
+
+
+def test_constant_features_are_noted(features: Make) -> None:
+    mean, std = [3.0, *[1.0] * 7], [1.0, *[0.0] * 7]
+    note = one(DataDefects(), features(mean, std))
+    assert (note.severity, note.measured) == ("note", 7)
+    assert "f1, f2, f3, f4, f5 and 2 more" in note.why and "f0" not in note.why
+
+
+def test_features_that_are_not_finite(features: Make) -> None:
+    evidence = features([0, np.nan, 0], [1, np.nan, np.inf])
+    assert not found(UnscaledInputs(), evidence)
+    finding = one(DataDefects(), evidence)
+    assert finding.severity == "warning" and "f1, f2" in finding.why
+
+
+def test_labels_of_only_one_class(labels: Make) -> None:
+    finding = one(DataDefects(), labels(0, 500))
+    assert finding.severity == "warning" and "class b" in finding.why
+    assert not found(DataDefects(), labels(1, 499))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "classes", "fires"),
+    [(2, 3, True), (1, 3, True), (1, 2, False), (3, 3, False), (4, 3, False)],
+)
+def test_outputs_for_every_class(
+    labels: Make, outputs: int, classes: int, fires: bool
+) -> None:
+    evidence = labels(*[50] * classes)
+    last = dataclasses.replace(evidence.layers["dense3"], units=outputs)
+    layers = {**evidence.layers, "dense3": last}
+    findings = found(DataDefects(), dataclasses.replace(evidence, layers=layers))
+    assert [(f.layer, f.measured) for f in findings] == [("dense3", outputs)] * fires
+
+
+def test_several_defects_are_told_apart(healthy: Make) -> None:
+    run = healthy()
+    inputs = Inputs(("a", "b"), np.array([1.0, 0.0]), np.array([0.0, 1.0]), shared=9)
+    targets = dataclasses.replace(run.targets, counts=np.array([320, 0]))
+    findings = found(DataDefects(), healthy(inputs=inputs, targets=targets))
+    assert [f.severity for f in findings] == ["warning", "warning", "note"]
+    assert len({f.why for f in findings}) == 3
+    assert {f.name for f in findings} == {"data-defect"}
+
+
+def test_limits_can_be_changed(features: Make, labels: Make, quantities: Make) -> None:
+    assert found(UnscaledInputs(largest=2.0), features(0, 3))
+    assert found(UnscaledInputs(smallest=0.5), features(0, 0.4))
+    assert found(UnscaledInputs(ratio=2.0), features(0, [1, 3]))
+    assert found(UnscaledInputs(offset=2.0), features(3, 1))
+    assert not found(UnscaledInputs(negligible=0.3), features(0, [0.02, 1, 3]))
+    assert found(ClassImbalance(threshold=2.0), labels(30, 10))
+    assert found(OrderEffect(threshold=1.0), quantities(0, 1, order=0.9))
+    assert found(DataDefects(offset=1.0), quantities(2, 1))

@@ -1,0 +1,84 @@
+"""The scores that a diagnosis judges, beside any metrics the config asks for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nettrain.data import Part
+from nettrain.training.evaluate import Evaluation, scores
+from nettrain.training.metrics import R2, Accuracy
+
+
+def made(predictions: object, targets: object) -> Evaluation:
+    y = np.asarray(targets)
+    part = Part(np.zeros((len(y), 1)), y, np.arange(len(y)))
+    return Evaluation(part, 0.5, np.asarray(predictions, np.float32))
+
+
+PROBABILITIES = [[0.8, 0.1, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1]]
+
+
+def test_classes() -> None:
+    found = scores(made(PROBABILITIES, [0, 1, 1, 0]), "classification")
+    assert found.score == 0.5
+    assert found.error == pytest.approx(np.sqrt(0.25 / 4))
+    np.testing.assert_array_equal(found.recall, [0.5, 0.5, np.nan])
+
+
+def test_shares_of_classes() -> None:
+    soft = np.array([[0.9, 0.1, 0], [0.4, 0.6, 0], [0.3, 0.7, 0], [0, 0, 1.0]])
+    hard = scores(made(PROBABILITIES, soft.argmax(axis=1)), "classification")
+    found = scores(made(PROBABILITIES, soft), "classification")
+    assert (found.score, found.error) == (hard.score, hard.error)
+    np.testing.assert_array_equal(found.recall, hard.recall)
+
+
+def test_the_probability_of_the_second_class() -> None:
+    found = scores(made([[0.9], [0.4], [0.6]], [1, 1, 0]), "classification")
+    assert found.score == pytest.approx(1 / 3)
+    np.testing.assert_array_equal(found.recall, [0.0, 0.5])
+
+
+def test_a_perfect_score_is_not_certain() -> None:
+    found = scores(made(PROBABILITIES, [0, 1, 0, 1]), "classification")
+    assert (found.score, found.error) == (1.0, pytest.approx(0.1 / np.sqrt(4)))
+
+
+def test_values() -> None:
+    random = np.random.RandomState(0)
+    y = random.randn(30, 2)
+    guess = y + 0.4 * random.randn(30, 2)
+    evaluated = made(guess, y)
+    found = scores(evaluated, "regression")
+    assert found.score == pytest.approx(R2().compute(evaluated.predictions, y))
+    squares = (evaluated.predictions - y) ** 2 / y.var(axis=0)
+    rows = 1 - squares.mean(axis=1)
+    assert found.error == pytest.approx(rows.std(ddof=1) / np.sqrt(30))
+    assert found.recall.shape == (0,)
+
+
+def test_a_target_that_never_changes_explains_nothing() -> None:
+    y = np.stack([np.arange(5.0), np.full(5, 3.0)], axis=1)
+    found = scores(made(y, y), "regression")
+    assert found.score == R2().compute(y, y) == 0.5
+
+
+def test_one_row_has_no_spread() -> None:
+    found = scores(made([[1.0]], [[1.0]]), "regression")
+    assert np.isnan(found.error)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_network_that_has_diverged_has_no_scores(task: str) -> None:
+    y = [0, 1] if task == "classification" else [[0.0], [1.0]]
+    evaluated = made([[np.nan], [0.3]], y)
+    found = scores(evaluated, task)
+    assert np.isnan([found.score, found.error, *found.recall]).all()
+    assert len(found.recall) == (2 if task == "classification" else 0)
+    assert np.isnan(evaluated.row([Accuracy()], "test")["test/accuracy"])
+
+
+def test_the_row() -> None:
+    row = made(PROBABILITIES, [0, 1, 1, 0]).row([Accuracy()], "train", "epoch_loss")
+    assert row == {"train/epoch_loss": 0.5, "train/accuracy": 0.5}
