@@ -136,8 +136,17 @@ class Page:
         return answer["result"].get("value")
 
     def settle(self) -> None:
-        """Wait until what has been asked for is drawn."""
-        self.run("new Promise(r => requestAnimationFrame(() => setTimeout(r, 30)))")
+        """Wait until what has been asked for is drawn, and what came of that."""
+        twice = "requestAnimationFrame(() => requestAnimationFrame(() => {}))"
+        self.run(f"new Promise(r => {twice.replace('{}', 'setTimeout(r, 20)')})")
+
+    def until(self, script: str) -> None:
+        """Wait until an expression is true: some answers come in their own time."""
+        for _ in range(200):
+            if self.run(f"Boolean({script})"):
+                return
+            self.settle()
+        raise RuntimeError(f"never came true: {script}")
 
     def mouse(self, x: float, y: float, *kinds: str) -> None:
         for kind in kinds:
@@ -201,6 +210,9 @@ class Page:
             for name, value in features.items()
         ]
         self._call("Emulation.setEmulatedMedia", media=media, features=named)
+        for feature in named:
+            query = f"({feature['name']}: {feature['value']})"
+            self.until(f"matchMedia({json.dumps(query)}).matches")
         self.settle()
 
     def resize(self, width: int, height: int) -> None:

@@ -15,6 +15,7 @@ from experiments.faults.changes import (
     both,
     data,
     hidden_setting,
+    layers,
     learner,
     longer,
     loss,
@@ -70,6 +71,11 @@ def _no_hidden(config: Config, program: Program) -> None:
     config["model"] = config["model"][-1:]
 
 
+def _output_from_zero(config: Config, program: Program) -> None:
+    """Not a symmetry that lasts: each output has a target of its own."""
+    layers(config)[-1]["weight_init"] = "zeros"
+
+
 def _sparse(config: Config, program: Program) -> None:
     """Units that are silent on most rows."""
     stack(2, 64, "relu", bias_init={"constant": -0.5})(config, program)
@@ -86,11 +92,13 @@ def _scheduled(name: str, key: str, times: float, **more: object) -> Apply:
     return apply
 
 
-RESIDUAL = ["layer_norm", dense(32, "relu"), dense(32, "none")]
+RESIDUAL = ["layer_norm", dense(16, "relu"), dense(32, "none")]
+SILENT = [*RESIDUAL[:2], dense(32, "none", weight_init="zeros")]
+"""A block that starts as the identity."""
 
 ARCHITECTURES = (
     Change("residual, 8 blocks", both(blocks(8, 32, [{"residual": RESIDUAL}]),
-           longer(1.5), learner("adam", learning_rate=5e-4)), _many_rows),
+           longer(1.5), learner("adam", learning_rate=2e-3)), _many_rows),
     Change("relu, 8 layers", both(stack(8, 48, "relu"),
            learner("adam", learning_rate=1e-3)), _many_rows),
     Change("relu, 4 layers, sgd", both(stack(4, 32, "relu"),
@@ -118,7 +126,7 @@ ARCHITECTURES = (
            learner("adam", learning_rate=3e-3))),
     Change("relu6", both(stack(2, 32, "relu6"), learner("adam", learning_rate=5e-3))),
     Change("hard_tanh", both(stack(2, 32, "hard_tanh"), longer(2),
-           learner("adam", learning_rate=5e-3))),
+           learner("adam", learning_rate=2e-3))),
     Change("orthogonal", setting(weight_init="orthogonal")),
     Change("random features", both(_random_features,
            learner("adam", learning_rate=0.01)), _classes),
@@ -165,4 +173,14 @@ DATA = (
            lambda p: p.data == "friedman1"),
 )  # fmt: skip
 
-CONTROLS = {change.name: change for change in (*ARCHITECTURES, *TRAINING, *DATA)}
+FROM_ZERO = (
+    Change("residual, blocks from zero", both(blocks(8, 32, [{"residual": SILENT}]),
+           longer(1.5), learner("adam", learning_rate=2e-3)), _many_rows),
+    Change("output from zero", _output_from_zero),
+    Change("linear model from zero", both(_no_hidden, _output_from_zero,
+           learner("adam", learning_rate=0.02)), _linear),
+)  # fmt: skip
+
+CONTROLS = {
+    change.name: change for change in (*ARCHITECTURES, *TRAINING, *DATA, *FROM_ZERO)
+}

@@ -32,7 +32,7 @@ from experiments.faults.changes import (
 from experiments.faults.programs import Config, Program, sgd
 
 TOO_FAST = ("L1", "L3", "N1")
-MEMORIZED = ("O1", "O2")
+MEMORIZED = ("O1", "O2", "O3")
 
 
 def _tanh(program: Program) -> bool:

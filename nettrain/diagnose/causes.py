@@ -11,9 +11,9 @@ from nettrain.diagnose.finding import Finding
 from nettrain.diagnose.settings import DiagnoseConfig
 
 ORDER = (
-    "D1", "I1", "I3", "I5 bias", "I5 width", "I4", "P3", "P2", "P1", "R1", "L1", "N1",
-    "A1 died", "G1 from the start", "A2", "G2", "L2", "L3", "D2", "D4", "O2", "U1",
-    "L4", "O1",
+    "D1", "D3 target", "I1", "I3", "I5 bias", "I5 width", "I4", "P3", "P2", "P1", "R1",
+    "L1", "N1", "A1 died", "G1 from the start", "A2", "G2", "L2", "L3", "D2", "D4",
+    "O2", "U1", "L4", "O1",
 )  # fmt: skip
 """Causes: the first that holds is the primary diagnosis. A finding stands at its
 `place` or else its id; behind these come other errors, then other warnings, in the
@@ -35,9 +35,6 @@ RAISED = {
 }
 """Findings that are an error where one of these, as an error, came of them."""
 
-OUTCOMES = ("O0", "O1", "O2", "O3", "C1", "X1", "U1", "L4")
-"""Findings about the end of a run: notes until it is there."""
-
 _RANK = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -53,7 +50,8 @@ def diagnose(evidence: Evidence, config: DiagnoseConfig | None = None) -> list[F
     config = config or DiagnoseConfig()
     bad = located(evidence)
     sound = evidence if bad is None else evidence.before(bad.step)
-    detectors = list(config.detectors())
+    finished = evidence.finished
+    detectors = [d for d in config.detectors() if finished or not d.at_end]
     found = [
         finding
         for detector in detectors
@@ -63,17 +61,16 @@ def diagnose(evidence: Evidence, config: DiagnoseConfig | None = None) -> list[F
     ]
     found += [f for detector in detectors for f in detector.conclude(sound, found)]
     heard = [finding for finding in found if finding.id not in config.silence]
-    return ordered(heard, evidence.finished)
+    return ordered(heard)
 
 
-def ordered(findings: Sequence[Finding], finished: bool) -> list[Finding]:
+def ordered(findings: Sequence[Finding]) -> list[Finding]:
     """Severities settled, one primary cause among errors and warnings, in its order.
 
     Args:
         findings: as the detectors gave them.
-        finished: whether training is over.
     """
-    settled = [_settled(finding, findings, finished) for finding in findings]
+    settled = [_settled(finding, findings) for finding in findings]
     ids = {finding.id for finding in settled}
     ranked = sorted(settled, key=lambda finding: _rank(finding, ids))
     if not ranked or ranked[0].severity == "note":
@@ -89,10 +86,8 @@ def _consequence(finding: Finding, primary: Finding) -> Finding:
     return dataclasses.replace(finding, consequence_of=primary.id)
 
 
-def _settled(finding: Finding, findings: Sequence[Finding], finished: bool) -> Finding:
+def _settled(finding: Finding, findings: Sequence[Finding]) -> Finding:
     """The severity in the light of the other findings."""
-    if finding.id in OUTCOMES and not finished:
-        return dataclasses.replace(finding, severity="note")
     raising = RAISED.get(finding.id, ())
     errors = {f.id for f in findings if f.severity == "error" and f.id != finding.id}
     if finding.severity == "warning" and errors.intersection(raising):

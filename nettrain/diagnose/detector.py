@@ -21,6 +21,8 @@ class Detector(Component):
     kind = "detector"
     title: ClassVar[str] = ""
     """The finding's name, such as `vanishing-gradient`."""
+    at_end: ClassVar[bool] = False
+    """Whether it is judged once: by the weights that training ends with."""
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         """Findings in the evidence; at most one for each node."""

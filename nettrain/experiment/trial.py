@@ -12,7 +12,6 @@ import numpy as np
 
 from nettrain.data import Part
 from nettrain.diagnose import DiagnoseConfig, Evidence, Finding, GradientCheck, diagnose
-from nettrain.diagnose.causes import OUTCOMES
 from nettrain.execute import executor
 from nettrain.experiment.assembly import known, make_network
 from nettrain.experiment.gradient_check import gradient_checks
@@ -91,8 +90,6 @@ def trial(setup: Setup) -> Trial:
     settings = setup.experiment.diagnose
     assert evidence.signals is not None and settings is not True
     found = diagnose(evidence, _at_once(settings)) if settings else []
-    # What is a matter of a whole training has no say yet.
-    found = [finding for finding in found if finding.id not in OUTCOMES]
     return Trial(
         steps=int(evidence.steps[-1]) if len(evidence.steps) else len(evidence.losses),
         prior=evidence.prior,

@@ -220,9 +220,31 @@ def test_sorted_targets_of_a_regression(quantities: Make) -> None:
 def test_targets_of_another_scale(
     quantities: Make, mean: Any, std: Any, measured: float
 ) -> None:
-    finding = one(DataDefects(), quantities(mean, std))
+    evidence = dataclasses.replace(quantities(mean, std), finished=False)
+    finding = one(DataDefects(), evidence)
     assert (finding.name, finding.severity) == ("data-defect", "warning")
     assert finding.measured == pytest.approx(measured)
+
+
+@pytest.mark.parametrize(
+    ("share", "unexplained", "severity"),
+    [
+        (0.09, np.nan, "note"),
+        (0.11, np.nan, "warning"),
+        (0.5, 0.09, "note"),
+        (0.5, 0.11, "warning"),
+    ],
+)
+def test_a_target_of_another_scale_that_was_learned_all_the_same(
+    quantities: Make, share: float, unexplained: float, severity: str
+) -> None:
+    evidence = quantities(0, 12)
+    evidence = dataclasses.replace(
+        evidence,
+        loss=np.full(len(evidence.loss), share * evidence.prior),
+        unexplained=unexplained,
+    )
+    assert one(DataDefects(), evidence).severity == severity
 
 
 @pytest.mark.parametrize(("mean", "std"), [(2.9, 1), (0, 9.9), (0, 0.101), (0, 1)])

@@ -363,6 +363,13 @@ def test_the_numbers_of_gap_and_leakage(healthy: Make) -> None:
     assert patch(leak) == []
 
 
+@pytest.mark.parametrize(
+    ("validation", "severity"), [(0.79, "note"), (0.77, "warning")]
+)
+def test_a_wide_gap_is_a_fault(healthy: Make, validation: float, severity: str) -> None:
+    assert only(scored(healthy, 0.98, validation), Gap()).severity == severity
+
+
 def test_thresholds_of_gap_and_leakage(healthy: Make) -> None:
     evidence = scored(healthy, 0.98, 0.89)
     assert found_in(evidence, Gap(errors=2.0)) == []
@@ -479,6 +486,23 @@ def test_a_network_that_is_one_linear_map(linear: Make) -> None:
     assert found_in(linear(loss=0.99), Underfit(unlearned=0.4)) == ["U1"]
 
 
+@pytest.mark.parametrize(
+    ("share", "left", "fires"),
+    [
+        (0.2, 0.11, True),
+        (0.2, 0.09, False),
+        (0.6, 0.01, True),
+        (0.6, -0.01, False),
+    ],
+)
+def test_what_a_line_leaves_over_and_a_bend_could_tell(
+    linear: Make, share: float, left: float, fires: bool
+) -> None:
+    """H0 is 2; without nonlinear structure a line is all there is."""
+    evidence = replace(linear(loss=2 * share), unexplained=left)
+    assert bool(found_in(evidence, Underfit())) is fires
+
+
 def test_one_nonlinearity_is_enough(linear: Make) -> None:
     assert found_in(linear(hidden=1), Underfit()) == []
 
@@ -500,7 +524,7 @@ def test_no_better_than_guessing_and_nothing_else(healthy: Make) -> None:
     (found,) = unexplained(evidence, note)
     assert (found.id, found.severity) == ("U1", "warning")
     assert (found.measured, found.threshold) == (pytest.approx(0.98), 0.97)
-    assert ordered([found, Finding("L4", "", "warning", "")], True)[0].id == "U1"
+    assert ordered([found, Finding("L4", "", "warning", "")])[0].id == "U1"
     assert unexplained(evidence, Finding("D3", "", "warning", "")) == []
     assert unexplained(replace(evidence, finished=False)) == []
     assert list(Underfit().conclude(evidence, [])) == []
@@ -523,11 +547,11 @@ def test_the_remedy_is_more_of_everything(linear: Make, healthy: Make) -> None:
 # ---------------------------------------------------------------- all of them
 
 
-def test_outcomes_are_notes_until_training_is_over(healthy: Make) -> None:
+def test_outcomes_are_told_once_training_is_over(healthy: Make) -> None:
     evidence = scored(healthy, 1.0, 0.5)
-    for finished, severity in ((False, "note"), (True, "error")):
+    for finished, severities in ((False, []), (True, ["error"])):
         found = diagnose(replace(evidence, finished=finished))
-        assert [f.severity for f in found if f.id == "O2"] == [severity]
+        assert [f.severity for f in found if f.id == "O2"] == severities
 
 
 def test_every_number_can_be_written_as_json(healthy: Make, rising: Make) -> None:

@@ -129,9 +129,11 @@ def test_a_run_that_was_stopped_has_spent_its_budget(healthy: Healthy) -> None:
     assert found_by(Guessing(), short) == []
 
 
-def test_guessing_is_a_note_until_the_end(healthy: Healthy) -> None:
-    found = [f for f in diagnose(guessing(healthy, 1.0, 1200)) if f.id == "L4"]
-    assert [f.severity for f in found] == ["note"]
+def test_guessing_is_told_at_the_end(healthy: Healthy) -> None:
+    evidence = guessing(healthy, 1.0, 1200)
+    found = diagnose(replace(evidence, finished=True))
+    assert [f.id for f in diagnose(evidence)].count("L4") == 0
+    assert [f.id for f in found].count("L4") == 1
 
 
 def test_a_regression_has_no_majority(healthy: Healthy) -> None:

@@ -256,3 +256,11 @@ def test_thresholds_can_be_changed(healthy: Healthy) -> None:
     assert not list(LearningRateTooHigh(recovered=0.7).detect(large))
     assert not list(LearningRateTooLow(threshold=0.001).detect(small))
     assert not list(LearningRateTooLow(converged=0.7).detect(small))
+
+
+@pytest.mark.parametrize(("gap", "fires"), [(0.24, True), (0.26, False)])
+def test_a_network_short_of_rows_is_not_short_of_steps(
+    healthy: Healthy, gap: float, fires: bool
+) -> None:
+    scores = {"score": np.full(6, 0.9), "validation_score": np.full(6, 0.9 - gap)}
+    assert bool(low(healthy(**at_rate(1e-6, 1.0), **scores))) is fires

@@ -115,11 +115,22 @@ def test_thresholds_can_be_changed(layers_of_units: Make) -> None:
     assert found.severity == "warning"
 
 
+@pytest.mark.parametrize(
+    ("loss", "severity"), [(0.19, "note"), (0.21, "warning"), (1.01, "error")]
+)
+def test_how_much_death_hurts(
+    layers_of_units: Make, loss: float, severity: str
+) -> None:
+    """H0 is 2: below a tenth of it the living units are enough."""
+    (found,) = dead_in(layers_of_units(share(12), loss=loss))
+    assert found.severity == severity
+
+
 def test_born_and_died_are_told_apart(layers_of_units: Make) -> None:
     alive, dead = [False] * 4, [True] * 4
     (born,) = dead_in(layers_of_units([dead, dead]))
     (died,) = dead_in(layers_of_units([alive, dead, dead]))
-    assert "since the first epoch" in born.why and born.place == "I5 width"
+    assert "since the first epoch" in born.why and born.place == "A1 died"
     assert "since epoch 2" in died.why and died.place == "A1 died"
 
 

@@ -156,3 +156,30 @@ def test_the_worst_gradient_is_told(healthy: Healthy) -> None:
 def test_gradients_can_be_checked_before_training() -> None:
     (found,) = WrongGradient().detect(Evidence(gradient_checks=checked(1.0)))
     assert found.epoch is None
+
+
+# ---------------------------------------------------------------- frozen layers
+
+
+@pytest.mark.parametrize(
+    ("share", "left", "fires"),
+    [
+        (0.3, 0.11, True),
+        (0.3, float("nan"), True),
+        (0.3, 0.09, False),
+        (0.09, 0.11, False),
+    ],
+)
+def test_a_frozen_layer_that_does_harm(
+    healthy: Callable[..., Evidence], share: float, left: float, fires: bool
+) -> None:
+    evidence = healthy(loss=np.full(6, 2 * share), unexplained=left)
+    layers = dict(evidence.layers)
+    layers["dense1"] = replace(layers["dense1"], trainable=False)
+    found = list(ParameterNotUpdated().detect(replace(evidence, layers=layers)))
+    assert bool(found) is fires
+    if fires:
+        (only,) = found
+        assert (only.severity, only.layer, only.place) == ("warning", "dense1", "U1")
+        assert only.remedy and only.remedy.patch[0].path == "model.dense1.trainable"
+    assert not list(ParameterNotUpdated().detect(evidence))

@@ -88,8 +88,8 @@ def test_findings_of_a_sick_run_have_their_pictures(tmp_path: Path) -> None:
     assert classes.index("picture") < classes.index("consequences")
     assert primary.remedy is not None and primary.remedy.text in page.said
     assert "nettrain run " in page.said
-    worst = [n["health"] for n in page.data["graph"]["nodes"]]
-    assert min(level for level in worst if level is not None) < 2
+    first = [levels[0] for levels in page.data["graph"]["healths_then"].values()]
+    assert (min(first), max(first)) == (0, 4)
 
 
 def test_without_its_data_a_page_has_everything_but_the_graph(

@@ -298,7 +298,7 @@ def test_a_bug_fails_the_run(
     if where == "run":
         monkeypatch.setattr(Loop, "_evaluated", broken)
     else:
-        monkeypatch.setattr("nettrain.experiment.run.network_svg", broken)
+        monkeypatch.setattr("nettrain.experiment.report.network_drawing", broken)
     with pytest.raises(ZeroDivisionError):
         run(SMALL, out=tmp_path / "run")
     assert status(tmp_path / "run")["status"] == "failed"

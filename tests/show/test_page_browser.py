@@ -88,7 +88,7 @@ def sick_page() -> str:
 
 
 def chosen(page: Page) -> str:
-    found: str = page.run("document.getElementById('canvas').dataset.chosen || ''")
+    found: str = page.run("nettrain.state.chosen ?? ''")
     return found
 
 
@@ -133,7 +133,7 @@ def test_a_finding_is_opened_by_a_click_and_its_patch_is_copied(show: Open) -> N
     page.click(".consequences summary")
     assert page.run(opened) == [True, True]
     page.click("button.copy")
-    assert page.text("button.copy") == "Copied"
+    page.until("document.querySelector('button.copy').textContent === 'Copied'")
 
 
 def test_curves_follow_the_mouse_and_change_their_scale(show: Open) -> None:

@@ -285,7 +285,9 @@ class DataDefects(_AboutData):
       (one for two classes is enough): warnings.
     - Class labels as targets of a regression: a warning; their scale is then no matter.
     - A regression target with |mean| > offset · std, or std outside [smallest,
-      largest]: a warning. Healthy: mean 0, standard deviation 1.
+      largest]: a warning; a note where the network learned all the same: the final
+      loss is below converged · H0, or random features of the inputs explain no more
+      than `left` of the residuals. Healthy: mean 0, standard deviation 1.
     - Validation rows that are training rows too: above `shared` of them a warning, else
       a note. Healthy: none.
     - Features that are constant in the training part: a note.
@@ -298,6 +300,8 @@ class DataDefects(_AboutData):
         offset: how many standard deviations from 0 a target's mean may be.
         largest: a target's standard deviation that is too large.
         smallest: a target's standard deviation that is too small.
+        converged: share of H0 below which the loss counts as learned.
+        left: R² of the residuals below which there was no more to learn.
     """
 
     title = "data-defect"
@@ -305,6 +309,8 @@ class DataDefects(_AboutData):
     offset: Positive = 3.0
     largest: Positive = 10.0
     smallest: Positive = 0.1
+    converged: Share = 0.1
+    left: Share = 0.1
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         inputs, targets = evidence.inputs, evidence.targets
@@ -388,12 +394,15 @@ class DataDefects(_AboutData):
             f"{name} has mean {m:.3g} and standard deviation {s:.3g}"
             for name, m, s in zip(targets.names, targets.mean, std, strict=True)
         ]
+        done = evidence.converged(self.converged)[-1:].any()
+        learned = evidence.finished and (done or evidence.unexplained <= self.left)
         yield self.about(
             evidence,
-            "warning",
+            "note" if learned else "warning",
             f"the scale of the target does not suit outputs that start near 0 with "
             f"standard deviation 1: {_listed(sizes)}",
             "standardize_target",
+            place="D3 target",
             measured=worst.value,
             threshold=worst.threshold,
             healthy=worst.healthy,

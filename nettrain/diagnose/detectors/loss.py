@@ -41,12 +41,15 @@ class Diverged(Detector):
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         loss = relative_loss(evidence)
-        ends = range(max(self.start, self.checks), len(loss) + 1)
-        medians = np.array([np.median(loss[end - self.checks : end]) for end in ends])
-        if not len(medians) or not medians[-1] > self.threshold:
+        first = max(self.start, self.checks)
+        if len(loss) < first:
+            return
+        windows = np.lib.stride_tricks.sliding_window_view(loss, self.checks)
+        medians = np.median(windows[first - self.checks :], axis=1)
+        if not medians[-1] > self.threshold:
             return
         fine = np.flatnonzero(~(medians > self.threshold))
-        at = ends[int(fine[-1]) + 1 if len(fine) else 0] - 1
+        at = first - 1 + (int(fine[-1]) + 1 if len(fine) else 0)
         yield self.finding(
             evidence,
             "error",
@@ -79,6 +82,7 @@ class Guessing(Detector):
     """
 
     title = "no-better-than-guessing"
+    at_end = True
     threshold: Positive = 0.97
     budget: Share = 0.25
     updates: Count = 300
@@ -170,6 +174,7 @@ class Plateau(Detector):
     """
 
     title = "plateau"
+    at_end = True
     threshold: Share = 0.51
     top: Share = 0.1
     updates: Count = 50
@@ -221,6 +226,7 @@ class Oscillation(Detector):
     """
 
     title = "oscillation"
+    at_end = True
     threshold: Correlation = -0.4
     moved: Positive = 2e-2
     updates: Count = 50

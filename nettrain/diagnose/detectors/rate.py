@@ -44,8 +44,17 @@ def ratios(evidence: Evidence) -> Array:
 
 def medians(table: Array) -> Array:
     """(E,): the median of each row's finite numbers; NaN where it has none."""
-    known = (row[np.isfinite(row)] for row in table)
-    return np.array([np.median(row) if len(row) else np.nan for row in known])
+    if not table.shape[1]:
+        return np.full(len(table), np.nan)
+    known = np.isfinite(table)
+    ordered = np.sort(np.where(known, table, np.inf), axis=1)
+    count, rows = known.sum(axis=1), np.arange(len(table))
+    low, high = (
+        np.maximum(count - 1, 0) // 2,
+        np.minimum(count // 2, table.shape[1] - 1),
+    )
+    middle = (ordered[rows, low] + ordered[rows, high]) / 2
+    return np.where(count > 0, middle, np.nan)
 
 
 def median_ratios(evidence: Evidence) -> Array:
@@ -115,12 +124,12 @@ class LearningRateTooHigh(Detector):
         self, evidence: Evidence, findings: Sequence[Finding]
     ) -> Iterator[Finding]:
         """Large updates at a loss that was fine, and the harm after them."""
-        if not evidence.has("update_ratio") or any(f.id == "L1" for f in findings):
+        harm = [f for f in findings if f.id in FOLLOWS and f.severity == "error"]
+        known = not evidence.has("update_ratio") or any(f.id == "L1" for f in findings)
+        if known or not harm:
             return
         ratio = median_ratios(evidence)
-        for other in findings:
-            if other.id not in FOLLOWS or other.severity != "error":
-                continue
+        for other in harm:
             led = (ratio > self.threshold) & (evidence.epochs <= (other.epoch or 0))
             if other.id == "N1":
                 led[:-1] = False

@@ -20,6 +20,8 @@ _LIBRARIES = {
     "dagre": "dagre.min.js",
 }
 _FOR_CURVES, _FOR_GRAPH = ("uPlot",), ("cytoscape", "dagre")
+_GRAPH = ("scopes", "places", "words", "panel", "walk", "graph")
+"""Our scripts for the graph."""
 
 
 def document(title: str, sections: Sequence[str], data: Mapping[str, Any]) -> str:
@@ -33,9 +35,8 @@ def document(title: str, sections: Sequence[str], data: Mapping[str, Any]) -> st
     has_graph = data.get("graph") is not None
     names = _FOR_CURVES + (_FOR_GRAPH if has_graph else ())
     scripts = [_library(name) for name in names]
-    scripts += [_file("page.js"), _file("curves.js")]
-    scripts += [_file("panel.js"), _file("graph.js")] if has_graph else []
-    scripts.append(_file("start.js"))
+    ours = ["page", "curves", *(_GRAPH if has_graph else ()), "start"]
+    scripts += [_file(f"{name}.js") for name in ours]
     return "\n".join(
         [
             "<!DOCTYPE html>",

@@ -2,7 +2,7 @@
 
 /* The panel beside the graph: what is known of the chosen node or group. */
 
-nettrain.panel = (graph, view) => {
+nettrain.panel = (graph, state, { words, scopes, choose, toggle }) => {
   const { make, number } = nettrain;
   const place = document.getElementById("panel");
   const measures = ["rms", "mean", "std", "min", "max", "zero"];
@@ -13,7 +13,7 @@ nettrain.panel = (graph, view) => {
 
   const buttons = (title, numbers) => {
     if (!numbers.length) return null;
-    const links = numbers.map((i) => button(graph.nodes[i].label, () => view.choose(`node:${i}`)));
+    const links = numbers.map((i) => button(graph.nodes[i].label, () => choose(`node:${i}`)));
     return make("p", {}, `${title} `, ...links);
   };
 
@@ -29,7 +29,7 @@ nettrain.panel = (graph, view) => {
   /** Value and gradient at the moment shown. */
   const sizes = (node) => {
     const then = graph.statistics[node.id];
-    const moment = view.moment();
+    const moment = state.moment;
     const of = (what, measure) => {
       if (moment < graph.moments.length) return then?.[`${what}_${measure}`]?.[moment];
       const known = node.facts[what];
@@ -48,7 +48,8 @@ nettrain.panel = (graph, view) => {
       );
     if (!rows.length) return null;
     const heads = ["", "value", "gradient"].map((t) => make("th", { scope: "col" }, t));
-    return make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
+    const head = make("thead", {}, make("tr", {}, ...heads));
+    return make("table", {}, head, make("tbody", {}, ...rows));
   };
 
   /** Small curves over the recorded moments. */
@@ -67,7 +68,7 @@ nettrain.panel = (graph, view) => {
       series,
       log: low > 0 && Math.max(...found) > 30 * low,
     };
-    const at = () => graph.moments[view.moment()]?.[0];
+    const at = () => graph.moments[state.moment]?.[0];
     plots.push(nettrain.curve(inner, chart, { height: 130, x: "step", at }));
   };
 
@@ -75,22 +76,24 @@ nettrain.panel = (graph, view) => {
     const from = graph.arrows.filter((a) => a[1] === i);
     const to = graph.arrows.filter((a) => a[0] === i);
     const local = [...from, ...to].map((a) => a[2]).filter(Boolean);
-    const shape = (node.facts.shape ?? []).join(" × ") || "a number";
-    const known = view.known(i);
-    place.append(
+    const { op, shape } = node.facts;
+    // What was recorded then stands in the table below.
+    const known = state.moment < graph.moments.length ? {} : words.known(i);
+    const parts = [
       make("h3", {}, node.id),
       terms([
-        ["operation", [node.facts.op ?? node.kind, ...(node.facts.op ? [] : node.details)].join(" · ")],
-        ["shape", node.facts.op ? shape : ""],
+        ["operation", op ?? [node.kind, ...node.details].join(" · ")],
+        ["shape", op && (shape.join(" × ") || "a number")],
         ["config line", /:\d+$/.test(node.origin) ? node.origin : ""],
         ["value", known.value],
         ["gradient", known.gradient],
         ["local derivatives", known.gradient ? local.join(", ") : ""],
       ]),
-      ...[sizes(node), buttons("Inputs:", from.map((a) => a[0])), buttons("Used by:", to.map((a) => a[1]))].filter(
-        (part) => part !== null,
-      ),
-    );
+      sizes(node),
+      buttons("Inputs:", from.map((a) => a[0])),
+      buttons("Used by:", to.map((a) => a[1])),
+    ];
+    place.append(...parts.filter((part) => part !== null));
     const then = graph.statistics[node.id];
     if (!then) return;
     curves("gradient, rms", [["gradient", then.gradient_rms]]);
@@ -104,15 +107,15 @@ nettrain.panel = (graph, view) => {
 
   const aboutScope = (path) => {
     const scope = graph.scopes[path];
-    const isOpen = view.isOpen(path);
+    const isOpen = state.open.has(path);
     place.append(
       make("h3", {}, path),
       terms([
         ["group", `${scope.count} nodes, ${isOpen ? "unfolded" : "folded"}`],
         ["config line", scope.origin],
-        ["gradient", view.strength(`scope:${path}`)],
+        ["gradient", words.strength(`scope:${path}`)],
       ]),
-      button(isOpen ? "Fold" : "Unfold", () => view.toggle(path)),
+      button(isOpen ? "Fold" : "Unfold", () => toggle(path)),
     );
     const members = graph.nodes
       .filter((n) => graph.statistics[n.id] && (n.scope === path || n.scope.startsWith(path + "/")))
@@ -131,11 +134,10 @@ nettrain.panel = (graph, view) => {
       place.replaceChildren();
       if (id === null) {
         place.append(make("p", { class: "faint" }, "Choose a node to see its numbers."));
-      } else if (id.startsWith("node:")) {
-        const i = Number(id.slice(5));
-        about(graph.nodes[i], i);
+      } else if (scopes.isScope(id)) {
+        aboutScope(scopes.pathOf(id));
       } else {
-        aboutScope(id.slice(6));
+        about(scopes.nodeOf(id), scopes.numberOf(id));
       }
     },
   };
