@@ -39,7 +39,8 @@ class Fault(Change):
         right: ids of findings that name the cause; nothing else counts.
         layer: name of the one layer that is at fault, as a function of the program;
             None where no single layer is.
-        recoverable: whether a change to the config can mend it.
+        recoverable: whether a change to the config can mend it. None brings back rows
+            and labels that are not there, or rewrites a person's optimizer.
     """
 
     right: tuple[str, ...] = ()

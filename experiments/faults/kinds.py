@@ -113,6 +113,13 @@ def _normal(std: float) -> dict[str, Any]:
     return {"weight_init": {"normal": {"std": std}}}
 
 
+def _deep(depth: int, width: int, activation: str, std: float | None = None) -> Apply:
+    """Layers that would learn with Adam, but for what is wrong with them."""
+    wrong = [] if std is None else [setting(**_normal(std))]
+    careful = learner("adam", learning_rate=2e-3)
+    return both(stack(depth, width, activation), careful, *wrong)
+
+
 def _one_layer(std: float) -> Apply:
     """One of four layers starts at another scale than the rest."""
 
@@ -131,20 +138,16 @@ def _third(program: Program) -> str:
 BIAS = {"bias_init": {"constant": -10.0}}
 
 SIGNAL = (
-    Fault("deep sigmoid", stack(10, 32, "sigmoid"), _classes, right=("G1",)),
-    Fault("tanh N(0, .01)", both(stack(6, 32, "tanh"), setting(**_normal(0.01))), _tanh,
-          right=("I3",)),
-    Fault("relu N(0, .01)", both(stack(6, 32, "relu"), setting(**_normal(0.01))), _relu,
-          right=("I3",)),
-    Fault("N(0, 1)", both(stack(4, 64, "relu"), setting(**_normal(1.0))), _relu,
-          right=("I3",)),
-    Fault("tanh N(0, 9)", both(stack(3, 48, "tanh"), setting(**_normal(3.0))), _tanh,
-          right=("I3",)),
+    Fault("deep sigmoid", _deep(10, 32, "sigmoid"), _classes, right=("G1",)),
+    Fault("tanh N(0, .01)", _deep(6, 32, "tanh", 0.01), _tanh, right=("I3",)),
+    Fault("relu N(0, .01)", _deep(6, 32, "relu", 0.01), _relu, right=("I3",)),
+    Fault("N(0, 1)", _deep(4, 64, "relu", 1.0), _relu, right=("I3",)),
+    Fault("tanh N(0, 9)", _deep(3, 48, "tanh", 3.0), _tanh, right=("I3",)),
     Fault("one layer N(0, 100)", _one_layer(10.0), _relu, right=("I3",), layer=_third),
     Fault("bias -10", hidden_setting(**BIAS), _relu, right=("I5",)),
     Fault("one layer bias -10", single(**BIAS), _relu, right=("I5",),
           layer=middle_layer),
-    Fault("narrow deep relu", stack(10, 3, "relu"), _relu, right=("I4", "I5")),
+    Fault("narrow deep relu", _deep(10, 3, "relu"), _relu, right=("I4", "I5")),
     Fault("zero init", setting(weight_init="zeros"), right=("I1",)),
     Fault("constant init", setting(weight_init={"constant": 0.1}), right=("I1",)),
     Fault("one layer zero init", single(weight_init="zeros"), _relu, right=("I1",),
@@ -182,7 +185,8 @@ DATA = (
           right=MEMORIZED, recoverable=False),
     Fault("20 % wrong labels", both(spoilt({"wrong_labels": 0.2}), longer(3)),
           _classes, right=MEMORIZED, recoverable=False),
-    Fault("imbalance 25:1", spoilt({"imbalanced": 25.0}), _classes, right=("D2",)),
+    Fault("imbalance 25:1", spoilt({"imbalanced": 25.0}), _classes, right=("D2",),
+          recoverable=False),
     Fault("unshuffled batches", _unshuffled, _small_classes, right=("D4",)),
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from nettrain.cli.terminal import colour
 from nettrain.errors import Error
 from nettrain.experiment.run import Ended
 from nettrain.experiment.setup import Setup
+from nettrain.experiment.status import read_status
 from nettrain.show.progress import Progress
 from nettrain.show.summary import line, summary
 
@@ -80,6 +81,7 @@ def report(ended: Ended, config: str, seconds: float, *, as_given: bool) -> int:
         findings=[finding.to_json() for finding in outcome.findings],
         config=config,
         as_given=as_given,
+        diagnosis=read_status(ended.folder).get("diagnosis", {}),
         colour=colour(sys.stdout),
     )
     print(text, end="")

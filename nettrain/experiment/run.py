@@ -12,6 +12,7 @@ from typing import Any
 
 from nettrain.component import dump
 from nettrain.config import resolve, write_resolved
+from nettrain.diagnose import DiagnoseConfig
 from nettrain.errors import Error
 from nettrain.experiment import rates, report, signals
 from nettrain.experiment.assembly import make_network, make_probe
@@ -226,7 +227,13 @@ def _finish(
     if outcome.status != "interrupted":
         if probe is not None:
             share = diagnosis_share(setup, probe.interval)
-            more["diagnosis"] = {"interval": probe.interval, "share_of_step": share}
+            settings = setup.experiment.diagnose
+            assert isinstance(settings, DiagnoseConfig)
+            more["diagnosis"] = {
+                "interval": probe.interval,
+                "share_of_step": share,
+                "changed": settings.departures(),
+            }
         facts = status.content(outcome.status, outcome.step, outcome.epoch, **more)
         report.draw(folder, setup, network, probe, monitor, facts)
     status.write(folder, outcome.status, outcome.step, outcome.epoch, **more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nettrain.config.writer import inline
@@ -30,6 +30,7 @@ def summary(
     findings: Sequence[Finding] = (),
     config: str = "",
     as_given: bool = True,
+    diagnosis: Mapping[str, Any] | None = None,
     colour: bool = False,
 ) -> str:
     """The text after the last epoch.
@@ -41,10 +42,12 @@ def summary(
         findings: rows of findings.json; the primary one is shown first.
         config: the config's file, for the lines and commands that findings cite.
         as_given: whether the run is what that file says, without overrides.
+        diagnosis: what run.json says of it: what it cost, and what was changed of it.
         colour: whether the text goes to a terminal.
     """
     pen = _Pen(colour)
-    blocks = [_table(metrics, pen), f"{duration(seconds)}, written to {folder}"]
+    ended = f"{duration(seconds)}, written to {folder}"
+    blocks = [_table(metrics, pen), "\n".join([ended, *_watched(diagnosis or {})])]
     for finding, follows in grouped(findings):
         run = folder if finding.get("primary") else ""
         trial = command(patch(finding), config if as_given else "", run)
@@ -53,6 +56,14 @@ def summary(
     if not findings:
         blocks.append("No findings.")
     return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _watched(diagnosis: Mapping[str, Any]) -> Iterator[str]:
+    """What the diagnosis cost, and by which rules of the config's own it judged."""
+    if "share_of_step" in diagnosis:
+        yield f"diagnosis added {diagnosis['share_of_step']:.0%} to a step"
+    if diagnosis.get("changed"):
+        yield f"judged otherwise than by default: {'; '.join(diagnosis['changed'])}"
 
 
 class _Pen:

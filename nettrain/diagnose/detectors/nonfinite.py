@@ -60,7 +60,8 @@ def _what(blame: Blame) -> str:
     rows = ", ".join(str(row) for row in blame.rows[:10])
     more = " …" if len(blame.rows) > 10 else ""
     where = f" in data rows {rows}{more}" if rows else ""
-    return f"{blame.inputs} ({blame.direction}){where}"
+    made = "" if blame.layer or not blame.origin else f", made at {blame.origin}"
+    return f"{blame.inputs} ({blame.direction}){where}{made}"
 
 
 def _before(evidence: Evidence) -> str:
