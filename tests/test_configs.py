@@ -12,7 +12,7 @@ The comment ends in a sentence such as these:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from nettrain.component import family, registered
 from nettrain.diagnose import Finding
 from nettrain.diagnose.detector import Detector
 from nettrain.experiment.api import Fit, fitted
+from nettrain.experiment.load import Run
 from nettrain.experiment.setup import set_up
 from nettrain.experiment.trial import trial
 
@@ -57,26 +58,41 @@ def name(path: Path) -> str:
     return f"{path.parent.name}/{path.stem}"
 
 
-@cache
-def trained(path: Path) -> Fit:
-    """The config's run, in memory."""
-    return fitted(set_up(path))
+Trained = Callable[[Path], Run]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Runs of configs, each trained once."""
+    runs = tmp_path_factory.mktemp("runs")
+
+    @cache
+    def train(path: Path) -> Run:
+        return nt.train(path, out=runs / path.stem)
+
+    return train
 
 
 def serious(findings: Any) -> list[Finding]:
     return [finding for finding in findings if finding.severity != "note"]
 
 
-def primary(path: Path) -> Finding:
-    (found,) = [finding for finding in trained(path).findings if finding.primary]
+def primary(findings: Any) -> Finding:
+    (found,) = [finding for finding in findings if finding.primary]
     return found
+
+
+def mended(path: Path, finding: Finding) -> Fit:
+    """The config with the finding's patch, trained in memory."""
+    patch = [edit.to_json() for edit in finding.remedy.patch] if finding.remedy else []
+    return fitted(set_up({"extends": str(path), "patch": patch}))
 
 
 # ---------------------------------------------------------------- healthy and sick
 
 
 @pytest.mark.parametrize("path", RUNNABLE, ids=name)
-def test_a_config_gives_what_it_promises(path: Path) -> None:
+def test_a_config_gives_what_it_promises(path: Path, trained: Trained) -> None:
     promise, run = expected(path), trained(path)
     if metric := re.match(r"(test/\w+) ([\d.]+)", promise):
         assert run.summary[metric[1]] >= float(metric[2]) - 0.02
@@ -88,7 +104,7 @@ def test_a_config_gives_what_it_promises(path: Path) -> None:
         return
     told = re.search(r"findings: (\w+) \(([\w-]+)\), an? (\w+)", promise)
     assert told
-    first = primary(path)
+    first = primary(run.findings)
     assert (first.id, first.name, first.severity) == told.groups()
     along = re.search(r"and with it ([^.]*)", promise)
     others = along[1].split(", ") if along else []
@@ -112,45 +128,44 @@ def test_a_sick_config_explains_itself(path: Path) -> None:
     assert f"({path.name})" in text
 
 
-def test_a_run_leaves_its_picture(tmp_path: Path) -> None:
-    """Of all the pictures that comments speak of."""
-    told = {p for c in CONFIGS for p in re.findall(r"plots/[\w-]+\.svg", comment(c))}
-    run = nt.train(SICK / "rate-too-high.yaml", out=tmp_path / "run")
-    assert run.status == "finished"
-    assert told <= {f"plots/{p.name}" for p in (tmp_path / "run/plots").iterdir()}
+@pytest.mark.parametrize("path", ILL, ids=name)
+def test_a_run_has_the_picture_of_its_comment(path: Path, trained: Trained) -> None:
+    told = set(re.findall(r"plots/([\w-]+\.svg)", comment(path)))
+    assert told
+    assert told <= {
+        picture.name for picture in (trained(path).path / "plots").iterdir()
+    }
 
 
 # ---------------------------------------------------------------- patches
 
 
 @pytest.mark.parametrize("path", MENDED, ids=name)
-def test_the_patch_of_the_primary_finding_mends_it(path: Path) -> None:
-    finding, sick = primary(path), trained(path).summary["last"]
+def test_the_patch_of_the_primary_finding_mends_it(
+    path: Path, trained: Trained
+) -> None:
+    sick = trained(path)
+    finding = primary(sick.findings)
     assert finding.remedy and finding.remedy.patch
-    patch = [edit.to_json() for edit in finding.remedy.patch]
-    mended = fitted(set_up({"extends": str(path), "patch": patch}))
-    assert finding.id not in [f.id for f in serious(mended.findings)]
+    run = mended(path, finding)
+    assert finding.id not in [f.id for f in serious(run.findings)]
     told = re.search(r"Mended: (\w+/\w+) (?:([\d.]+) to )?([\d.]+)\.", expected(path))
     assert told
-    metric, after = told[1], float(told[3])
-    got = mended.summary["last"][metric]
+    after, got = float(told[3]), run.summary["last"][told[1]]
     if told[2] is None:
         assert got >= after - 0.02
         return
     before = float(told[2])
-    assert 0.5 < sick[metric] / before < 2
+    assert 0.5 < sick.summary["last"][told[1]] / before < 2
     # At least half of the way from what was to what is promised.
     assert (got - before) / (after - before) >= 0.5
 
 
 @pytest.mark.parametrize("path", [p for p in ILL if p not in MENDED], ids=name)
-def test_what_no_setting_can_mend_is_not_mended(path: Path) -> None:
-    finding = primary(path)
-    patch = finding.remedy.patch if finding.remedy else ()
-    if patch:
-        edits = [edit.to_json() for edit in patch]
-        mended = fitted(set_up({"extends": str(path), "patch": edits}))
-        assert finding.id in [f.id for f in mended.findings]
+def test_what_no_setting_can_mend_is_not_mended(path: Path, trained: Trained) -> None:
+    finding = primary(trained(path).findings)
+    if finding.remedy and finding.remedy.patch:
+        assert finding.id in [f.id for f in mended(path, finding).findings]
 
 
 # ---------------------------------------------------------------- before training

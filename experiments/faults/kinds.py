@@ -138,7 +138,7 @@ def _third(program: Program) -> str:
 BIAS = {"bias_init": {"constant": -10.0}}
 
 SIGNAL = (
-    Fault("deep sigmoid", _deep(10, 32, "sigmoid"), _classes, right=("G1",)),
+    Fault("deep sigmoid", _deep(8, 48, "sigmoid"), _classes, right=("G1",)),
     Fault("tanh N(0, .01)", _deep(6, 32, "tanh", 0.01), _tanh, right=("I3",)),
     Fault("relu N(0, .01)", _deep(6, 32, "relu", 0.01), _relu, right=("I3",)),
     Fault("N(0, 1)", _deep(4, 64, "relu", 1.0), _relu, right=("I3",)),

@@ -21,13 +21,11 @@ _OF = {
     "I2": SPREAD,
     "P1": UPDATES,
     "P2": COST,
-    "L1": RATES,
-    "L2": RATES,
+    "L1": UPDATES,
+    "L2": UPDATES,
     "R1": UPDATES,
 }
 """Everything else is seen in the cost: against the prior, and against validation."""
-_ELSE = {RATES: UPDATES}
-"""What shows it too, where the first picture was not drawn."""
 
 
 def picture(id_: str, drawn: Collection[str]) -> str | None:
@@ -37,6 +35,4 @@ def picture(id_: str, drawn: Collection[str]) -> str | None:
         id_: of the finding, such as `G1`.
         drawn: the files that the run has in `plots/`.
     """
-    first = _OF.get(id_, COST)
-    chosen = (first, _ELSE.get(first), COST)
-    return next((name for name in chosen if name in drawn), None)
+    return next((name for name in (_OF.get(id_), COST) if name in drawn), None)

@@ -26,7 +26,8 @@ def seed(run: Path) -> int:
 
 
 def test_run_prints_lines_and_a_summary(call: Call, folder: Path) -> None:
-    answer = call("run", "config.yaml", "--out", "made", "seed=3", "train.epochs=3")
+    faster = "optimizer.adam.learning_rate=0.05"
+    answer = call("run", "config.yaml", "--out=made", "seed=3", "train.epochs=3", faster)
     assert answer.code == 0
     lines = answer.err.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1", "epoch 2", "epoch 3"]
