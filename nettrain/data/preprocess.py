@@ -42,8 +42,8 @@ class Standardize(Preprocessing):
     by hundreds, and one test image that lights it fully would drown all other columns.
 
     Attributes:
-        floor: smallest std, as a share of the median std of all columns that vary. Say
-            0 where columns of very different units stand side by side.
+        floor: smallest std, as a share of the (lower) median std of all columns that
+            vary. Say 0 where columns of very different units stand side by side.
     """
 
     floor: NonNegative = 0.01
@@ -60,7 +60,8 @@ class Standardize(Preprocessing):
         varies = variance > noise
         scale = np.where(varies, np.sqrt(variance), 1.0)
         if varies.any():
-            scale = np.maximum(scale, self.floor * np.median(scale[varies]))
+            usual = np.quantile(scale[varies], 0.5, method="lower")
+            scale = np.maximum(scale, self.floor * usual)
         return {"mean": mean, "scale": scale}
 
     def transform(self, x: np.ndarray, learned: Learned) -> np.ndarray:

@@ -288,6 +288,14 @@ class Evidence:
         """(E,): whether the loss was below that share of H0."""
         return np.asarray(self.loss < share * self.prior)
 
+    def exhausted(self, left: float) -> bool:
+        """Whether training is over and left nothing that its inputs could tell.
+
+        Args:
+            left: R² of the residuals up to which they are noise; see `unexplained`.
+        """
+        return self.finished and self.unexplained <= left
+
     def after(self, check: Check) -> Evidence:
         """With one more check."""
         own: dict[str, Any] = {

@@ -21,6 +21,8 @@ _CURVES = (
 _LOSSES = ("loss", "epoch_loss")
 _PANELS = 3
 _POINTS = 1200
+_FAR = 1e6
+"""Times the largest loss from which on the prior is not shown."""
 
 
 def cost(
@@ -82,8 +84,10 @@ def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     # Single batches may dip far below the curves; the view follows the usual ones.
     batches = style.finite(step_loss)
     usual = np.quantile(batches, (0.02, 0.98)) if len(batches) else np.array([0.0, 1.0])
-    ends = [values for values, _, _ in curves]
-    _scale(axes, style.finite(np.concatenate((*ends, [prior or np.nan], usual))))
+    shown = style.finite(np.concatenate((*(values for values, _, _ in curves), usual)))
+    if prior is not None and prior > _FAR * shown.max(initial=0.0) > 0:
+        prior = None  # a target that is no number one can mean: the curves come first
+    _scale(axes, style.finite(np.append(shown, prior or np.nan)))
     faint = palette.colour("pale_blue")
     axes.plot(
         *envelope(time, step_loss), color=faint, linewidth=0.8, label="each batch"

@@ -23,7 +23,6 @@ _OF = {
     "P2": COST,
     "L1": UPDATES,
     "L2": UPDATES,
-    "R1": UPDATES,
 }
 """Everything else is seen in the cost: against the prior, and against validation."""
 

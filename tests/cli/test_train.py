@@ -26,8 +26,8 @@ def seed(run: Path) -> int:
 
 
 def test_run_prints_lines_and_a_summary(call: Call, folder: Path) -> None:
-    faster = "optimizer.adam.learning_rate=0.05"
-    answer = call("run", "config.yaml", "--out=made", "seed=3", "train.epochs=3", faster)
+    settings = "seed=3", "train.epochs=3", "optimizer.adam.learning_rate=0.05"
+    answer = call("run", "config.yaml", "--out", "made", *settings)
     assert answer.code == 0
     lines = answer.err.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1", "epoch 2", "epoch 3"]

@@ -277,3 +277,11 @@ def test_the_thresholds_of_a_spike_can_be_changed(healthy: Profile) -> None:
     assert not list(GradientSpike(converged=0.7).detect(evidence))
     (found,) = GradientSpike(harm=1.5).detect(evidence)
     assert found.severity == "note"
+
+
+def test_a_spike_after_gradients_of_0_has_a_number(
+    healthy: Callable[..., Evidence],
+) -> None:
+    spike = np.tile([25.0, 3.0, 0.0, 500.0], (6, 1))
+    (found,) = GradientSpike().detect(healthy(spike=spike, loss=np.full(6, 1.9)))
+    assert found.measured is not None and np.isfinite(found.measured)

@@ -332,3 +332,18 @@ def test_swings_take_fifty_updates(healthy: Healthy) -> None:
             healthy, evidence.losses[:count], update_ratio=evidence.update_ratio
         )
         assert bool(found_by(Oscillation(), short)) is fires
+
+
+@pytest.mark.parametrize(
+    ("begun", "lowest", "fires"),
+    [(1.0, 3.0, True), (9.0, 3.0, False), (9.0, 1.9, True), (9.0, 2.1, False)],
+)
+def test_what_begins_high_and_falls_has_not_diverged(
+    healthy: Healthy, begun: float, lowest: float, fires: bool
+) -> None:
+    """It ends at 3 H0: a divergence from 1.9, and none from 9 by way of 3."""
+    loss = H0 * np.array([lowest, *[3.0] * 8])
+    made = healthy(checks=9, loss=loss)
+    signals = replace(made.signals, loss=begun * H0)
+    found = found_by(Diverged(), replace(made, signals=signals))
+    assert bool(found) is fires

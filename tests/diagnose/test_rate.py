@@ -264,3 +264,14 @@ def test_a_network_short_of_rows_is_not_short_of_steps(
 ) -> None:
     scores = {"score": np.full(6, 0.9), "validation_score": np.full(6, 0.9 - gap)}
     assert bool(low(healthy(**at_rate(1e-6, 1.0), **scores))) is fires
+
+
+@pytest.mark.parametrize(("left", "fires"), [(0.04, False), (0.06, True)])
+def test_where_only_noise_is_left_no_rate_is_at_fault(
+    healthy: Healthy, left: float, fires: bool
+) -> None:
+    """Wrong labels keep a loss high that no rate could lower."""
+    for ratio, detect in ((0.5, high), (1e-6, low)):
+        evidence = healthy(**at_rate(ratio, 0.6), unexplained=left)
+        assert bool(detect(evidence)) is fires
+        assert detect(replace(evidence, finished=False))

@@ -91,3 +91,9 @@ def test_a_run_that_diverged_late() -> None:
     loss = np.ones(60)
     loss[30:] = np.inf
     assert "Cost" in texts(cost(metrics(**{"train/loss": loss})))
+
+
+def test_a_prior_beyond_all_losses_is_left_out() -> None:
+    columns = metrics(epochs=3)
+    assert "guessing" in cost(columns, prior=2.3)
+    assert "guessing" not in cost(columns, prior=4e71)

@@ -499,13 +499,13 @@ class Underfit(Outcome):
     def conclude(
         self, evidence: Evidence, findings: Sequence[Finding]
     ) -> Iterator[Finding]:
-        """(b), once training is over: no alarm but L4.
+        """(b), once training is over: no alarm but L4, and C1 in its wake.
 
         Args:
             findings: what the detectors found.
         """
-        alarms = [finding for finding in findings if finding.severity != "note"]
-        if not evidence.finished or {finding.id for finding in alarms} != {"L4"}:
+        alarms = {f.id: f for f in findings if f.severity != "note"}
+        if not evidence.finished or alarms.keys() - {"C1"} != {"L4"}:
             return
         evidence = in_use(evidence)
         share = float(evidence.loss[-1] / evidence.prior)
@@ -515,7 +515,7 @@ class Underfit(Outcome):
             f"the training loss ends at {share:.2g} of guessing's, and nothing else "
             "is wrong",
             measured=share,
-            threshold=alarms[0].threshold,
+            threshold=alarms["L4"].threshold,
             healthy=(0.0, 0.5),
             remedy=remedies.larger(evidence),
         )

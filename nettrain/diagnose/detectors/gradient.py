@@ -176,7 +176,8 @@ class GradientSpike(Detector):
             return
         harmed = held & (loss > self.harm * np.append(evidence.prior, loss[:-1]))
         among = harmed if harmed.any() else held
-        excess = size / np.maximum(usual, np.finfo(float).tiny)
+        with np.errstate(all="ignore"):  # a norm that was 0 before stands out for good
+            excess = np.minimum(size / usual, np.finfo(float).max)
         at = int(np.argmax(np.where(among, excess, -np.inf)))
         others = int(held.sum()) - 1
         yield self.finding(

@@ -72,7 +72,7 @@ class ParameterNotUpdated(Detector):
 
     def _frozen(self, evidence: Evidence) -> Iterator[Finding]:
         frozen = [x for x in evidence.hidden() if x.first and not x.trainable]
-        if not frozen or evidence.unexplained <= self.left:
+        if not frozen or evidence.exhausted(self.left):
             return
         names = ", ".join(x.name for x in frozen)
         share = float(evidence.loss[-1] / evidence.prior)
