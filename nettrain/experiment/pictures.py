@@ -26,7 +26,7 @@ def draw(
     """Write every picture of `plots/`.
 
     Args:
-        folder: a run whose metrics and statistics are complete.
+        folder: a run whose metrics, statistics and findings are complete.
         dead: layer -> (epochs, units), true where a unit was dead.
         best_epoch, monitor: the epoch that was best, and by which metric.
         prior: H0, the loss of guessing.
@@ -46,7 +46,9 @@ def draw(
     statistics: Mapping[str, Any] = read_statistics(folder.disk, folder.statistics)
     if len(statistics["step"]):
         pictures["gradient-flow.svg"] = gradients.gradient_flow(statistics)
-        pictures["gradient-waterfall.svg"] = waterfall(statistics, predicted=predicted)
+        pictures["gradient-waterfall.svg"] = waterfall(
+            statistics, epoch=_lost(folder), predicted=predicted
+        )
         pictures["activations.svg"] = units.activations(statistics)
         pictures["updates.svg"] = gradients.updates(statistics)
         pictures["dead-neurons.svg"] = units.dead_neurons(dead)
@@ -54,3 +56,10 @@ def draw(
         folder.write_text(f"plots/{name}", picture)
         if png and isinstance(picture, style.Picture):
             folder.write(f"plots/{name.removesuffix('.svg')}.png", picture.png())
+
+
+def _lost(folder: RunFolder) -> int | None:
+    """The epoch in which a gradient was found to vanish or explode, if one did."""
+    rows = folder.read_json("findings.json")
+    epochs = [row["epoch"] for row in rows if row["id"] in ("G1", "G2")]
+    return next(iter(epochs), None)
