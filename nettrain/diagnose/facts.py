@@ -139,12 +139,14 @@ class Inputs:
         names: of the F features.
         mean, std: (F,) of each over the training rows.
         shared: validation rows that are training rows too, inputs and targets alike.
+        repeated: training rows that are the same as another training row.
     """
 
     names: tuple[str, ...]
     mean: Array
     std: Array
     shared: int = 0
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,8 @@ class Signals:
         delta_rms: (L,) RMS(dL/dz).
         positive: by path of the pre-activation (U,), the share of rows in which a unit
             is positive, for layers whose units can die.
+        alike: by name of a trained layer with twins, how many of its units have a twin
+            whose gradient is the same too, so that nothing sets the two apart.
     """
 
     rows: int
@@ -202,6 +206,7 @@ class Signals:
     std: Array
     delta_rms: Array
     positive: Mapping[str, Array] = field(default_factory=dict)
+    alike: Mapping[str, int] = field(default_factory=dict)
 
 
 # ---------------------------------------------------------------- weight decay

@@ -37,11 +37,14 @@ class Remedy:
         patch: the change to the config; empty where none can be written.
         measure: whether the patch is a guess at a learning rate, which a trainer should
             replace by a measured one; not in the row.
+        otherwise: what to change where the measurement says that the present rate is
+            right, or that none helps; not in the row.
     """
 
     text: str
     patch: tuple[Edit, ...] = ()
     measure: bool = dataclasses.field(default=False, compare=False)
+    otherwise: Remedy | None = dataclasses.field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         return {"text": self.text, "patch": [edit.to_json() for edit in self.patch]}

@@ -23,11 +23,13 @@ _WINDOWS, _WINDOW = 64, 32
 
 
 def inputs(dataset: Dataset) -> Inputs:
-    """Mean and standard deviation of each feature; rows that two parts share."""
+    """Mean and standard deviation of each feature; rows that are there twice."""
     train, validation = dataset.parts["train"], dataset.parts.get("validation")
     mean, std = _moments(train.inputs)
-    names = dataset.preparation.feature_names
-    return Inputs(names, mean, std, _shared(train, validation) if validation else 0)
+    rows = Counter(_keys(train))
+    shared = sum(row in rows for row in _keys(validation)) if validation else 0
+    repeated = sum(count for count in rows.values() if count > 1)
+    return Inputs(dataset.preparation.feature_names, mean, std, shared, repeated)
 
 
 def _moments(values: Array) -> tuple[Array, Array]:
@@ -38,12 +40,6 @@ def _moments(values: Array) -> tuple[Array, Array]:
     for start in range(0, len(rows), _CHUNK):
         squares += np.square(rows[start : start + _CHUNK] - mean).sum(axis=0)
     return mean, np.sqrt(squares / len(rows))
-
-
-def _shared(train: Part, validation: Part) -> int:
-    """How many rows of the validation part are in the training part too."""
-    counts = Counter(_keys(validation))
-    return sum(counts[row] for row in set(_keys(train)))
 
 
 def _keys(part: Part) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,7 @@ from nettrain.nn import (
     walk,
 )
 from nettrain.training.network import Step
-from nettrain.training.signals import products
+from nettrain.training.signals import kin, products
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -146,10 +146,8 @@ def _first(weight: Parameter, first: Arrays, met: Neurons | None) -> FirstWeight
 
 def _twins(values: np.ndarray, unit_axis: int | None) -> int:
     """How many units have the very weights of another unit."""
-    units = np.moveaxis(values, -1 if unit_axis is None else unit_axis, 0)
-    rows = np.ascontiguousarray(units + values.dtype.type(0))  # -0 is 0
-    counts = Counter(row.tobytes() for row in rows)
-    return sum(count for count in counts.values() if count > 1)
+    counts = np.bincount(kin(values, unit_axis))
+    return int(counts[counts > 1].sum())
 
 
 # ---------------------------------------------------------------- ways to the loss

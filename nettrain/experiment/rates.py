@@ -34,6 +34,9 @@ EPOCHS = 4
 """How long each is trained, at most …"""
 LEAST, SHARE = 200, 0.1
 """… so many updates, or this share of the planned ones, if that is more."""
+FEWEST = 50
+"""Updates that a rate is given in any case, or the whole plan if that is shorter: four
+epochs of a single batch tell nothing."""
 GUESSING = 0.97
 """Share of H0 that the best rate has to reach, or the rate is not the matter."""
 NOISE = 0.01
@@ -117,7 +120,8 @@ class Sweep:
 def length(plan: Plan) -> int:
     """How many updates each rate is given: a function of the plan, not of a clock."""
     most = max(LEAST, int(SHARE * plan.total_steps))
-    return min(EPOCHS * plan.steps_per_epoch, most)
+    steps = min(EPOCHS * plan.steps_per_epoch, most)
+    return max(steps, min(FEWEST, plan.total_steps))
 
 
 def sweep(setup: Setup, watcher: Watcher | None = None) -> Sweep:
@@ -199,13 +203,18 @@ def _remedy(guess: Remedy, sweep: Sweep) -> Remedy:
     """What the measurement says instead of a guess."""
     measured, chosen, current = f"measured: {sweep.told()}", sweep.chosen, sweep.current
     if chosen is None:
-        return Remedy(f"no learning rate helps: look for another cause; {measured}")
+        return _other(guess, "no learning rate helps", measured)
     if chosen / CLOSE <= current <= chosen * CLOSE:
-        text = f"the learning rate {current:g} is right: look for another cause"
-        return Remedy(f"{text}; {measured}")
+        return _other(guess, f"the learning rate {current:g} is right", measured)
     patch = tuple(
         Edit(edit.path, chosen) if edit.path == sweep.path else edit
         for edit in guess.patch
     )
     word = "raise" if chosen > current else "lower"
     return Remedy(f"{word} the learning rate to {chosen:g}; {measured}", patch)
+
+
+def _other(guess: Remedy, why: str, measured: str) -> Remedy:
+    """What is left to change where no other rate is better."""
+    other = guess.otherwise or Remedy("look for another cause")
+    return Remedy(f"{why}: {other.text}; {measured}", other.patch)

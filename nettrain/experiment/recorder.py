@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nettrain.diagnose.finding import Finding
 from nettrain.experiment.setup import Setup
 from nettrain.record.events import Events
 from nettrain.record.folder import RunFolder
@@ -47,6 +46,11 @@ class Watcher(Protocol):
 
 class Nobody(Watcher):
     """A watcher that looks away."""
+
+    def step(self, *_: Any, **__: Any) -> None:
+        return
+
+    epoch = found = note = close = step
 
 
 class Memory:
@@ -121,14 +125,15 @@ class Files:
         elif isinstance(event, EpochEnded):
             self._watcher.epoch(event.epoch, event.metrics)
         elif isinstance(event, Found):
-            self._note(event.finding)
+            self._note(event)
         elif isinstance(event, SaveDue):
             self._save(event)
 
-    def _note(self, finding: Finding) -> None:
-        row = finding.to_json()
+    def _note(self, event: Found) -> None:
+        row = event.finding.to_json()
         self._events.append("finding", **{key: row[key] for key in _TOLD})
-        self._watcher.found(row)
+        if not event.final:  # the summary that follows has it in full
+            self._watcher.found(row)
 
     def _save(self, event: SaveDue) -> None:
         tensors = {**event.tensors(), **self._constant}

@@ -33,9 +33,14 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finding has arisen that has not been told, or not with this severity."""
+    """A finding has arisen that has not been told, or not with this severity.
+
+    Attributes:
+        final: whether training is over, so that the whole verdict comes at once.
+    """
 
     finding: Finding
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -255,12 +255,12 @@ class Loop:
         finally:
             self.network.state.load(final)
 
-    def _tell(self, findings: Sequence[Finding]) -> None:
+    def _tell(self, findings: Sequence[Finding], final: bool = False) -> None:
         """Tell of findings that are new, or more or less severe than they were."""
         for finding in findings:
             if _key(finding) not in self._told:
                 self._told.add(_key(finding))
-                self._emit(Found(finding))
+                self._emit(Found(finding, final))
 
     # ---------------------------------------------------------------- ends
 
@@ -300,7 +300,7 @@ class Loop:
                 self._plan.evaluation_batch_size,
             )
         findings = self._probe.ended(measured, left)
-        self._tell(findings)
+        self._tell(findings, final=True)
         return findings
 
     def _interrupted(self) -> Outcome:
@@ -330,7 +330,7 @@ class Loop:
             train.rows[rows],
         )
         findings = self._probe.blamed(found, self.network.state, self.step)
-        self._tell(findings)
+        self._tell(findings, final=True)
         return findings
 
     def _outcome(

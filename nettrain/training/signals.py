@@ -7,6 +7,7 @@ that goes on is told the same as one that begins. Nothing is updated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,10 @@ ROWS = 512
 """How many rows are looked at, if there are so many."""
 ELEMENTS = 2**23
 """How many numbers the forward pass may hold: wide models see fewer rows."""
+_STEP = 0.1
+"""How far the first update goes, after which gradients are compared."""
+_SAME = 1e-4
+"""Gradients that differ by less, as a share of the layer's largest, are the same."""
 
 
 def signals(recipe: Recipe, step: Step, part: Part, first: Arrays) -> Signals:
@@ -57,6 +62,7 @@ def signals(recipe: Recipe, step: Step, part: Part, first: Arrays) -> Signals:
             for z in nodes
             if z in seen.trace.neurons and seen.trace.neurons[z].function.can_die
         },
+        alike=_alike(seen, seen.leaves(step, first)),
     )
 
 
@@ -101,6 +107,70 @@ def products(order: Iterable[Node]) -> dict[Node, Node]:
             else:
                 weights.add(node)
     return found
+
+
+# ---------------------------------------------------------------- units alike
+
+
+def kin(values: np.ndarray, unit_axis: int | None) -> np.ndarray:
+    """(U,) the first unit that has the very weights of each; most often itself."""
+    rows = _by_unit(values + values.dtype.type(0), unit_axis)  # -0 is 0
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(x.tobytes(), i) for i, x in enumerate(rows)], int)
+
+
+def _by_unit(values: np.ndarray, unit_axis: int | None) -> np.ndarray:
+    """(U, weights of a unit)."""
+    units = np.moveaxis(values, -1 if unit_axis is None else unit_axis, 0)
+    return np.ascontiguousarray(units).reshape(len(units), -1)
+
+
+def _alike(seen: _Pass, leaves: dict[Node, np.ndarray]) -> dict[str, int]:
+    """By name of a layer with twins, the units whose gradient is a twin's too.
+
+    One update later: outputs that start at 0, or all alike under cross entropy, send
+    no gradient back at first, and yet they set the units before them apart from then
+    on. Layers without twins cost nothing.
+    """
+    matrices: dict[str, Node] = {}
+    for made in seen.trace.parameters.values():
+        if made.trainable and len(made.node.shape) >= 2:
+            matrices.setdefault(made.layer_path, made.node)
+    groups = {path: kin(leaves[w], w.unit_axis) for path, w in matrices.items()}
+    groups = {path: g for path, g in groups.items() if len(np.unique(g)) < len(g)}
+    if not groups:
+        return {}
+    trained = [p.node for p in seen.trace.parameters.values() if p.trainable]
+    slopes = adjoints(seen.loss, trained)
+    with np.errstate(all="ignore"):  # what overflows is for the diagnosis to tell
+        found = evaluate(slopes.values(), leaves)
+        length = math.sqrt(sum(np.sum(np.square(g, dtype=float)) for g in found.values()))
+        rate = leaves_dtype(_STEP / max(length, 1.0))
+        moved = {w: leaves[w] - rate * found[slopes[w]] for w in slopes}
+        wanted = {path: matrices[path] for path in groups if matrices[path] in slopes}
+        later = evaluate([slopes[w] for w in wanted.values()], {**leaves, **moved})
+        return {
+            path.removeprefix("model/"): _same(
+                groups[path], _by_unit(later[slopes[w]], w.unit_axis)
+            )
+            for path, w in wanted.items()
+        }
+
+
+def _same(group: np.ndarray, slopes: np.ndarray) -> int:
+    """How many units of the same group have slopes (U, …) that are the same.
+
+    Units are put in order by a direction that has no meaning: those with the same
+    slopes then stand side by side.
+    """
+    twins = np.bincount(group)[group] > 1
+    group, slopes = group[twins], slopes[twins].astype(float)
+    limit = max(_SAME * np.abs(slopes).max(), np.finfo(np.float32).eps)
+    direction = np.random.default_rng(0).normal(size=slopes.shape[1])
+    order = np.lexsort((slopes @ direction, group))
+    apart = np.abs(np.diff(slopes[order], axis=0)).max(axis=1)
+    beside = (np.diff(group[order]) == 0) & (apart <= limit)
+    return int(np.count_nonzero(np.append(beside, False) | np.append(False, beside)))
 
 
 # ---------------------------------------------------------------- one pass

@@ -52,7 +52,6 @@ class DeadNeurons(Detector):
         checks: epochs in a row.
         hurt: share of H0 above which the loss says that learning is hurt.
         converged: share of H0 below which it counts as learned.
-        jump: ‖ΔW‖/‖W‖ above which too large a step killed them.
     """
 
     title = "dead-neurons"
@@ -61,7 +60,6 @@ class DeadNeurons(Detector):
     checks: Count = 2
     hurt: Share = 0.5
     converged: Share = 0.1
-    jump: Positive = 0.1
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         evidence = evidence.whole_epochs()
@@ -89,7 +87,7 @@ class DeadNeurons(Detector):
             measured=share,
             threshold=self.some if many is None else self.many,
             healthy=(0.0, 0.25),
-            remedy=signal.dead(evidence, born, ratio if ratio > self.jump else None),
+            remedy=signal.dead(evidence, born, ratio),
             place=_place(evidence, node.layer) if born else "A1 died",
         )
 
@@ -167,9 +165,10 @@ class Saturation(Detector):
     max f'. At least `many` of a layer saturated in `checks` epochs running, the last
     included: an error. Silent once converged (loss < converged · H0): there the flat
     ends are the answer. Healthy: none to 10 % (99 % of 258 layers in healthy runs).
-    Units that can die are left to A1. Measured on 460 healthy runs: no false alarm.
-    After Glorot and Bengio (AISTATS 2010, §3) and Rakitianskaia and Engelbrecht (SSCI
-    2015).
+    Units that can die are left to A1; those of an activation that is straight on both
+    sides, such as leaky_relu, have no flat end. Measured on 460 healthy runs: no false
+    alarm. After Glorot and Bengio (AISTATS 2010, §3) and Rakitianskaia and Engelbrecht
+    (SSCI 2015).
 
     Attributes:
         flat: share of the steepest slope below which a unit is saturated.
@@ -192,7 +191,7 @@ class Saturation(Detector):
             return
         for index, node in enumerate(evidence.nodes):
             slopes = evidence.slopes.get(node.path)
-            if slopes is None or not slopes.size:
+            if slopes is None or not slopes.size or _sloped(evidence, node):
                 continue
             saturated = slopes < self.flat
             at = lasting(saturated.mean(axis=1) >= self.many, self.checks)
@@ -225,3 +224,11 @@ class Saturation(Detector):
             healthy=(0.0, 0.1),
             remedy=signal.saturated(evidence, ratio if ratio > self.jump else None),
         )
+
+
+def _sloped(evidence: Evidence, node: PreActivation) -> bool:
+    """Whether the activation has a slope wherever its pre-activations are."""
+    facts = evidence.layers.get(node.layer)
+    if facts is None or facts.activation is None:
+        return False
+    return facts.activation.name in edits.SLOPED

@@ -13,6 +13,8 @@ from nettrain.diagnose.finding import Edit, Remedy
 FLAT = ("sigmoid", "hard_sigmoid", "softmax")
 """Activations whose slope is at most 1/4: they shrink the gradient at any weights."""
 BOUNDED = (*FLAT, "tanh", "hard_tanh")
+SLOPED = ("leaky_relu", "prelu")
+"""Activations that are straight on both sides: however far z is, they are not flat."""
 UNSCALED = ("zeros", "ones", "constant", "normal", "uniform")
 """Initializers whose scale does not depend on the number of inputs."""
 

@@ -46,15 +46,15 @@ def best_epoch(evidence: Evidence, words: str) -> Remedy:
 
 
 def memorised(evidence: Evidence, once_better: bool) -> Remedy:
-    """Labels that no epoch made anything of may be wrong.
+    """Labels that no epoch made anything of may be wrong: no epoch is worth keeping.
 
     Args:
         once_better: whether an epoch knew more of new rows than guessing does.
     """
     more = "get more rows or a smaller network"
-    return best_epoch(
-        evidence, more if once_better else f"check the labels, and {more}"
-    )
+    if not once_better:
+        return Remedy(f"check the labels, and {more}")
+    return best_epoch(evidence, more)
 
 
 def gap(evidence: Evidence) -> Remedy:

@@ -16,10 +16,15 @@ MOST = 4
 """Powers of ten by which a rate is raised at most."""
 
 
-def lower(evidence: Evidence, ratio: float) -> Remedy:
-    """By as many tens as bring an update of that ‖ΔW‖/‖W‖ near `GOOD_UPDATE`."""
-    powers = max(1, round(math.log10(ratio / GOOD_UPDATE)))
-    return edits.slower(evidence, "its updates are too large", 10.0**powers)
+def lower(
+    evidence: Evidence, ratio: float, reason: str = "its updates are too large"
+) -> Remedy:
+    """By as many tens as bring an update of that ‖ΔW‖/‖W‖ near `GOOD_UPDATE`.
+
+    By ten at least, also where the ratio is not known (-inf).
+    """
+    powers = max(1, round(math.log10(max(1.0, ratio / GOOD_UPDATE))))
+    return edits.slower(evidence, reason, 10.0**powers)
 
 
 def higher(evidence: Evidence, moved: float) -> Remedy:
