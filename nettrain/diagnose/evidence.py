@@ -38,7 +38,7 @@ class Units:
     Attributes:
         arrived: (E, U) whether Σ|dL/dh| > 0 over the epoch's samples.
         passed: (E, U) whether Σ|dL/dz| > 0.
-        positive: (E, U) share of the samples with z > 0.
+        positive: (E, U) share of z > 0, in the steps at which all was measured.
     """
 
     arrived: Array

@@ -26,7 +26,7 @@ from nettrain.graph.operations.matmul import Matmul
 from nettrain.graph.operations.reduce import Summary
 
 ROLES = ("pre_activation", "activation")
-COUNTERS = ("arrive", "pass", "positive")
+COUNTERS = ("arrive", "pass")
 _STD, _RMS, _LOW, _HIGH = map(Summary.COLUMNS.index, ("std", "rms", "min", "max"))
 
 
@@ -68,19 +68,6 @@ class Shrinkage:
 
 
 @dataclass(frozen=True)
-class Counted:
-    """A layer whose units are counted.
-
-    Attributes:
-        path: of its pre-activation.
-        samples: values of one unit in one row of a batch (1 for a dense layer).
-    """
-
-    path: str
-    samples: int
-
-
-@dataclass(frozen=True)
 class Watch:
     """The statistics of one training graph.
 
@@ -92,17 +79,18 @@ class Watch:
             `loss_gradient/PATH` of the loss alone where a penalty is part of the cost;
             `change/PATH` -> ‖ΔW‖ of a parameter, float64 (); `ratio/PATH` -> ‖ΔW‖/‖W‖,
             of those of rank 2 or more; `slope/PATH` -> mean |f'(z)| / max |f'| of each
-            unit that cannot die, (units,); `ascent` -> <g, ΔW> / (‖g‖ ‖ΔW‖).
+            unit that cannot die, (units,); `positive/PATH` -> share of z > 0, of each
+            unit that can, (units,); `ascent` -> <g, ΔW> / (‖g‖ ‖ΔW‖).
         counters: leaf -> its new value; leaves `diagnosis/KIND/PATH` of shape (units,)
             and kind `state`, KIND one of `COUNTERS`.
-        counted: the layers that have counters.
+        counted: pre-activations of the layers that have counters, by path.
     """
 
     roles: Mapping[str, str]
     sizes: Mapping[str, int]
     observers: Mapping[str, Node]
     counters: Mapping[Node, Node]
-    counted: tuple[Counted, ...]
+    counted: Mapping[str, Node]
 
     def rows(
         self,
@@ -167,24 +155,21 @@ class Watch:
             if name.startswith("slope/")
         }
 
-    def units(self, state: Mapping[str, np.ndarray], rows: int) -> dict[str, Units]:
+    def units(
+        self, state: Mapping[str, np.ndarray], means: Mapping[str, np.ndarray]
+    ) -> dict[str, Units]:
         """What every counted unit did since the counters were last set to 0.
 
         Args:
             state: holds the counters, by path.
-            rows: how many rows of data were trained on since then.
+            means: of the observers; a share that it lacks is NaN.
         """
         found = {}
-        for layer in self.counted:
-            arrive, passed, positive = (
-                state[f"diagnosis/{kind}/{layer.path}"] for kind in COUNTERS
-            )
+        for path, z in self.counted.items():
+            arrive, passed = (state[f"diagnosis/{kind}/{path}"] for kind in COUNTERS)
+            positive = means.get(f"positive/{path}", np.full(_units(z), np.nan))
             # Not "passed > 0": what is no number is no proof of death.
-            found[layer.path] = Units(
-                arrive > 0,
-                passed != 0,
-                (positive / max(1, rows * layer.samples)).astype(np.float32),
-            )
+            found[path] = Units(arrive > 0, passed != 0, positive.astype(np.float32))
         return found
 
 
@@ -222,16 +207,17 @@ def watch(
     observers |= _of_update(parameters, adjoints, new_values, shrinkage)
     roles = {node.path: node.role or "parameter" for node in nodes}
     counters: dict[Node, Node] = {}
-    counted = []
+    counted = {}
     for z in nodes:
         pair = neurons.get(z)
         if pair is not None and _mortal(pair, z, adjoints):
             counters |= _counters(z, adjoints[z], adjoints[pair.activation])
-            counted.append(Counted(z.path, z.spec.size // (_units(z) * z.shape[0])))
+            observers[f"positive/{z.path}"] = ops.mean(ops.step(z), _others(z))
+            counted[z.path] = z
         elif pair is not None and _bends(pair, z):
             observers[f"slope/{z.path}"] = _slope(pair, z)
     sizes = {leaf.path: leaf.spec.size for leaf in parameters}
-    return Watch(roles, sizes, observers, counters, tuple(counted))
+    return Watch(roles, sizes, observers, counters, counted)
 
 
 # ---------------------------------------------------------------- updates
@@ -309,17 +295,16 @@ def _mortal(pair: Neurons, z: Node, adjoints: Mapping[Node, Node]) -> bool:
 
 
 def _counters(z: Node, passing: Node, arriving: Node) -> dict[Node, Node]:
-    """Per unit: Σ|dL/dh|, Σ|dL/dz| and how often z > 0, added up over steps.
+    """Per unit: Σ|dL/dh| and Σ|dL/dz|, added up over steps.
 
     Sums of absolute values, where the definition has squares: float32 squares of
     gradients below 1e-23 are 0, and would declare a healthy unit dead. Both sums are 0
     in the same cases.
     """
-    parts = (ops.absolute(arriving), ops.absolute(passing), ops.step(z))
     counters = {}
-    for kind, part in zip(COUNTERS, parts, strict=True):
+    for kind, gradient in zip(COUNTERS, (arriving, passing), strict=True):
         leaf = _counter(kind, z)
-        counters[leaf] = leaf + ops.sum(part, axis=_others(z))
+        counters[leaf] = leaf + ops.sum(ops.absolute(gradient), axis=_others(z))
     return counters
 
 
@@ -508,12 +493,13 @@ def price(node: Node) -> float:
 def due(step: int, steps_per_epoch: int, every: int) -> bool:
     """Whether the full summaries run at a step, counted from 1.
 
-    At 1, 2, 4, 8, … within the first epoch, every so often, and at each epoch's last.
+    At 1, 2, 4, 8, … within the first epoch, at each epoch's last, and every so often
+    where an epoch is longer than that.
     """
     return (
         logarithmic(step, steps_per_epoch)
-        or step % every == 0
         or step % steps_per_epoch == 0
+        or (step % every == 0 and every < steps_per_epoch)
     )
 
 

@@ -41,10 +41,11 @@ class StepTimes:
     def share(self, interval: int) -> float:
         """What diagnosis adds to a step, as a share of the plain step.
 
-        Full statistics are taken every `interval` steps and at an epoch's last: at
-        1 - (1 - 1/interval) (1 - 1/steps_per_epoch) of the steps.
+        Full statistics are taken at an epoch's last step, and every `interval` steps of
+        a longer one: at 1 - (1 - 1/interval) (1 - 1/steps_per_epoch) of its steps.
         """
-        rest = (1 - 1 / interval) * (1 - 1 / self.steps_per_epoch)
+        between = 1 / interval if interval < self.steps_per_epoch else 0.0
+        rest = (1 - between) * (1 - 1 / self.steps_per_epoch)
         average = self.watched + (self.full - self.watched) * (1 - rest)
         average += self.check / self.steps_per_epoch
         return max(0.0, average / self.plain - 1.0)

@@ -145,17 +145,13 @@ class Probe:
             **series,
             spike=height,
             spike_rows=rows,
-            units=self._watch.units(state, self._rows_seen(step)),
+            units=self._watch.units(state, means),
             slopes=self._watch.slopes(means),
         )
 
     def _in_epoch(self, step: int) -> int:
         """The number of an update within its epoch, from 1."""
         return (step - 1) % self._plan.steps_per_epoch + 1
-
-    def _rows_seen(self, step: int) -> int:
-        rows = len(self._plan.parts["train"])
-        return min(rows, self._in_epoch(step) * self._plan.batch_size)
 
     def _spike(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """`Check.spike` and `Check.spike_rows` of the epoch's updates so far."""

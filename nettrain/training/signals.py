@@ -30,8 +30,10 @@ ELEMENTS = 2**23
 """How many numbers the forward pass may hold: wide models see fewer rows."""
 _STEP = 0.1
 """How far the first update goes, after which gradients are compared."""
-_SAME = 1e-4
+_SAME = 1e-5
 """Gradients that differ by less, as a share of the layer's largest, are the same."""
+_NOTHING = 1e-9
+"""A gradient below this is one of rounding."""
 
 
 def signals(recipe: Recipe, step: Step, part: Part, first: Arrays) -> Signals:
@@ -128,33 +130,41 @@ def _by_unit(values: np.ndarray, unit_axis: int | None) -> np.ndarray:
 def _alike(seen: _Pass, leaves: dict[Node, np.ndarray]) -> dict[str, int]:
     """By name of a layer with twins, the units whose gradient is a twin's too.
 
-    One update later: outputs that start at 0, or all alike under cross entropy, send
-    no gradient back at first, and yet they set the units before them apart from then
-    on. Layers without twins cost nothing.
+    Asked after one update: outputs that start at 0, or alike below a softmax, give the
+    layers before them no gradient at first, but may tell their units apart from then
+    on. Without twins nothing is computed.
     """
+    trained = [p for p in seen.trace.parameters.values() if p.trainable]
     matrices: dict[str, Node] = {}
-    for made in seen.trace.parameters.values():
-        if made.trainable and len(made.node.shape) >= 2:
+    for made in trained:
+        if len(made.node.shape) >= 2:
             matrices.setdefault(made.layer_path, made.node)
-    groups = {path: kin(leaves[w], w.unit_axis) for path, w in matrices.items()}
-    groups = {path: g for path, g in groups.items() if len(np.unique(g)) < len(g)}
+    groups = {w: kin(leaves[w], w.unit_axis) for w in matrices.values()}
+    groups = {w: group for w, group in groups.items() if _twins(group).any()}
     if not groups:
         return {}
-    trained = [p.node for p in seen.trace.parameters.values() if p.trainable]
-    slopes = adjoints(seen.loss, trained)
+    slopes = adjoints(seen.loss, [p.node for p in trained])
+    values = evaluate(slopes.values(), leaves)
     with np.errstate(all="ignore"):  # what overflows is for the diagnosis to tell
-        found = evaluate(slopes.values(), leaves)
-        length = math.sqrt(sum(np.sum(np.square(g, dtype=float)) for g in found.values()))
-        rate = leaves_dtype(_STEP / max(length, 1.0))
-        moved = {w: leaves[w] - rate * found[slopes[w]] for w in slopes}
-        wanted = {path: matrices[path] for path in groups if matrices[path] in slopes}
-        later = evaluate([slopes[w] for w in wanted.values()], {**leaves, **moved})
+        length = math.sqrt(
+            sum(_power(values[g]) * g.spec.size for g in slopes.values())
+        )
+        rate = _STEP / max(length, 1.0)
+        moved = {w: leaves[w] - rate * values[g] for w, g in slopes.items()}
+        values = evaluate([slopes[w] for w in groups], {**leaves, **moved})
         return {
             path.removeprefix("model/"): _same(
-                groups[path], _by_unit(later[slopes[w]], w.unit_axis)
+                groups[w], _by_unit(values[slopes[w]], w.unit_axis)
             )
-            for path, w in wanted.items()
+            for path, w in matrices.items()
+            if w in groups
         }
+
+
+def _twins(group: np.ndarray) -> np.ndarray:
+    """(U,) whether others are in a unit's group."""
+    twins: np.ndarray = np.bincount(group)[group] > 1
+    return twins
 
 
 def _same(group: np.ndarray, slopes: np.ndarray) -> int:
@@ -163,9 +173,9 @@ def _same(group: np.ndarray, slopes: np.ndarray) -> int:
     Units are put in order by a direction that has no meaning: those with the same
     slopes then stand side by side.
     """
-    twins = np.bincount(group)[group] > 1
+    twins = _twins(group)
     group, slopes = group[twins], slopes[twins].astype(float)
-    limit = max(_SAME * np.abs(slopes).max(), np.finfo(np.float32).eps)
+    limit = max(_SAME * np.abs(slopes).max(), _NOTHING)
     direction = np.random.default_rng(0).normal(size=slopes.shape[1])
     order = np.lexsort((slopes @ direction, group))
     apart = np.abs(np.diff(slopes[order], axis=0)).max(axis=1)

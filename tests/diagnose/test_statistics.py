@@ -147,7 +147,8 @@ def test_summaries_agree_with_numpy() -> None:
         for kind in ("ratio", "change")
         for layer in ("dense1", "dense2")
     }
-    assert set(outputs) == set(expected) | of_update | {"ascent"}
+    others = {"ascent", "positive/model/dense1/pre_activation"}
+    assert set(outputs) == set(expected) | of_update | others
 
 
 @pytest.mark.parametrize("kept", [1.0, 0.5])
@@ -267,16 +268,18 @@ def test_counters_add_up_what_arrives_and_passes(weights: np.ndarray | None) -> 
     passed = 3 * np.abs(expected[f"gradient/{path}"]).sum(axis=0)
     np.testing.assert_allclose(state[f"diagnosis/arrive/{path}"], arrive)
     np.testing.assert_allclose(state[f"diagnosis/pass/{path}"], passed)
-    positive = 3 * (expected[f"value/{path}"] > 0).sum(axis=0)
-    np.testing.assert_array_equal(state[f"diagnosis/positive/{path}"], positive)
+    share = made.run({"share": made.watch.observers[f"positive/{path}"]})["share"]
+    np.testing.assert_allclose(share, (expected[f"value/{path}"] > 0).mean(axis=0))
 
 
 def test_units_are_read_off_the_counters() -> None:
     made = net(weights=DEAD)
-    units = made.watch.units(counted(made, steps=2), rows=2 * ROWS)
-    (found,) = units.values()
+    means = {"positive/model/dense1/pre_activation": np.array([1.0, 0.0, 1.0, 0.0])}
+    (found,) = made.watch.units(counted(made, steps=2), means).values()
     assert found.dead.tolist() == [False, True, False, True]
     np.testing.assert_allclose(found.positive, [1, 0, 1, 0])
+    (unmeasured,) = made.watch.units(counted(made), {}).values()
+    assert np.isnan(unmeasured.positive).all()
 
 
 def test_tiny_float32_gradients_are_no_death() -> None:
@@ -285,24 +288,24 @@ def test_tiny_float32_gradients_are_no_death() -> None:
     state = counted(made)
     arrive = state["diagnosis/arrive/model/dense1/pre_activation"]
     assert 0 < arrive.max() < 1e-25
-    (found,) = made.watch.units(state, ROWS).values()
+    (found,) = made.watch.units(state, {}).values()
     assert not found.dead.any() and found.arrived.all()
 
 
 def test_numbers_that_are_not_finite_are_no_death() -> None:
     made = net()
     state = {leaf.path: np.full(UNITS, np.nan) for leaf in made.watch.counters}
-    (found,) = made.watch.units(state, ROWS).values()
+    (found,) = made.watch.units(state, {}).values()
     assert not found.dead.any()
     state["diagnosis/arrive/model/dense1/pre_activation"] = np.ones(UNITS)
-    (found,) = made.watch.units(state, ROWS).values()
+    (found,) = made.watch.units(state, {}).values()
     assert not found.dead.any()
 
 
 def test_units_that_nothing_reaches_are_not_dead() -> None:
     made = net()
     state = {leaf.path: np.zeros(UNITS) for leaf in made.watch.counters}
-    (found,) = made.watch.units(state, ROWS).values()
+    (found,) = made.watch.units(state, {}).values()
     assert not found.dead.any() and not found.arrived.any()
 
 
@@ -311,7 +314,7 @@ def test_counters_are_state_leaves_of_the_values_dtype() -> None:
         counters = net(dtype=dtype).watch.counters
         assert {leaf.path for leaf in counters} == {
             f"diagnosis/{kind}/model/dense1/pre_activation"
-            for kind in ("arrive", "pass", "positive")
+            for kind in ("arrive", "pass")
         }
         for counter, new in counters.items():
             assert counter.kind == "state" and counter.spec == new.spec
@@ -397,8 +400,9 @@ def test_units_along_another_axis() -> None:
     values = evaluate(watch.counters.values(), leaves)
     state = {leaf.path: values[new] for leaf, new in watch.counters.items()}
     np.testing.assert_array_equal(state["diagnosis/arrive/z"], [ROWS * 6] * UNITS)
+    share = watch.observers["positive/z"]
     np.testing.assert_allclose(
-        watch.units(state, ROWS)["z"].positive, (value > 0).mean(axis=(0, 2))
+        evaluate([share], {z: value})[share], (value > 0).mean(axis=(0, 2))
     )
 
 
@@ -456,6 +460,11 @@ def test_full_statistics_are_due_early_regularly_and_at_the_end() -> None:
     found = [step for step in range(1, 41) if due(step, steps_per_epoch=20, every=15)]
     assert found == [1, 2, 4, 8, 15, 16, 20, 30, 40]
     assert [s for s in range(1, 41) if logarithmic(s, 20)] == [1, 2, 4, 8, 16]
+
+
+def test_epochs_shorter_than_the_interval_are_measured_at_their_ends() -> None:
+    found = [step for step in range(1, 41) if due(step, steps_per_epoch=10, every=15)]
+    assert found == [1, 2, 4, 8, 10, 20, 30, 40]
 
 
 def test_the_interval_keeps_the_share_by_a_model_of_cost() -> None:
