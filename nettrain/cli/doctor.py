@@ -38,12 +38,12 @@ def doctor(arguments: Namespace) -> int:
         print("\n\n".join(_findings(run, base)))
         sys.stdout.flush()
     rounds = verify(run, base, _say) if arguments.verify else None
-    patch = _patch(run, rounds)
+    ids, patch = _patch(run, rounds)
     drawn = _draw(run, rounds) if rounds else ""
     if rounds is not None and mending.serious(run.findings) and not arguments.json:
         print("\n" + "\n\n".join(_verified(run, rounds, drawn)))
     if target is not None:
-        _apply(run, base, patch, target, arguments.json)
+        _apply(run, base, ids, patch, target, arguments.json)
     if arguments.json:
         print_json(_plain(run, base, patch, rounds, target))
     return 0
@@ -53,16 +53,26 @@ def _say(text: str) -> None:
     print(f"training {text} …", file=sys.stderr, flush=True)
 
 
-def _patch(run: Run, rounds: Sequence[Round] | None) -> tuple[Edit, ...]:
-    """What is to be applied: every patch that was seen to help, or else the first."""
+def _patch(
+    run: Run, rounds: Sequence[Round] | None
+) -> tuple[Sequence[str], tuple[Edit, ...]]:
+    """What is to be applied, and against which findings.
+
+    Every patch that was seen to help; where none was tried, the first that is offered.
+    """
     if rounds is not None:
-        return accepted(rounds)
+        return [r.finding.id for r in rounds if r.accepted], accepted(rounds)
     offered = mending.patches(run.findings)
-    return offered[0][1] if offered else ()
+    return ([offered[0][0].id], offered[0][1]) if offered else ([], ())
 
 
 def _apply(
-    run: Run, base: str, patch: Sequence[Edit], target: Path, quiet: bool
+    run: Run,
+    base: str,
+    ids: Sequence[str],
+    patch: Sequence[Edit],
+    target: Path,
+    quiet: bool,
 ) -> None:
     """Write the mended config; nothing where there is nothing to mend."""
     if not mending.serious(run.findings):
@@ -72,8 +82,8 @@ def _apply(
         message = f"no patch for {run.path} can be written"
         fix = "what its findings say has to be changed by hand"
         raise Error("run-no-patch", message, fix=fix)
-    ids = ", ".join(dict.fromkeys(f.id for f in mending.serious(run.findings)))
-    comment = f"What cures {ids} in {run.path}, by nettrain doctor."
+    named = ", ".join(dict.fromkeys(ids))
+    comment = f"Against {named} in {run.path}, by nettrain doctor."
     text = mending.mended(base, patch, target, comment)
     Disk().replace(target, text.encode(), durable=False)
     if not quiet:

@@ -179,12 +179,19 @@ def _rate(setup: Setup) -> tuple[str, float]:
 
 
 def guessed(findings: Sequence[Finding]) -> bool:
-    """Whether a cause is among them whose remedy is a guess at a learning rate."""
-    return any(_guesses(finding) for finding in findings)
+    """Whether a cause is among them whose remedy is a guess at a learning rate.
+
+    For consequences alone nothing is measured: another change comes first, and changes
+    what they need.
+    """
+    return any(_guesses(f) and f.consequence_of is None for f in findings)
 
 
 def measured(findings: Sequence[Finding], sweep: Sweep) -> list[Finding]:
-    """The findings, each guess at a learning rate replaced by the measured rate."""
+    """The findings, each guess at a learning rate replaced by the measured rate.
+
+    Also those of consequences: no two rates are told for the same config.
+    """
     return [
         dataclasses.replace(finding, remedy=_remedy(finding.remedy, sweep))
         if finding.remedy and _guesses(finding)
@@ -194,9 +201,8 @@ def measured(findings: Sequence[Finding], sweep: Sweep) -> list[Finding]:
 
 
 def _guesses(finding: Finding) -> bool:
-    """Consequences are not measured: another change comes first, and changes them."""
-    cause = finding.severity != "note" and finding.consequence_of is None
-    return cause and finding.remedy is not None and finding.remedy.measure
+    remedy = finding.remedy
+    return finding.severity != "note" and remedy is not None and remedy.measure
 
 
 def _remedy(guess: Remedy, sweep: Sweep) -> Remedy:

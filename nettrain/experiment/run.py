@@ -201,7 +201,11 @@ def _measure_rates(
     folder: RunFolder, setup: Setup, files: Files, outcome: Outcome
 ) -> None:
     """Replace a guess at the learning rate, once the run is over; draw what it took."""
-    if outcome.status == "interrupted" or not rates.guessed(outcome.findings):
+    if outcome.status == "interrupted":
+        return
+    if not rates.guessed(outcome.findings):
+        # Before it went on, this run may have asked for one.
+        folder.disk.remove(folder.path / "plots/learning-rate.svg")
         return
     files.note("learning rates", "measuring learning rates …")
     sweep = rates.sweep(setup)

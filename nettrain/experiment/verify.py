@@ -213,16 +213,24 @@ def _tried(
         after = _trained((*before.patch, *patch), base)
     except Error as error:
         return Round(finding, patch, before, None, False, error.message)
+    objection = _objection(before, after, finding)
+    helped = "the loss is lower" if serious(after.findings) else "healthy"
+    why = objection or helped
+    return Round(finding, patch, before, after, not objection, why)
+
+
+def _objection(before: Trained, after: Trained, finding: Finding) -> str:
+    """Why a patch does not help; empty where it does."""
     old, new = _losses(before, after)
-    worse = list(_worse(before.findings, after.findings, finding))
-    if worse:
-        why = f"{worse[0]} comes up, which stands before {finding.id}"
-    elif not new < old:
-        why = "the loss is no lower"
-    else:
-        why = "healthy" if not serious(after.findings) else "the loss is lower"
-    accepted = not worse and new < old
-    return Round(finding, patch, before, after, accepted, why)
+    for id_ in _worse(before.findings, after.findings, finding):
+        return f"{id_} comes up, which stands before {finding.id}"
+    if not new < old:
+        return "the loss is no lower"
+    remains = any(left.id == finding.id for left in serious(after.findings))
+    if remains and new >= 1:
+        # Who guesses with less confidence has a lower loss, and knows no more.
+        return f"{finding.id} remains, at a loss no better than guessing"
+    return ""
 
 
 def _trained(patch: tuple[Edit, ...], base: str) -> Trained:

@@ -43,7 +43,7 @@ def before_after(before: Curves, after: Curves) -> str:
                 x="updates",
                 y="" if i else "loss as a share of guessing",
             )
-            axes.set_xlim(0, last)
+            axes.set_xlim(0, 1.02 * last)
             style.linear_axis(axes.xaxis)
             if style.spans_decades(losses, 10):
                 style.log_axis(axes, losses.min() / 1.5, losses.max() * 1.5)

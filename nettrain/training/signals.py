@@ -151,13 +151,13 @@ def _alike(seen: _Pass, leaves: dict[Node, np.ndarray]) -> dict[str, int]:
         )
         rate = _STEP / max(length, 1.0)
         moved = {w: leaves[w] - rate * values[g] for w, g in slopes.items()}
-        values = evaluate([slopes[w] for w in groups], {**leaves, **moved})
+        reached = {p: w for p, w in matrices.items() if w in groups and w in slopes}
+        later = evaluate([slopes[w] for w in reached.values()], {**leaves, **moved})
         return {
             path.removeprefix("model/"): _same(
-                groups[w], _by_unit(values[slopes[w]], w.unit_axis)
+                groups[w], _by_unit(later[slopes[w]], w.unit_axis)
             )
-            for path, w in matrices.items()
-            if w in groups
+            for path, w in reached.items()
         }
 
 

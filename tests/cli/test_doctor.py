@@ -133,7 +133,7 @@ def test_apply_writes_a_config_that_runs(sick: Path, call: Call) -> None:
     assert answer.code == 0
     assert "written to sub/new.yaml\n  nettrain run sub/new.yaml" in answer.out
     comment, *lines = (sick / "sub/new.yaml").read_text().splitlines()
-    assert comment.startswith("# What cures L2")
+    assert comment.startswith("# Against L2 in ")
     assert lines[:2] == ["extends: ../sick.yaml", "patch:"]
     assert len(lines) == 3
     assert call("run", "sub/new.yaml", "--out", "new").code == 0

@@ -123,10 +123,10 @@ def test_scales_that_do_no_harm(features: Make, mean: Any, std: Any) -> None:
 
 
 def test_a_nearly_constant_feature_is_left_out_of_the_ratio(features: Make) -> None:
-    """Of medians 4, .04 counts and .039 does not."""
-    counted = features(0, [0.0401, 4, 4, 4, 6])
+    """Of medians 4, .08 counts and less does not."""
+    counted = features(0, [0.0801, 4, 4, 4, 9])
     assert one(UnscaledInputs(), counted).threshold == 100
-    assert not found(UnscaledInputs(), features(0, [0.0399, 4, 4, 4, 6]))
+    assert not found(UnscaledInputs(), features(0, [0.0799, 4, 4, 4, 9]))
 
 
 def test_the_worst_five_features_are_named(features: Make) -> None:
@@ -247,7 +247,10 @@ def test_a_target_of_another_scale_that_was_learned_all_the_same(
     assert one(DataDefects(), evidence).severity == severity
 
 
-@pytest.mark.parametrize(("mean", "std"), [(2.9, 1), (0, 9.9), (0, 0.101), (0, 1)])
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [(2.9, 1), (0, 9.9), (0, 0.101), (0, 1), (0, np.inf), (np.inf, 1), (0, np.nan)],
+)
 def test_targets_that_suit_outputs(quantities: Make, mean: float, std: float) -> None:
     assert not found(DataDefects(), quantities(mean, std))
 
@@ -259,15 +262,45 @@ def test_labels_are_no_quantities(quantities: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shared", "severity"), [(0, None), (1, "note"), (10, "note"), (11, "warning")]
+    ("shared", "repeated", "severity"),
+    [
+        (0, 0, None),
+        (0, 400, None),
+        (1, 0, "note"),
+        (10, 0, "note"),
+        (11, 0, "warning"),
+        # 16 of 320 are 50 of 1000: 50 + 3 √51 = 71.4
+        (71, 16, "note"),
+        (72, 16, "warning"),
+        (1000, 320, "note"),
+    ],
 )
-def test_rows_of_both_parts(healthy: Make, shared: int, severity: str | None) -> None:
-    """Of 1000 validation rows."""
-    inputs = dataclasses.replace(healthy().inputs, shared=shared)
-    targets = dataclasses.replace(healthy().targets, validation_rows=1000)
+def test_rows_of_both_parts(
+    healthy: Make, shared: int, repeated: int, severity: str | None
+) -> None:
+    """Of 1000 validation rows and 320 training rows."""
+    run = healthy()
+    inputs = dataclasses.replace(run.inputs, shared=shared, repeated=repeated)
+    targets = dataclasses.replace(run.targets, validation_rows=1000)
     findings = found(DataDefects(), healthy(inputs=inputs, targets=targets))
     assert [f.severity for f in findings] == ([severity] if severity else [])
-    assert [f.measured for f in findings] == ([shared / 1000] if severity else [])
+    for finding in findings:
+        assert finding.measured == shared / 1000
+        beyond = finding.measured > finding.threshold
+        assert beyond == (severity == "warning")
+        assert ("16 of 320 training rows" in finding.why) == (repeated == 16)
+
+
+@pytest.mark.parametrize(("shared", "severity"), [(3, "note"), (4, "warning")])
+def test_a_few_rows_coincide_by_nature(
+    healthy: Make, shared: int, severity: str
+) -> None:
+    """Of 100 validation rows: 3 √1 is more than 1 %."""
+    inputs = dataclasses.replace(healthy().inputs, shared=shared)
+    assert one(DataDefects(), healthy(inputs=inputs)).severity == severity
+    strict = DataDefects(shared=0.035)
+    assert one(strict, healthy(inputs=inputs)).severity == severity
+    assert one(DataDefects(shared=0.05), healthy(inputs=inputs)).severity == "note"
 
 
 def test_without_a_validation_part_nothing_is_shared(healthy: Make) -> None:

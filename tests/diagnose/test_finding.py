@@ -63,6 +63,14 @@ def test_a_row_is_read_back() -> None:
         assert Finding.from_json(json.loads(text)) == finding
 
 
+def test_what_a_measurement_may_replace_is_no_part_of_the_row() -> None:
+    """A remedy is the same before and after it was written and read."""
+    other = Remedy("use leaky_relu")
+    guess = Remedy("lower it", measure=True, otherwise=other)
+    assert guess.to_json() == {"text": "lower it", "patch": []}
+    assert Remedy.from_json(guess.to_json()) == guess
+
+
 def test_every_finding_has_all_that_a_message_tells(
     profile: Callable[..., Evidence],
 ) -> None:

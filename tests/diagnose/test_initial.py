@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binom, chi2
+from scipy.stats import binom
 
-from nettrain import randomness
-from nettrain.component import registered
 from nettrain.diagnose import (
     Evidence,
     Finding,
     FirstWeights,
+    LayerFacts,
     Setting,
     Signals,
     Targets,
@@ -31,8 +30,6 @@ from nettrain.diagnose.detectors import (
     Symmetry,
     WeightScale,
 )
-from nettrain.nn import Activation
-from nettrain.nn.initializers import Initializer, Orthogonal, VarianceScaling
 
 Make = Callable[..., Evidence]
 
@@ -46,8 +43,7 @@ def one(detector: Detector, evidence: Evidence) -> Finding:
     return finding
 
 
-@pytest.fixture
-def start(healthy: Make) -> Callable[..., Evidence]:
+def starting(healthy: Make) -> Make:
     """Evidence before the first step; what is given by layer replaces its facts."""
 
     def make(depth: int = 3, *, run: Any = None, **facts: Any) -> Evidence:
@@ -60,10 +56,9 @@ def start(healthy: Make) -> Callable[..., Evidence]:
     return make
 
 
-def weights(gamma: float, fan_in: int = 16, fan_out: int = 16) -> dict[str, Any]:
-    """Facts of a layer with weights of that scale."""
-    first = FirstWeights(gamma / math.sqrt(fan_in), fan_in, fan_out)
-    return {"first": first, "units": fan_out}
+@pytest.fixture
+def start(healthy: Make) -> Make:
+    return starting(healthy)
 
 
 def twins(count: int, units: int = 16) -> dict[str, Any]:
@@ -82,6 +77,27 @@ def test_nothing_is_known(start: Make) -> None:
 # ---------------------------------------------------------------- I1
 
 
+def with_alike(evidence: Evidence, delta: float = 1.0, **alike: int) -> Evidence:
+    """Of so many units the gradients are alike; RMS(δ) is given."""
+    assert evidence.signals is not None
+    rms = np.full(len(evidence.nodes), delta)
+    signals = dataclasses.replace(evidence.signals, alike=alike, delta_rms=rms)
+    return dataclasses.replace(evidence, signals=signals)
+
+
+def inside(evidence: Evidence, kind: str, *names: str) -> Evidence:
+    """Some layers inside a block of that kind."""
+
+    def moved(name: str) -> str:
+        return f"block/inner/{name}" if name in names else name
+
+    layers = {moved(n): layer for n, layer in evidence.layers.items()}
+    layers = {n: dataclasses.replace(x, name=n) for n, x in layers.items()}
+    layers["block"] = LayerFacts("block", "model.block", kind)
+    nodes = (dataclasses.replace(z, layer=moved(z.layer)) for z in evidence.nodes)
+    return dataclasses.replace(evidence, layers=layers, nodes=tuple(nodes))
+
+
 @pytest.mark.parametrize(("count", "measured"), [(0, None), (2, 2 / 64), (64, 1.0)])
 def test_units_that_start_alike(
     start: Make, count: int, measured: float | None
@@ -89,10 +105,57 @@ def test_units_that_start_alike(
     findings = found(Symmetry(), start(dense2=twins(count, 64)))
     assert [f.measured for f in findings] == ([measured] if measured else [])
     for finding in findings:
-        assert (finding.id, finding.severity) == ("I1", "error")
+        assert (finding.id, finding.threshold) == ("I1", 0.0)
         assert finding.layer == "dense2" and finding.config_line == 12
         assert finding.node == "model/dense2/pre_activation"
         assert (finding.epoch, finding.step) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("alike", "delta", "severity", "why"),
+    [
+        (16, 1.0, "error", "are given the same gradient: they remain alike"),
+        (16, 0.0, "error", "no gradient sets them apart: they remain alike"),
+        (8, 1.0, "error", "are given the same gradient"),
+        (7, 1.0, "warning", "their gradients differ"),
+        (0, 0.0, "warning", "their gradients differ"),
+    ],
+)
+def test_the_gradient_tells_whether_units_remain_alike(
+    start: Make, alike: int, delta: float, severity: str, why: str
+) -> None:
+    evidence = start(dense2=twins(16))
+    finding = one(Symmetry(), with_alike(evidence, delta, dense2=alike))
+    assert finding.severity == severity and why in finding.why
+    assert "16 of 16 units" in finding.why
+    unknown = one(Symmetry(), dataclasses.replace(evidence, signals=None))
+    assert unknown.severity == "error" and "only become the same" in unknown.why
+
+
+def test_units_that_come_apart_are_no_cause(start: Make) -> None:
+    evidence = start(dense1={**twins(2), "first": FirstWeights(1.0, 16, 16, 1.0, 2)})
+    assert [(f.id, f.severity) for f in diagnose(evidence)] == [
+        ("I3", "warning"),
+        ("I1", "warning"),
+    ]
+    lasting = diagnose(with_alike(evidence, dense1=2))
+    assert [(f.id, f.severity) for f in lasting] == [("I1", "error"), ("I3", "warning")]
+
+
+def test_what_remains_alike_is_named_before_what_comes_apart(start: Make) -> None:
+    evidence = start(4, dense1=twins(16), dense3=twins(16))
+    finding = one(Symmetry(), with_alike(evidence, dense3=16))
+    assert (finding.severity, finding.layer) == ("error", "dense3")
+    assert "dense1" not in finding.why
+
+
+def test_a_block_may_start_as_the_identity(start: Make) -> None:
+    evidence = start(dense2=twins(16))
+    assert not found(Symmetry(), inside(evidence, "residual", "dense2"))
+    assert found(Symmetry(), inside(evidence, "sequential", "dense2"))
+    assert found(Symmetry(), inside(evidence, "residual", "dense1"))
+    stuck = with_alike(evidence, **{"block/inner/dense2": 16})
+    assert one(Symmetry(), inside(stuck, "residual", "dense2")).severity == "error"
 
 
 def test_the_output_may_start_alike(start: Make) -> None:
@@ -113,131 +176,6 @@ def test_a_few_twins_can_be_allowed(start: Make) -> None:
     evidence = start(dense1=twins(2))
     assert found(Symmetry(threshold=0.1), evidence)
     assert not found(Symmetry(threshold=0.2), evidence)
-
-
-# ---------------------------------------------------------------- I3
-
-
-@pytest.mark.parametrize(
-    ("gamma", "threshold"),
-    [(0.32, 1 / 3), (0.34, None), (1.0, None), (2.9, None), (3.1, 3.0)],
-)
-def test_weights_too_small_or_too_large(
-    start: Make, gamma: float, threshold: float | None
-) -> None:
-    findings = found(WeightScale(), start(dense1=weights(gamma)))
-    assert [f.threshold for f in findings] == ([threshold] if threshold else [])
-    for finding in findings:
-        assert finding.measured == pytest.approx(gamma)
-        assert finding.severity == "warning" and finding.layer == "dense1"
-        assert ("small" in finding.why) == (gamma < 1)
-        assert ("large" in finding.why) == (gamma > 1)
-
-
-def test_weights_of_0_that_are_no_twins(start: Make) -> None:
-    """A layer of one unit."""
-    finding = one(WeightScale(), start(dense1=weights(0.0, 16, 1)))
-    assert (finding.severity, finding.measured) == ("error", 0.0)
-
-
-@pytest.mark.parametrize("fans", [(4, 2), (3, 3), (1, 1), (2, 1), (8, 8)], ids=str)
-def test_few_weights_wander_by_chance(start: Make, fans: tuple[int, int]) -> None:
-    """Also outside 99.9 % of what chance gives: n γ² of n weights is χ²(n)."""
-    count = math.prod(fans)
-    low, high = np.sqrt(chi2.ppf([0.0005, 0.9995], count) / count)
-    low, high = min(low, 1 / 3), max(high, 3.0)
-
-    def fires(gamma: float) -> bool:
-        fan = fans[0] if gamma < 1 else sum(fans) / 2
-        first = FirstWeights(gamma / math.sqrt(fan), *fans)
-        assert first.gamma == pytest.approx(gamma)
-        return bool(found(WeightScale(), start(dense1={"first": first})))
-
-    assert [fires(low * 0.99), fires(low * 1.01)] == [True, False]
-    assert [fires(high * 0.99), fires(high * 1.01)] == [False, True]
-
-
-def test_the_product_over_depth_decides_the_severity(start: Make) -> None:
-    """γ² of dense1 alone changes the variance by less than 1000 times."""
-
-    def severity(*gammas: float) -> list[str]:
-        layers = {f"dense{i}": weights(g) for i, g in enumerate(gammas, 1)}
-        return [f.severity for f in found(WeightScale(), start(5, **layers))]
-
-    assert severity(0.1, 1, 1, 1) == ["warning"]
-    assert severity(0.1, 0.31, 1, 1) == ["error"]
-    assert severity(0.1, 0.34, 0.9, 1) == ["error"]
-    assert severity(5, 5, 1.23, 1) == ["warning"]
-    assert severity(5, 5, 1.3, 1) == ["error"]
-    assert severity(0.1, 0.31, 3.2, 1) == ["warning"]
-    # The last layer is no depth that a signal has to pass.
-    assert severity(0.1, 1, 1, 1, 0.01) == ["warning"]
-
-
-def test_the_worst_layer_is_named_with_the_others(start: Make) -> None:
-    layers = {f"dense{i}": weights(g) for i, g in enumerate((0.2, 4, 0.02, 0.3), 1)}
-    finding = one(WeightScale(), start(5, **layers))
-    assert finding.layer == "dense3" and finding.config_line == 13
-    assert "dense1 0.2, dense2 4, dense4 0.3" in finding.why
-    assert "std of z 1" in finding.why and "δ 1" in finding.why
-    up = one(WeightScale(), start(3, dense1=weights(0.2), dense2=weights(6)))
-    assert up.layer == "dense2"
-
-
-def test_layers_whose_scale_is_no_matter(start: Make) -> None:
-    for facts in ({"normalized": True}, {"trainable": False}):
-        assert not found(WeightScale(), start(dense1={**weights(0.01), **facts}))
-    alike = {"first": FirstWeights(0.0, 16, 16, 1.0, 16), "units": 16}
-    assert not found(WeightScale(), start(dense1=alike, dense2=alike))
-
-
-def test_the_last_layer_may_start_small(start: Make) -> None:
-    assert not found(WeightScale(), start(dense3=weights(0.01)))
-    assert one(WeightScale(), start(dense3=weights(4))).layer == "dense3"
-
-
-def test_a_consequence_makes_an_error(start: Make, healthy: Make) -> None:
-    sick = start(dense1=weights(0.2))
-    assert [f.severity for f in diagnose(sick)] == ["warning"]
-    delta = np.array([[1e-5, 1e-2, 1.0]] * 6)
-    evidence = healthy(delta_rms=delta, loss=np.full(6, 2.0), layers=sick.layers)
-    first, *others = diagnose(evidence)
-    assert (first.id, first.severity, first.primary) == ("I3", "error", True)
-    assert [f.consequence_of for f in others if f.id == "G1"] == ["I3"]
-
-
-SHAPES = [(64, 64), (16, 128), (128, 16), (2, 32), (32, 2), (1, 64), (6, 6)]
-SCALED = {
-    name: cls
-    for name, cls in registered(Initializer).items()
-    if issubclass(cls, (VarianceScaling, Orthogonal))
-}
-GAINS = sorted({cls.gain for cls in registered(Activation).values()})
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("name", SCALED)
-def test_scaled_initializers_are_right_before_every_activation(
-    start: Make, name: str, shape: tuple[int, int]
-) -> None:
-    for seed in range(10):
-        key = randomness.key(seed, "model/dense1/weight")
-        values = SCALED[name]().values(key, shape, *shape)
-        rms = float(np.sqrt(np.mean(values**2)))
-        for gain in GAINS:
-            first = FirstWeights(rms, *shape, gain)
-            evidence = start(dense1={"first": first, "units": shape[1]})
-            assert not found(WeightScale(), evidence)
-            if math.prod(shape) >= 1024:
-                assert 0.4 <= first.gamma <= 1.5
-
-
-def test_the_factor_and_the_chance_can_be_changed(start: Make) -> None:
-    assert found(WeightScale(factor=2), start(dense1=weights(0.4)))
-    narrow = start(dense1=weights(0.32, 2, 2))
-    assert not found(WeightScale(), narrow)
-    assert found(WeightScale(chance=0.9), narrow)
-    assert one(WeightScale(depth=10), start(dense1=weights(0.2))).severity == "error"
 
 
 # ---------------------------------------------------------------- I2
@@ -261,6 +199,8 @@ def first_loss(healthy: Make) -> Callable[..., Evidence]:
         (3.49 * math.log(2), 5.1, False),
         (3.51 * math.log(2), 4.9, False),
         (0.0, 9.0, False),
+        (math.inf, 9.0, False),
+        (math.nan, 9.0, False),
     ],
 )
 def test_a_first_loss_above_no_opinion(
@@ -431,6 +371,32 @@ def test_units_that_no_row_makes_positive(
         assert finding.measured == dead / units and finding.threshold == 0.5
         assert finding.units == tuple(range(dead))
         assert (finding.layer, finding.epoch, finding.step) == ("dense1", None, None)
+
+
+@pytest.mark.parametrize(
+    ("dead", "mean", "bias", "fires"),
+    [
+        (24, -10.0, -10.0, True),
+        (16, -10.0, -10.0, True),
+        (15, -10.0, -10.0, False),
+        (24, -0.607, -10.0, True),  # t of 31 degrees: 3.374, over √31
+        (24, -0.605, -10.0, False),  # as random biases give
+        (24, 10.0, 10.0, False),
+        (24, -10.0, None, False),
+        (25, 0.0, None, True),
+    ],
+)
+def test_biases_that_hold_half_of_a_layer_down(
+    positive: Make, dead: int, mean: float, bias: float | None, fires: bool
+) -> None:
+    """Of 32 units whose z has a standard deviation of 1."""
+    value = "zeros" if bias is None else {"constant": {"value": bias}}
+    init = Setting("model.dense1.bias_init", value)
+    evidence = positive(dead, 32, bias_init=init)
+    signals = dataclasses.replace(evidence.signals, mean=np.full(3, mean))
+    evidence = dataclasses.replace(evidence, signals=signals)
+    findings = found(BornDead(), evidence)
+    assert [f.measured for f in findings] == [dead / 32] * fires
 
 
 def test_the_bias_or_the_width_is_the_cause(positive: Make) -> None:

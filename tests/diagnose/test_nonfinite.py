@@ -8,8 +8,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from nettrain.diagnose import Blame, DiagnoseConfig, Evidence, Units, diagnose
+from nettrain.diagnose import (
+    Blame,
+    DiagnoseConfig,
+    Evidence,
+    Signals,
+    Targets,
+    Units,
+    diagnose,
+)
 from nettrain.diagnose.blame import FirstBad
+from nettrain.diagnose.detectors import NonFinite
 from nettrain.execute.reference import evaluate
 from nettrain.graph import Node, gradients, leaf, scope
 from nettrain.graph import operations as ops
@@ -188,6 +197,116 @@ def test_bad_data_has_no_patch(profile: Profile) -> None:
     (found,) = diagnose(evidence)
     assert found.remedy is not None and "data" in found.remedy.text
     assert found.remedy.patch == ()
+
+
+# ---------------------------------------------------------------- rows of data
+
+
+ROWS = Blame(12, 1, operation="square", rows=(40,))
+
+
+def of_data(evidence: Evidence) -> bool:
+    (found,) = NonFinite().detect(evidence)
+    assert found.remedy is not None
+    said = "look at data row" in found.remedy.text
+    assert said == (found.remedy.patch == ()), "no setting mends a row"
+    assert said != found.remedy.measure
+    return said
+
+
+@pytest.fixture
+def batch(profile: Profile) -> Callable[..., Evidence]:
+    """A run that broke off in its first epoch, in batches of 16 rows; H0 is 2."""
+
+    def make(blame: Blame, **changes: object) -> Evidence:
+        given = {"batch_size": 16, "losses": np.full(11, 3.0)} | changes
+        return profile((1.0, 1.0), blame=blame, **given)
+
+    return make
+
+
+def test_a_bad_row_is_named(batch: Profile) -> None:
+    (found,) = diagnose(batch(ROWS))
+    assert found.remedy is not None
+    assert found.remedy.text == (
+        "look at data row 40: its values are beyond what the network can compute with"
+    )
+    (found,) = diagnose(batch(dataclasses.replace(ROWS, rows=(3, 40))))
+    assert found.remedy is not None
+    assert found.remedy.text.startswith("look at data rows 3, 40: their values")
+    many = dataclasses.replace(ROWS, rows=tuple(range(12)))
+    (found,) = diagnose(batch(many, batch_size=64))
+    assert found.remedy is not None and "8, 9 …: their" in found.remedy.text
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "data"),
+    [(0, 16, False), (4, 16, True), (5, 16, False), (1, 1, True), (2, 2, False)],
+)
+def test_few_rows_are_a_quarter_of_the_batch(
+    batch: Profile, rows: int, size: int, data: bool
+) -> None:
+    blame = dataclasses.replace(ROWS, rows=tuple(range(rows)))
+    assert of_data(batch(blame, batch_size=size)) is data
+
+
+@pytest.mark.parametrize(("rows", "data"), [(192, True), (188, True), (187, False)])
+def test_the_last_batch_may_be_smaller(batch: Profile, rows: int, data: bool) -> None:
+    """Step 12 begins at row 176: three of eleven rows are too many."""
+    blame = dataclasses.replace(ROWS, rows=(1, 2, 3))
+    assert of_data(batch(blame, targets=Targets("regression", rows))) is data
+
+
+@pytest.mark.parametrize(
+    ("changes", "data"),
+    [
+        ({"epoch": 1, "step": 1}, True),
+        ({"epoch": 2, "step": 12}, False),
+    ],
+)
+def test_rows_that_were_fine_before_are_not_to_blame(
+    batch: Profile, changes: dict[str, int], data: bool
+) -> None:
+    assert of_data(batch(dataclasses.replace(ROWS, **changes))) is data
+
+
+@pytest.mark.parametrize(
+    ("loss", "first", "data"),
+    [
+        (1999.0, 1.0, True),
+        (2001.0, 1.0, False),
+        (2001.0, 3.0, True),
+        (1e30, np.inf, True),
+        (1999.0, np.nan, True),
+    ],
+)
+def test_a_loss_that_has_grown_is_the_updates_doing(
+    batch: Profile, loss: float, first: float, data: bool
+) -> None:
+    """Over 1,000 times H0 or the first loss, at any time; it may be 0 in the end."""
+    losses = np.array([1.0, loss, 0.0])
+    none = np.zeros(0)
+    signals = Signals(256, first, none, none, none)
+    assert of_data(batch(ROWS, losses=losses, signals=signals)) is data
+    if first == 1:
+        assert of_data(batch(ROWS, losses=losses)) is data, "signals are not known"
+
+
+@pytest.mark.parametrize(("ratio", "data"), [(0.99, True), (1.01, False)])
+def test_a_step_beyond_the_weights_themselves_is_the_rate(
+    batch: Profile, ratio: float, data: bool
+) -> None:
+    evidence = batch(ROWS)
+    evidence.update_ratio[-1] = np.nan, ratio
+    assert of_data(evidence) is data
+
+
+def test_a_rate_that_is_right_leaves_the_clip(profile: Profile) -> None:
+    blame = Blame(50, 2, operation="exp")
+    (found,) = diagnose(profile((1.0, 1.0), blame=blame, gradient_norms=np.full(30, 2)))
+    assert found.remedy is not None and found.remedy.otherwise is not None
+    (edit,) = found.remedy.otherwise.patch
+    assert (edit.path, edit.value) == ("train.clip_norm", 10.0)
 
 
 def test_weights_without_scale_are_mended_first(profile: Profile) -> None:

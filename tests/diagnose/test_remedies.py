@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from nettrain.diagnose import Evidence, Setting, diagnose
 from nettrain.diagnose.remedies import signal
 
 Profile = Callable[..., Evidence]
+LEAKY = [("model.dense1.activation", "leaky_relu")]
 LOW, HIGH = (1e-6, 1e-3, 1.0), (1e6, 1e3, 1.0)
 
 
@@ -80,7 +82,7 @@ def test_biases_that_kill_are_set_to_zero_everywhere(profile: Profile) -> None:
     """A dead layer hides those below it: no gradient arrives there."""
     settings = {"bias_init": {"constant": {"value": -10.0}}}
     evidence = profile((1.0, 1.0, 1.0), settings=settings)
-    remedy = signal.dead(evidence, born=True, jump=None)
+    remedy = signal.dead(evidence, born=True, ratio=-math.inf)
     assert [(e.path, e.value) for e in remedy.patch] == [
         ("model.dense2.bias_init", "zeros"),
         ("model.dense1.bias_init", "zeros"),
@@ -88,10 +90,22 @@ def test_biases_that_kill_are_set_to_zero_everywhere(profile: Profile) -> None:
 
 
 def test_units_without_a_bias_to_blame_get_a_slope(profile: Profile) -> None:
-    remedy = signal.dead(profile((1.0, 1.0)), born=True, jump=0.15)
-    assert [(e.path, e.value) for e in remedy.patch] == [
-        ("model.dense1.activation", "leaky_relu")
-    ]
+    remedy = signal.dead(profile((1.0, 1.0)), born=True, ratio=0.15)
+    assert [(e.path, e.value) for e in remedy.patch] == LEAKY
+    assert not remedy.measure
+
+
+def test_units_that_lived_need_a_rate_and_a_slope_only_otherwise(
+    profile: Profile,
+) -> None:
+    remedy = signal.dead(profile((1.0, 1.0)), born=False, ratio=0.03)
+    assert remedy.measure
+    assert [e.path for e in remedy.patch] == ["optimizer.adam.learning_rate"]
+    assert remedy.otherwise is not None and not remedy.otherwise.measure
+    assert [(e.path, e.value) for e in remedy.otherwise.patch] == LEAKY
+    for settings in ({}, {"learning_rate": Setting("rate", "plugin")}):
+        unknown = dataclasses.replace(profile((1.0, 1.0)), settings=settings)
+        assert signal.dead(unknown, born=False, ratio=0.15) == remedy.otherwise
 
 
 @pytest.mark.parametrize(
@@ -110,16 +124,20 @@ def test_a_schedule_is_lowered_at_its_highest_rate(
     profile: Profile, value: Any, path: str, new: float
 ) -> None:
     evidence = with_rate(profile((1.0, 1.0)), value)
-    remedy = signal.dead(evidence, born=False, jump=0.15)
+    remedy = signal.dead(evidence, born=False, ratio=0.15)
     assert [(e.path, e.value) for e in remedy.patch] == [(path, new)]
 
 
-@pytest.mark.parametrize(("jump", "new"), [(0.11, 0.1), (0.96, 0.01), (30.0, 1e-4)])
+@pytest.mark.parametrize(
+    ("ratio", "new"),
+    [(0.11, 0.1), (0.96, 0.01), (30.0, 1e-3), (0.001, 0.1), (-math.inf, 0.1)],
+)
 def test_the_rate_falls_by_as_many_tens_as_updates_were_too_large(
-    profile: Profile, jump: float, new: float
+    profile: Profile, ratio: float, new: float
 ) -> None:
+    """And by ten at least."""
     evidence = with_rate(profile((1.0, 1.0)), 1.0)
-    (edit,) = signal.dead(evidence, born=False, jump=jump).patch
+    (edit,) = signal.dead(evidence, born=False, ratio=ratio).patch
     assert edit.value == new
 
 

@@ -123,6 +123,21 @@ def test_the_last_of_several_standardizations_loses_its_floor() -> None:
     assert edit.path == "data.preprocess.standardize2.floor"
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_of_iris_coincide_by_nature(seed: int) -> None:
+    split = {"validation": 0.3, "test": 0}
+    config = network(HIDDEN, {"dense": "auto"}, source="iris", data={"split": split})
+    found = diagnose(evidence({**config, "seed": seed}))
+    assert {f.severity for f in found if f.id == "D3"} <= {"note"}
+
+
+@pytest.mark.parametrize("seed", [2, 3, 10])
+def test_raw_digits_are_scaled_well_enough(seed: int) -> None:
+    config = network(HIDDEN, {"dense": "auto"}, source="digits")
+    found = diagnose(evidence({**config, "seed": seed}))
+    assert "D1" not in [f.id for f in found]
+
+
 def imbalanced(tmp_path: Path, loss: str) -> Config:
     rng = np.random.default_rng(0)
     labels = np.where(np.arange(300) < 15, "rare", "usual")
@@ -198,6 +213,40 @@ def test_units_that_start_alike_start_at_random(init: Any) -> None:
         "model.dense2.weight_init",
         "model.dense1.weight_init",
     ]
+
+
+@pytest.mark.parametrize(
+    ("last", "severity"), [({}, "warning"), ({"weight_init": "zeros"}, "error")]
+)
+def test_units_that_start_alike_may_come_apart(last: Any, severity: str) -> None:
+    same = {"constant": 0.1}
+    hidden = {"dense": {"units": 16, "activation": "tanh", "weight_init": same}}
+    found, _ = cured(network(hidden, {"dense": {"units": "auto", **last}}), "I1")
+    assert found.severity == severity
+
+
+def test_blocks_that_start_as_the_identity_are_healthy() -> None:
+    zero = {"dense": {"units": 16, "weight_init": "zeros"}}
+    block = {"residual": ["layer_norm", HIDDEN, zero]}
+    last = {"dense": {"units": "auto", "weight_init": "zeros"}}
+    config = network(HIDDEN, block, block, last, data={"preprocess": ["standardize"]})
+    assert diagnose(evidence(config)) == []
+
+
+def test_layers_that_are_too_large_together_are_scaled() -> None:
+    """γ is 2 in each: the product over 10 of them counts."""
+    large = {"units": 32, "activation": "tanh", "weight_init": {"normal": {"std": 0.4}}}
+    deep = {"repeat": {"times": 10, "block": [{"dense": large}]}}
+    found, _ = cured(network(HIDDEN, deep, {"dense": "auto"}), "I3")
+    assert found.severity == "error" and found.threshold == 1.5
+    assert [edit["path"] for edit in patch(found)] == [
+        "model.repeat1.dense1.weight_init"
+    ]
+    block = [{"residual": [{"dense": large}]}]
+    beside = {"repeat": {"times": 10, "block": block}}
+    wide = {"dense": {"units": 32}}
+    found_beside = diagnose(evidence(network(wide, beside, {"dense": "auto"})))
+    assert "I3" not in [f.id for f in found_beside]
 
 
 @pytest.mark.parametrize(
@@ -306,6 +355,14 @@ def test_biases_that_kill_are_set_to_zero() -> None:
     assert [f.id for f in others if f.severity == "error"] == ["I5"]
     after = diagnose(evidence({**config, "patch": patch(first)}))
     assert "I5" not in [f.id for f in after]
+
+
+def test_biases_that_kill_most_of_a_layer() -> None:
+    bias = {"constant": -3.0}
+    dead = {"dense": {"units": 32, "activation": "relu", "bias_init": bias}}
+    config = network(dead, {"dense": "auto"}, data={"preprocess": ["standardize"]})
+    found, _ = cured(config, "I5")
+    assert 0.5 <= found.measured <= 24 / 32
 
 
 # ---------------------------------------------------------------- without a config

@@ -151,22 +151,30 @@ def test_the_update_that_killed_is_told(layers_of_units: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "when", "path"),
-    [
-        (0.11, 1, "optimizer.adam.learning_rate"),
-        (0.11, 0, "optimizer.adam.learning_rate"),
-        (0.11, 2, "model.dense1.activation"),
-        (0.09, 1, "model.dense1.activation"),
-    ],
+    ("ratio", "when", "rate"),
+    [(0.9, 1, 1e-4), (0.9, 0, 1e-4), (0.9, 2, 1e-3), (0.09, 1, 1e-3), (0.0, 1, 1e-3)],
 )
-def test_which_remedy_depends_on_the_step_that_killed(
-    layers_of_units: Make, ratio: float, when: int, path: str
+def test_what_died_needs_a_lower_rate_by_the_steps_that_killed(
+    layers_of_units: Make, ratio: float, when: int, rate: float
 ) -> None:
+    """Only those before it was lost say how much; a ten at least."""
     alive, dead = [False] * 4, [True] * 4
     evidence = layers_of_units([alive, dead, dead])
     evidence.update_ratio[when, 0] = ratio
     (found,) = dead_in(evidence)
-    assert found.remedy is not None and found.remedy.patch[0].path == path
+    assert found.remedy is not None and found.remedy.measure
+    (edit,) = found.remedy.patch
+    assert (edit.path, edit.value) == ("optimizer.adam.learning_rate", rate)
+    other = found.remedy.otherwise
+    assert other is not None and other.patch[0].value == "leaky_relu"
+
+
+def test_what_was_born_dead_needs_another_activation(layers_of_units: Make) -> None:
+    evidence = layers_of_units(share(20))
+    evidence.update_ratio[:, 0] = 0.9
+    (found,) = dead_in(evidence)
+    assert found.remedy is not None and not found.remedy.measure
+    assert found.remedy.patch[0].value == "leaky_relu"
 
 
 def test_a_layer_of_which_nothing_is_known(layers_of_units: Make) -> None:
@@ -273,6 +281,25 @@ def test_every_saturated_layer_is_named(sloped: Make) -> None:
     assert [f.layer for f in found] == ["dense1", "dense2"]
 
 
+@pytest.mark.parametrize(
+    ("activation", "judged"),
+    [("leaky_relu", False), ("prelu", False), ("elu", True), ("gelu", True)],
+)
+def test_what_is_straight_on_both_sides_is_nowhere_flat(
+    sloped: Make, activation: str, judged: bool
+) -> None:
+    """leaky_relu has a slope of .01 on the left, by design; elu fades there."""
+    evidence = sloped(row(10), row(10))
+    setting = Setting("model.dense1.activation", {activation: {}})
+    first = replace(evidence.layers["dense1"], activation=setting)
+    evidence = replace(evidence, layers={**evidence.layers, "dense1": first})
+    assert bool(saturated_in(evidence)) is judged
+
+
+def test_of_a_layer_that_is_not_known_slopes_are_judged(sloped: Make) -> None:
+    assert saturated_in(replace(sloped(row(10), row(10)), layers={}))
+
+
 def test_a_trainer_that_measures_no_slopes(healthy: Make) -> None:
     assert not saturated_in(healthy())
     assert not saturated_in(Evidence())
@@ -357,8 +384,16 @@ def test_updates_that_drove_units_to_the_ends(
         for name, layer in evidence.layers.items()
     }
     evidence.update_ratio[1, 0] = ratio
+    evidence = replace(evidence, layers=layers)
     wanted = [("set", "optimizer.adam.learning_rate", rate)] if rate else NORMALIZED
-    assert cure(replace(evidence, layers=layers)) == wanted
+    assert cure(evidence) == wanted
+    (found,) = saturated_in(evidence)
+    assert found.remedy is not None
+    other = found.remedy.otherwise
+    assert (found.remedy.measure, other is not None) == (bool(rate), bool(rate))
+    if other is not None:
+        assert [e.path for e in other.patch] == ["model.dense2"]
+        assert other.patch[0].value == "layer_norm"
 
 
 def test_a_single_hidden_layer_becomes_relu(healthy: Make) -> None:

@@ -278,7 +278,14 @@ def test_rows_that_training_and_validation_share() -> None:
     y[16], y[17], y[18] = y[0], y[1], 1 - y[2]
     split = {"validation": 0.2, "test": 0, "by": "order"}
     found = told(arrays(x, y, split=split)).inputs
-    assert found and found.shared == 2
+    assert found and (found.shared, found.repeated) == (2, 0)
+    # Rows 0, 1 and 2 are one row, which validates too, once; 3 has another target.
+    x[1] = x[2] = x[3] = x[0]
+    y[:4] = [0, 0, 0, 1]
+    found = told(arrays(x, y, split=split)).inputs
+    assert found and (found.shared, found.repeated) == (1, 3)
+    whole = told(arrays(x, y)).inputs
+    assert whole and (whole.shared, whole.repeated) == (0, 4)
 
 
 def test_targets_of_a_classification() -> None:

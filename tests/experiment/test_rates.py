@@ -15,6 +15,7 @@ import pytest
 import nettrain as nt
 from nettrain.diagnose.finding import Edit, Finding, Remedy
 from nettrain.experiment import rates
+from nettrain.experiment.api import fitted
 from nettrain.experiment.recorder import Nobody
 from nettrain.experiment.run import run
 from nettrain.experiment.setup import Setup, set_up
@@ -53,6 +54,12 @@ def test_ten_rates_by_equal_steps() -> None:
     ("epochs", "rows", "steps"),
     [
         (4, 96, 24),  # 6 updates an epoch: four epochs are less than 200 updates
+        (12, 240, 60),  # likewise 15 updates an epoch
+        (4, 192, 48),  # the whole plan
+        (2, 96, 24),  # four epochs, though the plan has two
+        (60, 16, 50),  # one batch: four epochs would be 4 updates
+        (60, 192, 50),  # 12 updates an epoch: they would be 48
+        (30, 16, 30),  # one batch, and the whole plan
         (4, 1600, 200),  # four epochs would be 400, and a tenth of 400 is 40
         (30, 1600, 300),  # a tenth of 3,000
         (100, 1600, 400),  # a tenth would be 1,000: four epochs are enough
@@ -211,20 +218,52 @@ def test_where_no_rate_helps_there_is_no_patch() -> None:
 
 
 @pytest.mark.parametrize(
+    ("losses", "current", "text"),
+    [
+        ((0.9, 0.8, 0.5, 0.2, 0.4), 0.00099, "the learning rate 0.00099 is right"),
+        ((1.0, 0.99, math.inf), 0.1, "no learning rate helps"),
+    ],
+)
+def test_what_else_there_is_to_change(
+    losses: tuple[float, ...], current: float, text: str
+) -> None:
+    leaky = Remedy("use leaky_relu", (Edit("model.dense1.activation", "leaky_relu"),))
+    guess = Remedy("lower it", (Edit(PATH, 0.1),), measure=True, otherwise=leaky)
+    found = swept(*losses, current=current)
+    (after,) = rates.measured([finding(remedy=guess)], found)
+    assert after.remedy is not None
+    assert after.remedy.text == f"{text}: use leaky_relu; measured: {found.told()}"
+    assert after.remedy.patch == leaky.patch
+    assert "otherwise" not in guess.to_json()
+    # Where another rate is better, it alone is the remedy.
+    better = swept(0.9, 0.8, 0.5, 0.2, 0.4, current=1.0)
+    (after,) = rates.measured([finding(remedy=guess)], better)
+    assert after.remedy is not None and [e.path for e in after.remedy.patch] == [PATH]
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"severity": "note", "primary": False},
-        {"primary": False, "consequence_of": "D1"},
         {"remedy": None},
         {"remedy": Remedy("x", (Edit(PATH, 0.1),))},
     ],
 )
 def test_what_is_not_measured(changes: dict[str, Any]) -> None:
-    """Notes, what another change will mend, and what is no guess."""
+    """Notes, and what is no guess."""
     kept = finding(**changes)
     assert not rates.guessed([kept])
     assert rates.measured([kept], swept(0.9, 0.2, 0.9)) == [kept]
     assert rates.guessed([kept, finding()])
+
+
+def test_a_consequence_is_measured_only_with_its_cause() -> None:
+    """Alone it waits for another change; else two rates would be told."""
+    later = finding(id="A2", primary=False, consequence_of="L1")
+    assert not rates.guessed([later])
+    first, second = rates.measured([finding(), later], swept(0.9, 0.5, 0.2, 0.9))
+    assert first.remedy is not None and first.remedy == second.remedy
+    assert first.remedy.patch == (Edit(PATH, 0.00031),)
 
 
 # ---------------------------------------------------------------- in a run
@@ -256,6 +295,51 @@ def test_so_does_fit() -> None:
     fitted = nt.fit(model, *iris_rows(), optimizer=optimizer, epochs=60, batch_size=16)
     (cause,) = [f for f in fitted.findings if f.primary]
     assert cause.remedy is not None and "measured:" in cause.remedy.text
+
+
+def test_a_net_that_died_is_given_a_rate_that_does_not_kill() -> None:
+    sick = Path(__file__).parents[2] / "configs/sick/dead.yaml"
+    died = fitted(set_up(sick))
+    (cause,) = [f for f in died.findings if f.primary]
+    assert (cause.id, cause.place) == ("A1", "A1 died")
+    assert cause.remedy is not None
+    (edit,) = cause.remedy.patch
+    assert edit.path == "optimizer.sgd.learning_rate" and edit.value < 0.1
+    patch = [edit.to_json()]
+    mended = fitted(set_up({"extends": str(sick), "patch": patch}))
+    assert mended.summary["last"]["train/loss"] < 0.15
+    assert [f.id for f in mended.findings if f.severity != "note"] == []
+
+
+def broken(rate: float, **cells: float) -> nt.Fit:
+    """A regression of one batch row after the other, with a cell replaced."""
+    x = np.random.default_rng(0).normal(size=(96, 4))
+    y = 2 * x[:, 0]
+    for name, value in cells.items():
+        {"x": x[:, 2], "y": y}[name][40] = value
+    model = [nt.nn.Dense(8, activation="relu"), nt.nn.Dense(1)]
+    optimizer = {"sgd": {"learning_rate": rate}}
+    return nt.fit(model, x, y, loss="mse", optimizer=optimizer, epochs=2, batch_size=8)
+
+
+@pytest.mark.parametrize("cell", [{"x": 3e38}, {"y": 1e38}])
+def test_a_cell_that_overflows_is_no_matter_of_rates(
+    cell: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rates, "sweep", lambda setup: pytest.fail("measured"))
+    fit = broken(0.01, **cell)
+    (found,) = [f for f in fit.findings if f.id == "N1"]
+    assert found.remedy is not None and found.remedy.patch == ()
+    assert found.remedy.text.startswith("look at data row 40: its values are beyond")
+
+
+def test_a_rate_that_overflows_is_one() -> None:
+    fit = broken(1e6)
+    assert fit.status == "diverged"
+    for found in (f for f in fit.findings if f.severity == "error"):
+        assert found.remedy is not None
+        assert found.remedy.text.startswith("lower the learning rate to ")
+    assert "N1" in [f.id for f in fit.findings]
 
 
 @pytest.mark.parametrize("config", [SMALL, {**SLOW, "diagnose": False}])

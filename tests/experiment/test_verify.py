@@ -151,6 +151,22 @@ def test_nor_may_a_new_error_stand_before_what_it_cures(rounds: Any) -> None:
     assert made.accepted
 
 
+@pytest.mark.parametrize(
+    ("after", "left", "kept"),
+    [(1.25, "O3", False), (1.0, "O3", False), (0.99, "O3", True), (1.25, "O2", True)],
+)
+def test_less_confidence_alone_is_no_cure(
+    rounds: Any, after: float, left: str, kept: bool
+) -> None:
+    """Above guessing the finding has to go; what is below it is something learned."""
+    before = trained((2.0,), sick("O3", rate(1), severity="warning"), sick("O2"))
+    outcome = trained((after,), sick(left, severity="warning"))
+    (made,) = rounds(before, {(1,): outcome})
+    assert made.accepted is kept
+    remains = "O3 remains, at a loss no better than guessing"
+    assert made.why == ("the loss is lower" if kept else remains)
+
+
 def test_the_next_finding_has_its_turn(rounds: Any) -> None:
     before = trained((1.0,), sick("L1", rate(1)), sick("A1"), sick("G1", rate(2)))
     made = rounds(before, {(1,): trained((2.0,)), (2,): trained((0.5,))})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from nettrain.nn import (
 from nettrain.optim import Adam
 from nettrain.training import signals as module
 from nettrain.training.network import Recipe, Step, trace_step
-from nettrain.training.signals import amplification, products, signals
+from nettrain.training.signals import amplification, kin, products, signals
 
 Arrays = dict[str, np.ndarray]
 Made = tuple[Recipe, Step, Part, Arrays]
@@ -174,6 +175,104 @@ def test_inputs_of_nothing_have_no_factor() -> None:
     recipe, step, part, first = made(Dense(2))
     empty = Part(part.inputs * 0, part.targets, part.rows)
     assert np.isnan(amplification(recipe, step, empty, first)["model/dense1"])
+
+
+# ---------------------------------------------------------------- units alike
+
+
+def test_units_with_the_very_weights_of_another() -> None:
+    weights = np.array([[1.0, 2.0, 1.0, 0.0, -0.0], [3.0, 3.0, 3.0, 5.0, 5.0]])
+    assert kin(weights, -1).tolist() == kin(weights, None).tolist() == [0, 1, 0, 3, 3]
+    assert kin(weights, 0).tolist() == [0, 1]
+    assert kin(np.ones((2, 3, 2)), 1).tolist() == [0, 0, 0]
+
+
+SAME, ZERO = {"constant": {"value": 0.1}}, "zeros"
+
+
+def alike(activation: str, *inits: Any, **settings: Any) -> dict[str, int]:
+    """Of layers of 6 units and an output of 2 that start so; None is random."""
+    *hidden, last = [{"weight_init": init} if init else {} for init in inits]
+    layers = [Dense(6, activation=activation, **each) for each in hidden]
+    found = signals(*made(*layers, Dense(2, **last), **settings))
+    return dict(found.alike)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize(
+    ("inits", "expected"),
+    [
+        ((None, None), {}),
+        ((None, ZERO), {"dense2": 0}),
+        ((SAME, None), {"dense1": 0}),
+        ((SAME, SAME), {"dense1": 6, "dense2": 0}),
+        ((SAME, ZERO), {"dense1": 6, "dense2": 0}),
+        ((None, SAME, None), {"dense2": 0}),
+        ((SAME, SAME, None), {"dense1": 6, "dense2": 0}),
+        ((None, SAME, SAME), {"dense2": 6, "dense3": 0}),
+        # At first no gradient, or one of rounding, passes the outputs.
+        ((SAME, None, ZERO), {"dense1": 0, "dense3": 0}),
+        ((SAME, None, SAME), {"dense1": 0, "dense3": 0}),
+    ],
+)
+def test_units_that_nothing_sets_apart(
+    activation: str, inits: Any, expected: dict[str, int], dtype: str
+) -> None:
+    assert alike(activation, *inits, dtype=dtype) == expected
+
+
+def test_units_that_get_no_gradient_are_alike() -> None:
+    """relu has no slope at 0; tanh of 0 gives the next layer nothing to learn from."""
+    assert alike("relu", ZERO, None) == {"dense1": 6}
+    assert alike("tanh", ZERO, None) == {"dense1": 0}
+    assert alike("tanh", ZERO, ZERO) == {"dense1": 6, "dense2": 2}
+
+
+def test_dropout_and_biases_set_units_apart() -> None:
+    same, half = Dense(6, activation="tanh", weight_init=SAME), Dropout(0.5)
+    last = Dense(2, weight_init=SAME)
+    assert signals(*made(same, last)).alike["dense1"] == 6
+    assert signals(*made(same, half, last)).alike["dense1"] == 0
+    biases = {"normal": {"std": 1.0}}
+    biased = dataclasses.replace(same, bias_init=biases)
+    assert signals(*made(biased, last)).alike["dense1"] == 0
+
+
+def test_layers_that_are_not_trained_are_left_out() -> None:
+    frozen = Dense(6, activation="tanh", weight_init=SAME, trainable=False)
+    assert signals(*made(frozen, Dense(2))).alike == {}
+
+
+def test_only_units_of_one_group_are_compared() -> None:
+    recipe, step, part, first = made(Dense(6, activation="tanh"), Dense(2))
+    weight, out = (first[f"model/dense{i}/weight"] for i in (1, 2))
+    weight[:, 1] = weight[:, 0]
+    weight[:, 4] = weight[:, 3]
+    out[1] = out[0]
+    assert signals(recipe, step, part, first).alike == {"dense1": 2}
+    weight[:, 1] += 1e-6
+    assert signals(recipe, step, part, first).alike == {"dense1": 0}
+
+
+def test_gradients_that_are_the_same_but_for_rounding() -> None:
+    group, slopes = np.zeros(4, int), np.eye(4, 3)  # the last is 0
+    assert module._same(group, slopes) == 0
+    for much, found in ((0.9e-5, 2), (1.1e-5, 0)):
+        slopes[3] = slopes[0] + [0, 0, much]
+        assert module._same(group, slopes) == found
+    assert module._same(group, np.zeros((4, 3))) == 4
+    assert module._same(group, 0.9e-9 * np.eye(4, 3)) == 4
+    assert module._same(group, 1.1e-9 * np.eye(4, 3)) == 0
+    assert module._same(np.array([0, 0, 2, 2]), np.array([[1.0], [2], [1], [2]])) == 0
+    assert module._same(np.array([0, 0, 2, 3]), np.array([[1.0], [1], [9e9], [1]])) == 2
+
+
+def test_weights_that_overflow_are_not_judged() -> None:
+    net = made(Dense(6, weight_init=SAME), Dense(2), dtype="float32")
+    net[3]["model/dense1/weight"][...] = 1e38
+    net[3]["model/dense2/weight"][...] *= 1e30
+    assert signals(*net).alike == {"dense1": 0}
 
 
 def test_where_signals_meet_weights() -> None:

@@ -119,7 +119,7 @@ class UnscaledInputs(_AboutData):
     largest: Positive = 10.0
     smallest: Positive = 1e-2
     offset: Positive = 10.0
-    negligible: Share = 1e-2
+    negligible: Share = 0.02
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         inputs = evidence.inputs
@@ -288,8 +288,10 @@ class DataDefects(_AboutData):
       largest]: a warning; a note where the network learned all the same: the final
       loss is below converged · H0, or random features of the inputs explain no more
       than `left` of the residuals. Healthy: mean 0, standard deviation 1.
-    - Validation rows that are training rows too: above `shared` of them a warning, else
-      a note. Healthy: none.
+    - Validation rows that are training rows too: a warning above `shared` of them, and
+      above e + 3 √(e + 1), with e as many of them as of the training rows are repeated
+      there: few measurements or categories coincide by nature, and so do rows that
+      were repeated before the split. Else a note. Healthy: none.
     - Features that are constant in the training part: a note.
 
     After Sculley et al. (NIPS 2015) and Breck et al. (MLSys 2019), who test data before
@@ -379,7 +381,8 @@ class DataDefects(_AboutData):
             )
 
     def _scale(self, evidence: Evidence, targets: Targets) -> Iterator[Finding]:
-        if not targets.std.size:
+        finite = np.isfinite(targets.mean).all() and np.isfinite(targets.std).all()
+        if not targets.std.size or not finite:
             return
         mean, std = np.abs(targets.mean), np.asarray(targets.std, float)
         offset = np.divide(mean, std, out=np.zeros_like(std), where=std > 0)
@@ -414,15 +417,23 @@ class DataDefects(_AboutData):
     ) -> Iterator[Finding]:
         if not inputs.shared or not targets.validation_rows:
             return
-        share = inputs.shared / targets.validation_rows
+        rows = targets.validation_rows
+        by_nature = rows * inputs.repeated / max(targets.rows, 1)
+        # Three standard deviations of a count, more than which is no coincidence.
+        limit = max(self.shared * rows, by_nature + 3 * (by_nature + 1) ** 0.5)
         text = "keep each row in one part only: drop rows that stand twice, or split "
         yield self.about(
             evidence,
-            "warning" if share > self.shared else "note",
-            f"{inputs.shared} of {targets.validation_rows} validation rows are "
-            "training rows too: the validation cannot tell what was learned by heart",
-            measured=share,
-            threshold=self.shared,
+            "warning" if inputs.shared > limit else "note",
+            f"{inputs.shared} of {rows} validation rows are training rows too"
+            + (
+                f", and {inputs.repeated} of {targets.rows} training rows stand twice"
+                if inputs.repeated
+                else ""
+            )
+            + ": the validation cannot tell what was learned by heart",
+            measured=inputs.shared / rows,
+            threshold=limit / rows,
             healthy=(0.0, 0.0),
             remedy=Remedy(text + "before rows are repeated"),
         )
