@@ -379,8 +379,8 @@ def test_units_that_no_row_makes_positive(
         (24, -10.0, -10.0, True),
         (16, -10.0, -10.0, True),
         (15, -10.0, -10.0, False),
-        (24, -0.607, -10.0, True),  # t of 31 degrees: 3.374, over √31
-        (24, -0.605, -10.0, False),  # as random biases give
+        (24, -2.01, -10.0, True),
+        (24, -1.99, -10.0, False),
         (24, 10.0, 10.0, False),
         (24, -10.0, None, False),
         (25, 0.0, None, True),
@@ -397,6 +397,7 @@ def test_biases_that_hold_half_of_a_layer_down(
     evidence = dataclasses.replace(evidence, signals=signals)
     findings = found(BornDead(), evidence)
     assert [f.measured for f in findings] == [dead / 32] * fires
+    assert not found(BornDead(below=11, deviations=9), evidence)
 
 
 def test_the_bias_or_the_width_is_the_cause(positive: Make) -> None:
