@@ -13,7 +13,7 @@ from nettrain.diagnose.settings import DiagnoseConfig
 ORDER = (
     "D1", "D3 target", "I1", "I3", "I5 bias", "I5 width", "I4", "P3", "P2", "P1", "R1",
     "L1", "N1", "A1 died", "G1 from the start", "A2", "G2", "L2", "B2", "L3", "D2",
-    "D4", "O2", "U1", "L4", "O1",
+    "D4", "O2", "I1 apart", "U1", "L4", "O1",
 )  # fmt: skip
 """Causes: the first that holds is the primary diagnosis. A finding stands at its
 `place` or else its id; behind these come other errors, then other warnings, in the
@@ -31,7 +31,7 @@ COMPANIONS = {"I4": ("A1", "G1", "L4")}
 
 RAISED = {
     "D1": TABLE,
-    "I3": ("G1", "G2", "A1", "A2", "N1", "L1", "L3", "L4"),
+    "I3": ("G1", "G2", "A1", "A2", "N1", "L1", "L2", "L3", "L4"),
 }
 """Findings that are an error where one of these, as an error, came of them."""
 

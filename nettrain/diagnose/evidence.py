@@ -289,12 +289,13 @@ class Evidence:
         return np.asarray(self.loss < share * self.prior)
 
     def exhausted(self, left: float) -> bool:
-        """Whether training is over and left nothing that its inputs could tell.
+        """Whether training is over, learned, and left nothing that inputs could tell.
 
         Args:
             left: R² of the residuals up to which they are noise; see `unexplained`.
         """
-        return self.finished and self.unexplained <= left
+        better = bool(len(self.loss)) and bool(self.loss[-1] < self.prior)
+        return self.finished and better and self.unexplained <= left
 
     def after(self, check: Check) -> Evidence:
         """With one more check."""

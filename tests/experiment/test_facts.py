@@ -282,10 +282,11 @@ def test_rows_that_training_and_validation_share() -> None:
     # Rows 0, 1 and 2 are one row, which validates too, once; 3 has another target.
     x[1] = x[2] = x[3] = x[0]
     y[:4] = [0, 0, 0, 1]
+    x[6] = x[8]  # and these two are one
     found = told(arrays(x, y, split=split)).inputs
-    assert found and (found.shared, found.repeated) == (1, 3)
+    assert found and (found.shared, found.repeated) == (1, 5)
     whole = told(arrays(x, y)).inputs
-    assert whole and (whole.shared, whole.repeated) == (0, 4)
+    assert whole and (whole.shared, whole.repeated) == (0, 6)
 
 
 def test_targets_of_a_classification() -> None:

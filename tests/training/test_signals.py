@@ -264,8 +264,32 @@ def test_gradients_that_are_the_same_but_for_rounding() -> None:
     assert module._same(group, np.zeros((4, 3))) == 4
     assert module._same(group, 0.9e-9 * np.eye(4, 3)) == 4
     assert module._same(group, 1.1e-9 * np.eye(4, 3)) == 0
-    assert module._same(np.array([0, 0, 2, 2]), np.array([[1.0], [2], [1], [2]])) == 0
-    assert module._same(np.array([0, 0, 2, 3]), np.array([[1.0], [1], [9e9], [1]])) == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "slopes", "found"),
+    [
+        ([0, 0, 2, 2], [1, 2, 1, 2], 0),
+        ([0, 0, 2, 2], [1, 2, 2, 3], 0),
+        ([0, 1, 0, 1], [1, 1, 1, 1], 4),
+        ([0, 1, 0, 1], [1, 2, 1, 3], 2),
+        ([0, 0, 2, 3], [1, 1.5, 9e9, 1], 0),  # units without a twin set no scale
+    ],
+)
+def test_gradients_are_compared_within_a_group(
+    group: list[int], slopes: list[float], found: int
+) -> None:
+    assert module._same(np.array(group), np.array(slopes)[:, None]) == found
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_one_update_of_unscaled_inputs_does_not_go_too_far(activation: str) -> None:
+    """It might leave every unit without a slope, and so alike."""
+    small = {"constant": {"value": 1e-4}}
+    hidden = Dense(6, activation=activation, weight_init=small)
+    recipe, step, part, first = made(hidden, Dense(2))
+    large = Part(part.inputs * 1e3, part.targets, part.rows)
+    assert signals(recipe, step, large, first).alike == {"dense1": 0}
 
 
 def test_weights_that_overflow_are_not_judged() -> None:

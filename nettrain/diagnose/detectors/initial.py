@@ -124,8 +124,8 @@ class WeightScale(Detector):
     trained, or whose units are all alike (I1). A last layer may start small: nothing
     but the first outputs depends on it (see I2). An error if one follows from it, or
     if the product is outside its limits; else a warning, and for layers that are too
-    small only together: 5 to 10 layers of γ .4 to .6 trained to .93 to .98 of digits,
-    as others do, but 10 to 20 of 1.6 to 2 to .25 to .93. Healthy: .4 to 1.5, what the
+    small only together: 5 to 10 layers of γ .4 to .6 trained to .76 to .98 of digits
+    with Adam, 10 to 20 of 1.6 to 2 to .25 to .93. Healthy: .4 to 1.5, what the
     named initializers give; .71 is glorot before relu. Measured on 1,177 healthy runs:
     no false alarm. After Glorot and Bengio (AISTATS 2010, eq. 10-12) and He et al.
     (ICCV 2015, eq. 10). One finding, at the layer farthest from 1.
@@ -382,11 +382,11 @@ class BornDead(Detector):
     would be flagged, deep ones or with inputs that are all positive: there all rows
     look alike to a unit, so that its sign is the same for all of them. Half of them is
     enough where biases do not start at 0 and hold the layer down: the mean of z is more
-    than `below` standard deviations below 0. Two thirds of the layers found so were
-    worse than with biases of 0; nearer to 0, hardly any. Only where the derivative is 0
-    for every z < 0 (relu, relu6), and in layers that are trained. Healthy: 0 to half.
-    The cause is the bias, where it does not start at 0, or else the width. After Lu,
-    Shin, Su and Karniadakis (2019).
+    than `below` standard deviations below 0. Of 29 networks with such a layer, 24
+    learned less than with biases of 0. Only where the derivative is 0 for every z < 0
+    (relu, relu6), and in layers that are trained. Healthy: 0 to half. The cause is the
+    bias, where it does not start at 0, or else the width. After Lu, Shin, Su and
+    Karniadakis (2019).
 
     Attributes:
         threshold: share of a layer's units.
