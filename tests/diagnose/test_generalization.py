@@ -373,6 +373,12 @@ def test_a_wide_gap_is_a_fault(healthy: Make, validation: float, severity: str) 
     assert only(scored(healthy, 0.98, validation), Gap()).severity == severity
 
 
+def test_rows_that_are_not_known_have_no_gap(healthy: Make) -> None:
+    """As good as the majority's .52, and worse on others: it has learned nothing."""
+    assert found_in(scored(healthy, 0.6, 0.3), Gap()) == []
+    assert found_in(scored(healthy, 0.7, 0.3), Gap()) == ["O3"]
+
+
 def test_thresholds_of_gap_and_leakage(healthy: Make) -> None:
     evidence = scored(healthy, 0.98, 0.89)
     assert found_in(evidence, Gap(errors=2.0)) == []

@@ -275,3 +275,9 @@ def test_where_only_noise_is_left_no_rate_is_at_fault(
         evidence = healthy(**at_rate(ratio, 0.6), unexplained=left)
         assert bool(detect(evidence)) is fires
         assert detect(replace(evidence, finished=False))
+
+
+def test_rows_that_are_not_known_at_all_are_no_reason(healthy: Healthy) -> None:
+    """R² of -8 on the training rows and -9 on others: nothing was learned."""
+    scores = {"score": np.full(6, -8.0), "validation_score": np.full(6, -9.0)}
+    assert low(healthy(**at_rate(1e-6, 9.0), **scores))

@@ -326,7 +326,8 @@ class Gap(Outcome):
     """Training rows are known clearly better than others.
 
     Training score - validation score > errors · se and > least: more than chance, and
-    enough to matter. Above `wide` it is a warning: too few rows, or wrong labels.
+    enough to matter. Above `wide` it is a warning: too few rows, or wrong labels. Told
+    only of a network that is better than the majority on its own rows by as much.
     Healthy: -0.1 to 0.14, of 939 runs. After Domingos (CACM 2012, §4).
 
     Attributes:
@@ -346,7 +347,7 @@ class Gap(Outcome):
         if scores is None:
             return
         limit = max(self.errors * scores.error, self.least)
-        if not scores.gap > limit:
+        if not min(scores.gap, scores.train - scores.majority) > limit:
             return
         yield self.outcome(
             evidence,
