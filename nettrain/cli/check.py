@@ -48,7 +48,10 @@ def _plain(setup: Setup, report: Report, tried: Trial | None) -> dict[str, Any]:
         "parameters": report.parameters,
         "memory": report.memory,
     }
-    return {**plain, "probe": _fields(tried)} if tried else plain
+    if tried is None:
+        return plain
+    probed = _fields(tried)  # its findings are those of the first updates too
+    return {**plain, "findings": probed["findings"], "probe": probed}
 
 
 def _fields(told: Report | Trial) -> dict[str, Any]:

@@ -304,7 +304,8 @@ several runs one more page has their verdicts, and their curves over each other.
         """\
 Ten rates from 0.0001 to 3, each constant for four epochs (at least 50 updates, at most
 200 or a tenth of the plan), from the same first weights and in the same order of rows.
-The choice is one step below the rate with the lowest training loss.""",
+The choice is one step below the rate with the lowest training loss, of equal ones the
+lowest rate.""",
     ),
     "graph": Verb(
         "graph",

@@ -35,6 +35,11 @@ RAISED = {
 }
 """Findings that are an error where one of these, as an error, came of them."""
 
+MILD = ("D1", "I1", "I3", "I4")
+"""Warnings about the beginning: notes where the network learned all the same."""
+LEARNED, LEFT = 0.1, 0.05
+"""It did where the final loss is below that share of H0, or R² of its residuals."""
+
 _RANK = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -61,16 +66,23 @@ def diagnose(evidence: Evidence, config: DiagnoseConfig | None = None) -> list[F
     ]
     found += [f for detector in detectors for f in detector.conclude(sound, found)]
     heard = [finding for finding in found if finding.id not in config.silence]
-    return ordered(heard)
+    return ordered(heard, _learned(sound))
 
 
-def ordered(findings: Sequence[Finding]) -> list[Finding]:
+def _learned(evidence: Evidence) -> bool:
+    """Whether training is over, and what was to be learned is."""
+    converged = evidence.converged(LEARNED)[-1:].any()
+    return evidence.exhausted(LEFT) or (evidence.finished and bool(converged))
+
+
+def ordered(findings: Sequence[Finding], learned: bool = False) -> list[Finding]:
     """Severities settled, one primary cause among errors and warnings, in its order.
 
     Args:
         findings: as the detectors gave them.
+        learned: whether training is over, and what was to be learned is.
     """
-    settled = [_settled(finding, findings) for finding in findings]
+    settled = [_settled(finding, findings, learned) for finding in findings]
     ids = {finding.id for finding in settled}
     ranked = sorted(settled, key=lambda finding: _rank(finding, ids))
     if not ranked or ranked[0].severity == "note":
@@ -86,12 +98,16 @@ def _consequence(finding: Finding, primary: Finding) -> Finding:
     return dataclasses.replace(finding, consequence_of=primary.id)
 
 
-def _settled(finding: Finding, findings: Sequence[Finding]) -> Finding:
-    """The severity in the light of the other findings."""
+def _settled(finding: Finding, findings: Sequence[Finding], learned: bool) -> Finding:
+    """The severity in the light of the other findings, and of what came of it."""
     raising = RAISED.get(finding.id, ())
     errors = {f.id for f in findings if f.severity == "error" and f.id != finding.id}
-    if finding.severity == "warning" and errors.intersection(raising):
+    if finding.severity != "warning":
+        return finding
+    if errors.intersection(raising):
         return dataclasses.replace(finding, severity="error")
+    if learned and finding.id in MILD:
+        return dataclasses.replace(finding, severity="note")
     return finding
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nettrain.data import batches
+from nettrain.diagnose.causes import ordered
 from nettrain.diagnose.evidence import Evidence
 from nettrain.diagnose.finding import Edit, Finding, Remedy
 from nettrain.diagnose.remedies import edits
@@ -190,14 +191,34 @@ def guessed(findings: Sequence[Finding]) -> bool:
 def measured(findings: Sequence[Finding], sweep: Sweep) -> list[Finding]:
     """The findings, each guess at a learning rate replaced by the measured rate.
 
-    Also those of consequences: no two rates are told for the same config.
+    Also those of consequences: no two rates are told for the same config. A finding
+    about the rate itself is a note where the measurement does not bear it out.
     """
-    return [
-        dataclasses.replace(finding, remedy=_remedy(finding.remedy, sweep))
-        if finding.remedy and _guesses(finding)
-        else finding
-        for finding in findings
-    ]
+    return ordered([_measured(finding, sweep) for finding in findings])
+
+
+_OF_RATE = ("L1", "L2")
+"""Findings that say no more than that the rate is wrong."""
+
+
+def _measured(finding: Finding, sweep: Sweep) -> Finding:
+    alone = dataclasses.replace(finding, primary=False, consequence_of=None)
+    guess = finding.remedy
+    if guess is None or not _guesses(finding):
+        return alone
+    refuted = finding.id in _OF_RATE and _is_right(guess, sweep)
+    severity = "note" if refuted else finding.severity
+    return dataclasses.replace(alone, remedy=_remedy(guess, sweep), severity=severity)
+
+
+def _is_right(guess: Remedy, sweep: Sweep) -> bool:
+    """Whether the rate in use is the measured one, or lies beyond it from the guess."""
+    chosen, current = sweep.chosen, sweep.current
+    if chosen is None:
+        return False
+    rate = next(edit.value for edit in guess.patch if edit.path == sweep.path)
+    same = chosen / CLOSE <= current <= chosen * CLOSE
+    return bool(same or (chosen > current) != (rate > current))
 
 
 def _guesses(finding: Finding) -> bool:
@@ -210,7 +231,7 @@ def _remedy(guess: Remedy, sweep: Sweep) -> Remedy:
     measured, chosen, current = f"measured: {sweep.told()}", sweep.chosen, sweep.current
     if chosen is None:
         return _other(guess, "no learning rate helps", measured)
-    if chosen / CLOSE <= current <= chosen * CLOSE:
+    if _is_right(guess, sweep):
         return _other(guess, f"the learning rate {current:g} is right", measured)
     patch = tuple(
         Edit(edit.path, chosen) if edit.path == sweep.path else edit

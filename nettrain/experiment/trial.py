@@ -12,6 +12,7 @@ import numpy as np
 
 from nettrain.data import Part
 from nettrain.diagnose import DiagnoseConfig, Evidence, Finding, GradientCheck, diagnose
+from nettrain.diagnose.settings import FindingId
 from nettrain.execute import executor
 from nettrain.experiment.assembly import known, make_network
 from nettrain.experiment.gradient_check import gradient_checks
@@ -89,7 +90,7 @@ def trial(setup: Setup) -> Trial:
     evidence = replace(evidence, gradient_checks=checks)
     settings = setup.experiment.diagnose
     assert evidence.signals is not None and settings is not True
-    found = diagnose(evidence, _at_once(settings)) if settings else []
+    found = diagnose(evidence, _at_once(settings, evidence)) if settings else []
     return Trial(
         steps=int(evidence.steps[-1]) if len(evidence.steps) else len(evidence.losses),
         prior=evidence.prior,
@@ -156,11 +157,17 @@ class _Longer(Schedule):
         return self.own.observe(memory, value)
 
 
-def _at_once(settings: DiagnoseConfig) -> DiagnoseConfig:
-    """Thresholds for so short a time: what must hold for epochs is told at once."""
+def _at_once(settings: DiagnoseConfig, evidence: Evidence) -> DiagnoseConfig:
+    """Thresholds for so short a time: what must hold for epochs is told at once.
+
+    First weights may have far to go: while the loss falls, no rate is too high.
+    """
     own = {name: getattr(settings, name, None) for name in _SLOW}
     found = {name: replace(rule, checks=1) for name, rule in own.items() if rule}
-    return replace(settings, **found)
+    assert evidence.signals is not None
+    falls = evidence.has("loss") and evidence.loss[-1] < evidence.signals.loss
+    early = (FindingId("L1"),) if falls else ()
+    return replace(settings, silence=(*settings.silence, *early), **found)
 
 
 def _flow(evidence: Evidence) -> dict[str, float]:

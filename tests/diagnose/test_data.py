@@ -231,8 +231,8 @@ def test_targets_of_another_scale(
     [
         (0.09, np.nan, "note"),
         (0.11, np.nan, "warning"),
-        (0.5, 0.09, "note"),
-        (0.5, 0.11, "warning"),
+        (0.5, -0.01, "note"),
+        (0.5, 0.01, "warning"),
     ],
 )
 def test_a_target_of_another_scale_that_was_learned_all_the_same(

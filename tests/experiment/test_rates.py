@@ -202,11 +202,30 @@ def test_other_edits_stay() -> None:
 )
 def test_a_rate_that_is_right_is_said_to_be(current: float, settled: bool) -> None:
     found = swept(0.9, 0.8, 0.5, 0.2, 0.4, current=current)
-    (after,) = rates.measured([finding()], found)
+    to = 2 * current if current < 0.00099 else current / 2
+    guess = Remedy("change it", (Edit(PATH, to),), measure=True)
+    (after,) = rates.measured([finding(remedy=guess)], found)
     assert after.remedy is not None
     assert (after.remedy.patch == ()) == settled
     assert ("is right" in after.remedy.text) == settled
     assert "measured:" in after.remedy.text
+
+
+def test_a_measurement_may_refute_what_was_found() -> None:
+    """A rate that is right, or wrong the other way, is no fault; dead units stay one."""
+    right = swept(0.9, 0.8, 0.5, 0.2, 0.4, current=0.00099)
+    lower, higher = (
+        Remedy("", (Edit(PATH, rate),), measure=True) for rate in (1e-4, 1e-2)
+    )
+    too_high = finding(id="L1", remedy=lower)
+    dead = finding(id="A1", remedy=lower)
+    first, note = rates.measured([too_high, dead], right)
+    assert (first.id, first.severity, first.primary) == ("A1", "error", True)
+    assert (note.id, note.severity, note.consequence_of) == ("L1", "note", None)
+    too_low = swept(0.9, 0.8, 0.5, 0.2, 0.4, current=1e-5)
+    assert rates.measured([too_high], too_low)[0].severity == "note"
+    raised = finding(id="L2", remedy=higher)
+    assert rates.measured([raised], too_low)[0].severity == "error"
 
 
 def test_where_no_rate_helps_there_is_no_patch() -> None:

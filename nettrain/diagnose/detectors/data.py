@@ -236,7 +236,8 @@ def _classes(evidence: Evidence, targets: Targets) -> str:
     recall = np.asarray(evidence.recall, float)
     if not len(recall) or recall.shape[1] != len(names):
         return why
-    found = [f"{names[i]} {recall[-1, i]:.2g}" for i in (*ranked[:3], common)]
+    last = {i: recall[-1, i] for i in (*ranked[:3], common)}
+    found = [f"{names[i]} {r:.2g}" for i, r in last.items() if np.isfinite(r)]
     return f"{why}; recall: {', '.join(dict.fromkeys(found))}"
 
 
@@ -312,7 +313,7 @@ class DataDefects(_AboutData):
     largest: Positive = 10.0
     smallest: Positive = 0.1
     converged: Share = 0.1
-    left: Share = 0.1
+    left: Share = 0.0
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         inputs, targets = evidence.inputs, evidence.targets

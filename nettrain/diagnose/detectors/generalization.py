@@ -64,6 +64,10 @@ def error_of(evidence: Evidence) -> Array:
     return error
 
 
+_FEW = 5
+"""Validation rows below which a score says nothing."""
+
+
 @dataclass(frozen=True)
 class _Scores:
     """Of the final weights.
@@ -93,8 +97,10 @@ class _Scores:
 
 
 def _scores(evidence: Evidence) -> _Scores | None:
-    """The final scores, where there is a validation part."""
+    """The final scores, where there is a validation part of some rows."""
     if evidence.targets is None or not _validated(evidence):
+        return None
+    if evidence.targets.validation_rows < _FEW:
         return None
     error = error_of(evidence)[-1]
     return _Scores(

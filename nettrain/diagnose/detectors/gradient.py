@@ -105,22 +105,24 @@ def _steepest(ratio: Array, start: int, sign: int) -> tuple[int, int]:
 class ExplodingGradient(Detector):
     """The gradient grows on its way down, so that the lower layers jump.
 
-    max_l RMS(δ_l) / RMS(δ_out) > threshold at a check. Healthy: 0.02 to 50, the range
-    of G1 mirrored. The node is the one at which it grows most on the way from the
-    output to the highest. Measured on 460 healthy runs: no false alarm. After Pascanu,
-    Mikolov and Bengio (ICML 2013).
+    max_l RMS(δ_l) / RMS(δ_out) > threshold at a check, the last not converged. Healthy:
+    0.02 to 50, the range of G1 mirrored. The node is the one at which it grows most on
+    the way from the output to the highest. Measured on 460 healthy runs: no false
+    alarm. After Pascanu, Mikolov and Bengio (ICML 2013).
 
     Attributes:
         threshold: how many times the output's gradient is too much.
+        converged: share of H0 below which the last loss counts as learned.
     """
 
     title = "exploding-gradient"
     threshold: Positive = 1e3
+    converged: Share = 0.1
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         ratio = ratios(evidence)
         at = first_run(np.any(ratio > self.threshold, axis=1), 1)
-        if at is None:
+        if at is None or evidence.converged(self.converged)[-1]:
             return
         highest = int(np.nanargmax(ratio[at]))
         here, above = _steepest(ratio[at], highest, sign=-1)

@@ -41,7 +41,8 @@ class DeadNeurons(Detector):
     derivative was 0 for every sample. A zero output is no death: healthy ReLU layers
     are up to 89 % zeros. At least `many` of a layer dead in `checks` epochs running,
     the last included: an error if learning is hurt (loss > hurt · H0), else a warning;
-    at least `some`, or where the loss is below converged · H0 all the same: a note (a
+    at least `some`, or where the loss is below converged · H0, or no more than `left`
+    of the residuals can be explained in the end: a note (a
     converged net needs few of its units: 3 of 20 healthy sparse nets had most of a
     layer dead). Healthy: none to 25 %. Measured on 460 healthy runs: .3 to
     1.4 % false alarms. After Lu, Shin, Su and Karniadakis (2019).
@@ -52,6 +53,7 @@ class DeadNeurons(Detector):
         checks: epochs in a row.
         hurt: share of H0 above which the loss says that learning is hurt.
         converged: share of H0 below which it counts as learned.
+        left: R² of the final residuals up to which they are noise.
     """
 
     title = "dead-neurons"
@@ -60,6 +62,7 @@ class DeadNeurons(Detector):
     checks: Count = 2
     hurt: Share = 0.5
     converged: Share = 0.1
+    left: Share = 0.05
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         evidence = evidence.whole_epochs()
@@ -92,7 +95,10 @@ class DeadNeurons(Detector):
         )
 
     def _severity(self, evidence: Evidence, many: bool) -> Severity:
-        if not many or evidence.converged(self.converged)[-1]:
+        learned = evidence.converged(self.converged)[-1] or evidence.exhausted(
+            self.left
+        )
+        if not many or learned:
             return "note"
         hurt = evidence.loss[-1] > self.hurt * evidence.prior
         return "error" if hurt else "warning"
