@@ -212,10 +212,10 @@ def test_a_rate_that_is_right_is_said_to_be(current: float, settled: bool) -> No
 
 
 def test_a_measurement_may_refute_what_was_found() -> None:
-    """A rate that is right, or wrong the other way, is no fault; dead units stay one."""
+    """A rate that is right, or wrong the other way, is no fault; dead units are."""
     right = swept(0.9, 0.8, 0.5, 0.2, 0.4, current=0.00099)
     lower, higher = (
-        Remedy("", (Edit(PATH, rate),), measure=True) for rate in (1e-4, 1e-2)
+        Remedy("", (Edit(PATH, rate),), measure=True) for rate in (1e-6, 1e-2)
     )
     too_high = finding(id="L1", remedy=lower)
     dead = finding(id="A1", remedy=lower)

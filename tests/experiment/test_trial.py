@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nettrain.diagnose import DiagnoseConfig
+from nettrain.diagnose import DiagnoseConfig, Evidence, Signals
 from nettrain.experiment import trial as module
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.setup import set_up
@@ -179,9 +179,20 @@ def test_thresholds_and_silence_are_the_config_s() -> None:
 
 
 def test_detectors_that_wait_are_asked_at_once() -> None:
-    hasty = module._at_once(DiagnoseConfig())
+    start = Signals(8, 2.3, np.zeros(1), np.ones(1), np.ones(1))
+    hasty = module._at_once(DiagnoseConfig(), Evidence(signals=start))
     assert hasty.G1.checks == hasty.A1.checks == 1
     assert hasty.G1.threshold == DiagnoseConfig().G1.threshold
+
+
+@pytest.mark.parametrize(("loss", "silenced"), [(2.2, ("L1",)), (2.4, ())])
+def test_while_the_loss_falls_no_rate_is_too_high(
+    loss: float, silenced: tuple[str, ...]
+) -> None:
+    start = Signals(8, 2.3, np.zeros(1), np.ones(1), np.ones(1))
+    now = {"epochs": np.ones(1), "steps": np.ones(1), "loss": np.array([loss])}
+    hasty = module._at_once(DiagnoseConfig(), Evidence(signals=start, **now))
+    assert hasty.silence == silenced
 
 
 def test_dropout_alone_does_not_keep_a_batch_from_being_learned() -> None:
