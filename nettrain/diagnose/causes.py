@@ -35,7 +35,7 @@ RAISED = {
 }
 """Findings that are an error where one of these, as an error, came of them."""
 
-MILD = ("D1", "I1", "I3", "I4")
+MILD = ("I1", "I3", "I4")
 """Warnings about the beginning: notes where the network learned all the same."""
 LEARNED, LEFT = 0.1, 0.05
 """It did where the final loss is below that share of H0, or R² of its residuals."""

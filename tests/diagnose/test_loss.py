@@ -347,3 +347,24 @@ def test_what_begins_high_and_falls_has_not_diverged(
     signals = replace(made.signals, loss=begun * H0)
     found = found_by(Diverged(), replace(made, signals=signals))
     assert bool(found) is fires
+
+
+@pytest.mark.parametrize(
+    ("loss", "score", "rows", "fires"),
+    [
+        (0.98, 0.5, 100, True),
+        (0.96, 0.5, 100, False),
+        (0.98, 0.63, 100, False),
+        (0.98, 0.5, 29, False),
+    ],
+)
+def test_what_is_learned_by_heart_says_nothing_of_other_rows(
+    healthy: Healthy, loss: float, score: float, rows: int, fires: bool
+) -> None:
+    """The majority has .52, its standard error with 100 rows is .05."""
+    made = healthy(validation_loss=np.full(6, loss * H0))
+    made = replace(made, validation_score=np.full(6, score), finished=True)
+    made = replace(made, targets=replace(made.targets, validation_rows=rows))
+    found = [f for f in diagnose(made) if f.id == "L4"]
+    assert bool(found) is fires
+    assert not [f for f in diagnose(replace(made, finished=False)) if f.id == "L4"]

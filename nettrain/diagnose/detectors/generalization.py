@@ -516,6 +516,8 @@ class Underfit(Outcome):
             return
         evidence = in_use(evidence)
         share = float(evidence.loss[-1] / evidence.prior)
+        if share <= (alarms["L4"].threshold or 0.0):
+            return  # the training rows were learned
         yield self.outcome(
             evidence,
             "warning",
