@@ -13,6 +13,7 @@ from typing import Any
 from nettrain.component import dump
 from nettrain.config import resolve, write_resolved
 from nettrain.diagnose import DiagnoseConfig
+from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.experiment import rates, report, signals
 from nettrain.experiment.assembly import make_network, make_probe
@@ -83,6 +84,7 @@ def run(
     out: Path | str | None = None,
     again: bool = True,
     watch: Watch = _nobody,
+    disk: Disk | None = None,
 ) -> Ended:
     """Check, train, record and draw one experiment.
 
@@ -92,6 +94,7 @@ def run(
         out: the run folder; `runs/NAME/NUMBER` where none is given.
         again: whether to train even if the same run is there already.
         watch: makes whoever wants to see it.
+        disk: what the run folder is written through.
     """
     setup = set_up(source, overrides)
     name = setup.experiment.name
@@ -103,7 +106,7 @@ def run(
                 said = f"{done.path} is this run, finished; --again trains it once more"
                 return Ended(done, None, said)
         network = make_network(setup)  # what fails, fails before anything is written
-        folder = RunFolder.create(name, out)
+        folder = RunFolder.create(name, out, disk=disk)
         with folder.lock():
             folder.write_text("config.yaml", setup.resolved.text)
             folder.write_text(RESOLVED, setup.resolved_yaml())
@@ -119,7 +122,11 @@ def _is_over(folder: RunFolder) -> bool:
 
 
 def resume(
-    path: Path | str, overrides: Sequence[str] = (), *, watch: Watch = _nobody
+    path: Path | str,
+    overrides: Sequence[str] = (),
+    *,
+    watch: Watch = _nobody,
+    disk: Disk | None = None,
 ) -> Ended:
     """Go on with a run from its newest valid checkpoint.
 
@@ -127,8 +134,9 @@ def resume(
         path: the run folder.
         overrides: such as `train.epochs=80`, to train longer.
         watch: makes whoever wants to see it.
+        disk: what the run folder is read and written through.
     """
-    folder = RunFolder.open(path)
+    folder = RunFolder.open(path, disk=disk)
     if not overrides and _is_over(folder):
         return Ended(folder, None, f"{path} is finished: there is nothing to resume")
     setup = set_up(folder.path / RESOLVED, overrides)

@@ -1,0 +1,1 @@
+"""What nettrain promises, tried out: on this machine, and on this disk."""
