@@ -11,6 +11,7 @@ units of one layer, K classes.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from nettrain.diagnose.facts import (
     Signals,
     Targets,
 )
+from nettrain.errors import Error
 
 Array = np.ndarray
 
@@ -81,6 +83,38 @@ class Blame:
     rows: tuple[int, ...] = ()
     origin: str = ""
     reproduced: bool = True
+
+
+@dataclass(frozen=True)
+class Survived:
+    """Updates that could not be made in a run that went on.
+
+    Attributes:
+        blame: of the first.
+        skipped: how many were left out.
+        rollbacks: how often the run went back instead.
+    """
+
+    blame: Blame
+    skipped: int
+    rollbacks: int
+
+    def tensor(self) -> Array:
+        """As the bytes of JSON."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return np.frombuffer(text.encode(), np.uint8).copy()
+
+    @classmethod
+    def of(cls, tensor: Array) -> Survived:
+        """What `tensor` gave."""
+        try:
+            plain = json.loads(tensor.tobytes())
+            known = plain["blame"]
+            known["rows"] = tuple(known["rows"])
+            return cls(Blame(**known), plain["skipped"], plain["rollbacks"])
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            message = f"{_SURVIVED} is not what was saved: {error}"
+            raise Error("checkpoint-mismatch", message) from None
 
 
 @dataclass(frozen=True)
@@ -184,6 +218,7 @@ _SERIES = {"epochs": "epoch", "steps": "step"} | {
 _OF_UNITS = ("arrived", "passed", "positive")
 _PREFIX = "diagnosis/evidence"
 _OTHERS = ("losses", "gradient_norms", "ascent")
+_SURVIVED = f"{_PREFIX}/survived"
 
 
 @dataclass(frozen=True)
@@ -219,6 +254,7 @@ class Evidence:
             over, NaN before. Near or below 0 they are noise.
         gradient_checks: made on demand.
         blame: where the run became non-finite, if it did.
+        survived: updates that could not be made, where the run went on all the same.
         finished: whether training is over. Rules about the outcome wait for it.
     """
 
@@ -259,6 +295,7 @@ class Evidence:
     unexplained: float = float("nan")
     gradient_checks: tuple[GradientCheck, ...] = ()
     blame: Blame | None = None
+    survived: Survived | None = None
     finished: bool = False
 
     @property
@@ -337,6 +374,8 @@ class Evidence:
                 plain[f"{_PREFIX}/{kind}/{path}"] = getattr(units, kind)
         for path, slope in self.slopes.items():
             plain[f"{_PREFIX}/slopes/{path}"] = slope
+        if self.survived:
+            plain[_SURVIVED] = self.survived.tensor()
         return plain
 
     def restored(self, tensors: Mapping[str, Array]) -> Evidence:
@@ -353,7 +392,10 @@ class Evidence:
             path: tensors[f"{_PREFIX}/slopes/{path}"]
             for path in _paths(tensors, "slopes")
         }
-        return dataclasses.replace(self, **own, units=units, slopes=slopes)
+        survived = Survived.of(tensors[_SURVIVED]) if _SURVIVED in tensors else None
+        return dataclasses.replace(
+            self, **own, units=units, slopes=slopes, survived=survived
+        )
 
 
 def _paths(tensors: Mapping[str, Array], kind: str) -> list[str]:

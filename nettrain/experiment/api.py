@@ -134,11 +134,12 @@ def fitted(setup: Setup, stopped_at: int | None = None) -> Fit:
         setup: what to train.
         stopped_at: the update after which it ends, if before the planned one.
     """
-    memory = Memory()
+    memory = Memory(setup.experiment.train.on_nonfinite == "rollback")
     with limited(setup.experiment.threads):
         network = make_network(setup)
         plan = setup.plan(stopped_at=stopped_at)
-        loop = Loop(network, plan, make_probe(setup, network), memory)
+        probe = make_probe(setup, network)
+        loop = Loop(network, plan, probe, memory, memory.rewind)
         outcome = loop.run()
     findings = outcome.findings
     if rates.guessed(findings):

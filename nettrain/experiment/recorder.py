@@ -9,19 +9,23 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nettrain.errors import Error
 from nettrain.experiment.setup import Setup
+from nettrain.record.checkpoint import Tensors
 from nettrain.record.events import Events
 from nettrain.record.folder import RunFolder
-from nettrain.record.metrics import Metrics, columns
+from nettrain.record.metrics import Metrics, Row, columns, read_metrics
 from nettrain.record.statistics import COLUMNS, Statistics
-from nettrain.record.store import CheckpointStore
+from nettrain.record.store import CheckpointStore, go_back
 from nettrain.training.events import (
     EpochEnded,
     Event,
     Found,
     Measured,
+    PostMortem,
     SaveDue,
     Stepped,
+    Survived,
 )
 
 _TOLD = ("id", "name", "severity", "node", "epoch", "step")
@@ -54,17 +58,34 @@ class Nobody(Watcher):
 
 
 class Memory:
-    """Keeps metrics and statistics, for `nt.fit`."""
+    """Keeps metrics and statistics, for `nt.fit`.
 
-    def __init__(self) -> None:
+    Args:
+        saves: whether to keep states that `rewind` may be asked for.
+    """
+
+    def __init__(self, saves: bool = False) -> None:
+        self._saves = saves
         self._metrics: list[dict[str, Any]] = []
         self._statistics: list[Mapping[str, Any]] = []
+        self._saved: dict[int, tuple[Tensors, int, int]] = {}
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Stepped):
             self._metrics.append(dict(event.row))
         elif isinstance(event, Measured):
             self._statistics += event.rows
+        elif isinstance(event, SaveDue) and self._saves:
+            kept = {step: v for step, v in self._saved.items() if step in event.keep}
+            tensors = {path: value.copy() for path, value in event.tensors().items()}
+            rows = len(self._metrics), len(self._statistics)
+            self._saved = {**kept, event.step: (tensors, *rows)}
+
+    def rewind(self, step: int) -> tuple[Tensors, list[Row]]:
+        """Back to the state saved at a step; see `loop.Rewind`."""
+        tensors, metrics, statistics = self._saved[step]
+        del self._metrics[metrics:], self._statistics[statistics:]
+        return tensors, self._metrics
 
     @property
     def metrics(self) -> dict[str, np.ndarray]:
@@ -95,12 +116,17 @@ class Files:
     """
 
     def __init__(self, folder: RunFolder, setup: Setup, watcher: Watcher) -> None:
-        self._watcher = watcher
-        self._metrics = Metrics(folder.disk, folder.metrics)
-        self._statistics = Statistics(folder.disk, folder.statistics)
+        self._folder, self._setup, self._watcher = folder, setup, watcher
         self._events = Events(folder.disk, folder.events)
         preprocess = setup.dataset.preparation.arrays()
         self._constant = {f"preprocess/{path}": a for path, a in preprocess.items()}
+        self._open()
+
+    def _open(self) -> None:
+        """The files that grow together with the checkpoints."""
+        folder, setup = self._folder, self._setup
+        self._metrics = Metrics(folder.disk, folder.metrics)
+        self._statistics = Statistics(folder.disk, folder.statistics)
         self._store = CheckpointStore(
             folder,
             self._metrics,
@@ -128,6 +154,11 @@ class Files:
             self._note(event)
         elif isinstance(event, SaveDue):
             self._save(event)
+        elif isinstance(event, Survived):
+            self.note("nonfinite", f"not finite at step {event.step}: {event.action}")
+        elif isinstance(event, PostMortem):
+            tensors = {**event.tensors(), **self._constant}
+            self._store.bury(tensors, step=event.step, epoch=event.epoch)
 
     def _note(self, event: Found) -> None:
         row = event.finding.to_json()
@@ -137,8 +168,23 @@ class Files:
 
     def _save(self, event: SaveDue) -> None:
         tensors = {**event.tensors(), **self._constant}
-        protect = {event.best_step} - {0}
-        self._store.save(tensors, step=event.step, epoch=event.epoch, protect=protect)
+        self._store.save(
+            tensors, step=event.step, epoch=event.epoch, protect=event.keep
+        )
+
+    def rewind(self, step: int) -> tuple[Tensors, list[Row]]:
+        """Back to the newest checkpoint at or before a step; see `loop.Rewind`."""
+        self._close_logs()
+        checkpoint = go_back(self._folder, step, self._say).checkpoint
+        if checkpoint is None:
+            message = f"there is no checkpoint at or before step {step} to go back to"
+            raise Error("checkpoint-missing", message, fix="start the run again")
+        rows = read_metrics(self._folder.disk, self._folder.metrics)
+        self._open()
+        return checkpoint.tensors, rows
+
+    def _say(self, line: str) -> None:
+        self.note("nonfinite", line)
 
     def event(self, name: str, **details: Any) -> None:
         """Note something in `events.jsonl`."""
@@ -150,9 +196,12 @@ class Files:
         self._watcher.note(text)
 
     def close(self) -> None:
+        self._close_logs()
+        self._events.close()
+
+    def _close_logs(self) -> None:
         self._metrics.close()
         self._statistics.close()
-        self._events.close()
 
 
 @contextlib.contextmanager

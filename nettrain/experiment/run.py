@@ -26,7 +26,7 @@ from nettrain.experiment.timing import diagnosis_share
 from nettrain.record.checkpoint import Checkpoint
 from nettrain.record.folder import RunFolder, find_finished
 from nettrain.record.metrics import read_metrics
-from nettrain.record.store import newest, recover
+from nettrain.record.store import newest, recover, reopen
 from nettrain.training.loop import Loop, Outcome
 from nettrain.training.network import Network
 from nettrain.training.probe import Probe
@@ -142,7 +142,7 @@ def resume(
     setup = set_up(folder.path / RESOLVED, overrides)
     with limited(setup.experiment.threads), folder.lock():
         before = read_status(folder)
-        _check_the_same(folder, setup, before)
+        began = _checked(folder, setup, before)
         # Lines are cited as the run began: of the config that it was given.
         recipe = dataclasses.replace(setup.recipe, origins=before["lines"])
         setup = dataclasses.replace(setup, recipe=recipe)
@@ -150,6 +150,11 @@ def resume(
         network = make_network(setup)
         notes: list[str] = []
         checkpoint = recover(folder, notes.append).checkpoint
+        if checkpoint and _goes_on(folder, setup, network, checkpoint):
+            network = make_network(setup)
+            checkpoint = _before_its_end(folder, checkpoint, notes.append)
+        if checkpoint and (changed := _other_rates(began, setup, checkpoint.meta.step)):
+            notes.append(changed)
         if changed := status.changed_numerics(before):
             notes.append(changed)
         # Who changes something may want another end.
@@ -173,7 +178,7 @@ def _train(
         probe = make_probe(setup, network)
         watcher = watch(setup, plan.total_steps)
         with recording(folder, setup, watcher) as files:
-            loop = Loop(network, plan, probe, files)
+            loop = Loop(network, plan, probe, files, files.rewind)
             history = _gone_on(folder, loop, files, start) if start else []
             try:
                 status.write(folder, "running", loop.step, loop.epoch)
@@ -273,8 +278,54 @@ _FIXED = ("seed", "data", "model", "loss", "dtype")
 """Sections that what has been learned depends on."""
 
 
-def _check_the_same(folder: RunFolder, setup: Setup, before: Mapping[str, Any]) -> None:
-    """Refuse to go on with other data, or with what would be another run."""
+def _goes_on(
+    folder: RunFolder, setup: Setup, network: Network, checkpoint: Checkpoint
+) -> bool:
+    """Whether a run that came to its end has another one by now."""
+    if not checkpoint.tensors.get("loop/ended"):
+        return False
+    probe = make_probe(setup, network)
+    loop = Loop(network, setup.plan(), probe, lambda event: None)
+    loop.restore(checkpoint.tensors)
+    return not loop.over(read_metrics(folder.disk, folder.metrics))
+
+
+def _before_its_end(
+    folder: RunFolder, end: Checkpoint, say: Callable[[str], None]
+) -> Checkpoint | None:
+    """The newest checkpoint before that of the end, which a longer run does not have.
+
+    At the end a run is evaluated wherever it stands, on the test part too.
+    """
+    reopen(folder, end.meta.step)
+    found = recover(folder, say).checkpoint
+    say(
+        f"the run ended at step {end.meta.step}; it goes on from the checkpoint before "
+        f"its end, of step {found.meta.step if found else 0}"
+    )
+    return found
+
+
+def _other_rates(began: Experiment, setup: Setup, steps: int) -> str:
+    """What is to be said of updates made at other rates than the plan now has."""
+    plan = setup.plan()
+    per_epoch, schedule = plan.steps_per_epoch, began.optimizer.schedule
+    total = began.train.total_steps(per_epoch)
+    for number in range(1, steps + 1):
+        was = schedule.rate(number, total, per_epoch, schedule.start())
+        now = plan.schedule.rate(
+            number, plan.total_steps, per_epoch, plan.schedule.start()
+        )
+        if was != now:
+            return (
+                f"not the same as such a run from the start: update {number} was made "
+                f"at the rate {was:.6g}, this plan has {now:.6g} there"
+            )
+    return ""
+
+
+def _checked(folder: RunFolder, setup: Setup, before: Mapping[str, Any]) -> Experiment:
+    """The experiment as it was; other data, or another run, are refused."""
     if before["data_sha256"] != setup.dataset.sha256:
         raise Error(
             "run-data-changed",
@@ -290,6 +341,7 @@ def _check_the_same(folder: RunFolder, setup: Setup, before: Mapping[str, Any]) 
                 f"a run cannot go on with another {section}",
                 fix="start a new run; train and optimizer may change",
             )
+    return began
 
 
 def _resolved_again(setup: Setup) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,20 @@ from nettrain.record.checkpoint import Checkpoint, CheckpointMeta, decode, encod
 from nettrain.record.folder import METRICS, STATISTICS, RunFolder
 
 _NAME = re.compile(r"step-([0-9]{12})\.safetensors")
-_TEMPORARY = re.compile(r"\.step-[0-9]{12}\.safetensors\.tmp")
+_TEMPORARY = re.compile(r"\.(step-[0-9]{12}|post-mortem)\.safetensors\.tmp")
+_ENDED = re.compile(r"\.ended-step-([0-9]{12})\.safetensors")
+
+_OF_ONE_FILE = (
+    "checkpoint-damaged",
+    "disk-io",
+    "disk-missing",
+    "disk-link",
+    "disk-special",
+)
+"""What an older checkpoint may be without."""
+
+POST_MORTEM = "post-mortem.safetensors"
+"""The state that an update failed on: to be looked at, never to go on from."""
 
 
 def file_name(step: int) -> str:
@@ -72,27 +85,50 @@ class CheckpointStore:
             tensors: path -> array, all of the state.
             protect: steps whose checkpoints stay, such as the best one.
         """
-        prefixes = self._metrics.sync(), self._statistics.sync()
-        meta = CheckpointMeta(step, epoch, *self._made_from, *prefixes)
-        path = self._folder.checkpoints / file_name(step)
-        self._folder.disk.replace(path, encode(tensors, meta))
+        path = self._write(file_name(step), tensors, step, epoch)
         self._say(f"checkpoint step {step} saved")
-        self._retire(protect)
+        self._retire(protect, step)
         return path
 
-    def _retire(self, protect: Collection[int]) -> None:
+    def bury(self, tensors: Mapping[str, np.ndarray], *, step: int, epoch: int) -> Path:
+        """Write `POST_MORTEM`, the state that the update after `step` failed on."""
+        return self._write(POST_MORTEM, tensors, step, epoch)
+
+    def _write(
+        self, name: str, tensors: Mapping[str, np.ndarray], step: int, epoch: int
+    ) -> Path:
+        prefixes = self._metrics.sync(), self._statistics.sync()
+        meta = CheckpointMeta(step, epoch, *self._made_from, *prefixes)
+        path = self._folder.checkpoints / name
+        self._folder.disk.replace(path, encode(tensors, meta))
+        return path
+
+    def _retire(self, protect: Collection[int], newest: int) -> None:
         disk, folder = self._folder.disk, self._folder.checkpoints
-        for step in steps(disk, folder)[self._keep :]:
+        names = disk.list(folder)
+        for step in _numbers(_NAME, names)[self._keep :]:
             if step not in protect:
                 disk.remove(folder / file_name(step))
+        for step in _numbers(_ENDED, names):
+            if step <= newest:  # training has come past that end
+                disk.remove(folder / _ended(step))
 
 
 def steps(disk: Disk, folder: Path) -> list[int]:
     """The steps that have a checkpoint under its final name, newest first."""
     if not disk.is_folder(folder):
         return []
-    matches = (_NAME.fullmatch(name) for name in disk.list(folder))
+    return _numbers(_NAME, disk.list(folder))
+
+
+def _numbers(pattern: re.Pattern[str], names: Sequence[str]) -> list[int]:
+    """The steps in names of a kind, newest first."""
+    matches = map(pattern.fullmatch, names)
     return sorted((int(match[1]) for match in matches if match), reverse=True)
+
+
+def _ended(step: int) -> str:
+    return f".ended-{file_name(step)}"
 
 
 @dataclass(frozen=True)
@@ -113,6 +149,17 @@ class Found:
     checkpoint: Checkpoint | None
     skipped: tuple[Skipped, ...]
 
+    @property
+    def told(self) -> list[str]:
+        """Of each that cannot be used why, and which one is used instead."""
+        found = self.checkpoint
+        instead = (
+            f"{file_name(found.meta.step)} is used instead"
+            if found
+            else "no other can be"
+        )
+        return [f"{skipped}; {instead}" for skipped in self.skipped]
+
 
 def newest(folder: RunFolder) -> Found:
     """Look for the newest checkpoint that verifies and agrees with the run's files.
@@ -131,7 +178,7 @@ def newest(folder: RunFolder) -> Found:
             return Found(checkpoint, tuple(skipped))
         except Error as error:
             # Only what is wrong with this one file makes an older one better.
-            if error.code not in ("checkpoint-damaged", "disk-io", "disk-missing"):
+            if error.code not in _OF_ONE_FILE:
                 raise
             skipped.append(Skipped(step, error.message))
     return Found(None, tuple(skipped))
@@ -156,6 +203,28 @@ def _agree(prefix: Prefix, data: bytes, name: str) -> None:
         raise Error("checkpoint-damaged", message)
 
 
+def reopen(folder: RunFolder, end: int) -> None:
+    """Let a run that ended at a step go on from before its end.
+
+    The evaluation at the end is no part of a longer run. So its checkpoint gets a name
+    under which it is not looked for; it goes once there is a newer one.
+    """
+    disk, where = folder.disk, folder.checkpoints
+    disk.rename(where / file_name(end), where / _ended(end))
+    disk.fsync_folder(where)
+
+
+def go_back(
+    folder: RunFolder, step: int, say: Callable[[str], None] = lambda line: None
+) -> Found:
+    """Give up what came after a step, and recover the newest checkpoint before."""
+    for newer in steps(folder.disk, folder.checkpoints):
+        if newer > step:
+            folder.disk.remove(folder.checkpoints / file_name(newer))
+    folder.disk.fsync_folder(folder.checkpoints)  # before the rows of these are cut
+    return recover(folder, say)
+
+
 def recover(folder: RunFolder, say: Callable[[str], None] = lambda line: None) -> Found:
     """Bring a run folder back to its newest usable checkpoint.
 
@@ -166,8 +235,9 @@ def recover(folder: RunFolder, say: Callable[[str], None] = lambda line: None) -
     """
     folder.disk.make_folders(folder.checkpoints)
     found = newest(folder)
+    for line in found.told:
+        say(line)
     for skipped in found.skipped:
-        say(str(skipped))
         _set_aside(folder.disk, folder.checkpoints / file_name(skipped.step))
     if found.skipped:
         folder.disk.fsync_folder(folder.checkpoints)

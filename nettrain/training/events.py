@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,14 +61,40 @@ class SaveDue:
     """A checkpoint should be saved now, before training goes on.
 
     Attributes:
-        best_step: the step whose weights are the best so far; 0 for none.
+        keep: steps whose checkpoints stay, however old.
         tensors: gives the whole state, by path.
     """
 
     step: int
     epoch: int
-    best_step: int
+    keep: Set[int]
     tensors: Callable[[], dict[str, np.ndarray]]
 
 
-Event = Stepped | Measured | Found | EpochEnded | SaveDue
+@dataclass(frozen=True, slots=True)
+class Survived:
+    """An update could not be made, and training goes on.
+
+    Attributes:
+        step: of that update.
+        action: what is done about it, in words.
+    """
+
+    step: int
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostMortem:
+    """The update after `step` could not be made, and training is over.
+
+    Attributes:
+        tensors: gives the state, the batch and the gradients, by path.
+    """
+
+    step: int
+    epoch: int
+    tensors: Callable[[], dict[str, np.ndarray]]
+
+
+Event = Stepped | Measured | Found | EpochEnded | SaveDue | Survived | PostMortem

@@ -12,6 +12,7 @@ import numpy as np
 
 from nettrain.data import batches
 from nettrain.data.dataset import Part
+from nettrain.diagnose.evidence import Blame
 from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
 from nettrain.training.blame import blame
@@ -21,8 +22,10 @@ from nettrain.training.events import (
     Event,
     Found,
     Measured,
+    PostMortem,
     SaveDue,
     Stepped,
+    Survived,
 )
 from nettrain.training.modes import modes
 from nettrain.training.network import Network
@@ -36,6 +39,13 @@ __all__ = ["Loop", "Outcome", "Plan"]
 
 Tensors = dict[str, np.ndarray]
 Row = dict[str, Any]
+
+Rewind = Callable[[int], tuple[Mapping[str, np.ndarray], Sequence[Mapping[str, Any]]]]
+"""Takes the run back to the newest saved state at or before a step: its tensors, and
+the rows of metrics up to it. What was recorded later is gone."""
+
+ROLLBACKS = 3
+"""How often a run goes back before it has diverged; each time at half the rate."""
 
 _TIME_UP = "the time was up"
 
@@ -54,8 +64,10 @@ class Loop:
         plan: Plan,
         probe: Probe | None,
         emit: Callable[[Event], None],
+        rewind: Rewind | None = None,
     ) -> None:
         self.network, self._plan, self._probe, self._emit = network, plan, probe, emit
+        self._rewind = rewind if plan.config.on_nonfinite == "rollback" else None
         self.step = 0
         stop = plan.config.stop
         self.monitor = stop.monitor if stop else _default_monitor(plan.parts)
@@ -69,6 +81,9 @@ class Loop:
         self._told: set[tuple[str | None, ...]] = set()
         self._saved: int | None = None
         self._time_was_up = False
+        self._ended = False
+        # Updates skipped, those of them without one between, and rollbacks.
+        self._skipped = self._in_a_row = self._rollbacks = 0
 
     @property
     def epoch(self) -> int:
@@ -85,6 +100,10 @@ class Loop:
             "loop/position": np.array([self.step, self.epoch], np.int64),
             "loop/schedule": np.array(self._schedule_state, np.float64),
             "loop/minutes": np.array(limit, np.float64),
+            "loop/ended": np.array(self._ended),
+            "loop/nonfinite": np.array(
+                [self._skipped, self._in_a_row, self._rollbacks], np.int64
+            ),
         }
         best = {f"best/{path}": value for path, value in self._best.items()}
         probe = self._probe.tensors() if self._probe else {}
@@ -98,6 +117,8 @@ class Loop:
             self.step = int(tensors["loop/position"][0])
             self._schedule_state = tuple(float(v) for v in tensors["loop/schedule"])
             self._time_was_up = float(tensors["loop/minutes"]) == self._minutes
+            counts = (int(count) for count in tensors["loop/nonfinite"])
+            self._skipped, self._in_a_row, self._rollbacks = counts
             self._stopping.restore(tensors)
             if self._probe:
                 self._probe.restore(tensors)
@@ -106,6 +127,7 @@ class Loop:
                 "checkpoint-mismatch",
                 f"the checkpoint has no {error.args[0]}: it is of another config",
             ) from None
+        self._best = {}
         if self._restore_best:
             self._best = {
                 name.removeprefix("best/"): value
@@ -132,18 +154,36 @@ class Loop:
         """
         for row in history:
             self._summary.note(row)
-        evaluated = bool(history) and EPOCH_LOSS in history[-1]
-        if evaluated and (reason := self._reason(history[-1])):  # it is over already
+        if reason := self.over(history):
             return self._finished(reason, history[-1], self._scores())
+        if self._rewind and not self.step:
+            self._save()  # so that there is something to go back to
         began = time.monotonic()
         while True:
-            for rows in self._remaining_batches():
-                made = self._update(rows)
-                if made is None:
-                    return self._diverged(rows)
-                self._time_was_up = self._time_is_up(began)
-                if outcome := self._after_update(made):
-                    return outcome
+            if outcome := self._epoch(began):
+                return outcome
+
+    def over(self, history: Sequence[Mapping[str, Any]]) -> str:
+        """Why training is over already after these rows, or nothing."""
+        evaluated = bool(history) and EPOCH_LOSS in history[-1]
+        return self._reason(history[-1]) if evaluated else ""
+
+    def _epoch(self, began: float) -> Outcome | None:
+        """The rest of an epoch, or that part of it which comes before a rollback."""
+        for rows in self._remaining_batches():
+            row, committed = self._update(rows)
+            if committed:
+                self._in_a_row = 0
+            elif self._may_skip():
+                self._skip(row, rows)
+            else:
+                return None if self._rolled_back(rows) else self._diverged(rows)
+            self._time_was_up = self._time_is_up(began)
+            if outcome := self._after_update(row):
+                return outcome
+            if self.step < row["step"]:  # it was rolled back
+                return None
+        return None
 
     def _remaining_batches(self) -> Iterator[np.ndarray]:
         """Row numbers of each batch from the current step to the end of its epoch."""
@@ -155,8 +195,8 @@ class Loop:
         for where in batches.slices(rows, plan.batch_size)[done:]:
             yield order[where]
 
-    def _update(self, rows: np.ndarray) -> Row | None:
-        """One update; its row of metrics, or None where it was not committed."""
+    def _update(self, rows: np.ndarray) -> tuple[Row, bool]:
+        """One update; its row of metrics, and whether it was committed."""
         train, probe = self._plan.parts["train"], self._probe
         number = self.step + 1
         rate = self._rate(number)
@@ -164,35 +204,40 @@ class Loop:
         result = self.network.train(
             train.inputs[rows], train.targets[rows], rate, number, full
         )
-        if not result.committed:
-            return None
         loss = float(result.outputs["loss"])
         norm = float(result.outputs.get("gradient_norm", 0.0))
-        self.step = number
-        epoch = self.epoch
-        if probe is not None:
-            probe.note(loss, norm)
-            if full and (measured := probe.measure(number, epoch, result.outputs)):
-                self._emit(Measured(measured))
-        return {
+        epoch = -(-number // self._plan.steps_per_epoch)
+        row = {
             "step": number,
             "epoch": epoch,
             "train/loss": loss,
             "gradient_norm": norm,
             "learning_rate": rate,
         }
+        if not result.committed:
+            return row, False
+        self.step = number
+        if probe is not None:
+            probe.note(loss, norm)
+            if full and (measured := probe.measure(number, epoch, result.outputs)):
+                self._emit(Measured(measured))
+        return row, True
 
     def _rate(self, number: int) -> float:
         plan = self._plan
-        return plan.schedule.rate(
+        rate = plan.schedule.rate(
             number, plan.total_steps, plan.steps_per_epoch, self._schedule_state
         )
+        return rate * 0.5**self._rollbacks
 
     def _after_update(self, row: Row) -> Outcome | None:
         """Evaluate, tell, save; how training ended, if it has."""
         plan, evaluated = self._plan, self._ends_epoch() or self._is_last()
         if evaluated:
             row = self._evaluated(row)
+            bad = not math.isfinite(row[EPOCH_LOSS])
+            if bad and self._rolled_back(plan.batch(self.step + 1)):
+                return None
             if reason := self._reason(row):
                 return self._finish(reason, row)
         self._emit(Stepped(self.step, self.epoch, row))
@@ -202,6 +247,85 @@ class Loop:
         if interrupted or self.step % plan.save_every == 0:
             self._save()
         return self._interrupted() if interrupted else None
+
+    # ---------------------------------------------------------------- not finite
+
+    def _may_skip(self) -> bool:
+        """Whether an update may be left out: not if a whole epoch made none."""
+        most = self._plan.steps_per_epoch
+        return self._plan.config.on_nonfinite == "skip" and self._in_a_row + 1 < most
+
+    def _skip(self, row: Row, rows: np.ndarray) -> None:
+        """Leave an update out. Its step counts: the next one takes the next batch."""
+        found = self._blame(rows)
+        self.step = row["step"]
+        self._skipped, self._in_a_row = self._skipped + 1, self._in_a_row + 1
+        self._survive(found, self.step, "this update is skipped")
+
+    def _rolled_back(self, rows: np.ndarray) -> bool:
+        """Go back to the save before the weights that failed, and halve the rate.
+
+        Only saves that were planned count: those after an interruption would make the
+        result depend on it.
+
+        Args:
+            rows: of the batch that shows the failure.
+        """
+        if self._rewind is None or self._rollbacks == ROLLBACKS:
+            return False
+        found, bad, count = self._blame(rows), self.step + 1, self._rollbacks + 1
+        tensors, history = self._rewind(self._safe)
+        self.restore(tensors)
+        self._rollbacks = count
+        self._summary = Summary(self._plan.metrics)
+        for row in history:
+            self._summary.note(row)
+        action = f"back to step {self.step}, at half the rate"
+        self._survive(found, bad, f"{action} ({count} of {ROLLBACKS})")
+        return True
+
+    @property
+    def _safe(self) -> int:
+        """The last planned save before the weights of this step."""
+        every = self._plan.save_every
+        return max(0, (self.step - 1) // every * every)
+
+    def _survive(self, blame: Blame | None, step: int, action: str) -> None:
+        if self._probe and blame:
+            self._probe.survive(blame, self._skipped, self._rollbacks)
+        self._emit(Survived(step, action))
+
+    def _blame(self, rows: np.ndarray) -> Blame | None:
+        """What makes the next update, of these rows, impossible."""
+        if self._probe is None:
+            return None
+        number, train = self.step + 1, self._plan.parts["train"]
+        return blame(
+            self.network,
+            train.inputs[rows],
+            train.targets[rows],
+            self._rate(number),
+            number,
+            self.step // self._plan.steps_per_epoch + 1,
+            train.rows[rows],
+        )
+
+    def _failure(self, rows: np.ndarray) -> Tensors:
+        """The state that an update failed on, with its batch and its gradients."""
+        number, train = self.step + 1, self._plan.parts["train"]
+        inputs, targets = train.inputs[rows], train.targets[rows]
+        outputs = self.network.gradient(inputs, targets, number).outputs
+        loss = outputs["loss"]
+        gradients = {f"gradient/{p}": g for p, g in outputs.items() if p != "loss"}
+        failed = {
+            "failure/step": np.array(number, np.int64),
+            "failure/learning_rate": np.array(self._rate(number), np.float64),
+            "failure/loss": np.asarray(loss),
+            "failure/rows": train.rows[rows],
+            "failure/inputs": inputs,
+            "failure/targets": targets,
+        }
+        return {**self.tensors(), **failed, **gradients}
 
     # ---------------------------------------------------------------- evaluation
 
@@ -271,6 +395,7 @@ class Loop:
         self._emit(Stepped(self.step, self.epoch, row))
         self._emit(EpochEnded(self.step, self.epoch, row))
         outcome = self._finished(reason, row, scores)
+        self._ended = True
         self._save()
         return outcome
 
@@ -283,8 +408,7 @@ class Loop:
             scores = {**scores, "test/step": at}
         if math.isfinite(row[EPOCH_LOSS]):
             return self._outcome("finished", reason, self._verdict(), scores)
-        number = self.step + 1
-        findings = self._blamed(number, self._plan.batch(number))
+        findings = self._blamed(self._plan.batch(self.step + 1))
         reason = f"the loss is not finite after step {self.step}"
         return self._outcome("diverged", reason, findings, scores)
 
@@ -309,26 +433,28 @@ class Loop:
 
     def _diverged(self, rows: np.ndarray) -> Outcome:
         """A cost or gradient that is not finite: find out where it began."""
-        number = self.step + 1
-        findings = self._blamed(number, rows)
+        findings = self._blamed(rows)
         self._save()
-        reason = f"the loss or its gradient was not finite at step {number}"
+        self._emit(PostMortem(self.step, self.epoch, lambda: self._failure(rows)))
+        reason = (
+            f"the loss or its gradient was not finite at step {self.step + 1}"
+            f"{self._tries()}"
+        )
         return self._outcome("diverged", reason, findings)
 
-    def _blamed(self, number: int, rows: np.ndarray) -> list[Finding]:
+    def _tries(self) -> str:
+        """What has been tried against it."""
+        if self._rollbacks:
+            return f", after {self._rollbacks} rollbacks"
+        if self._in_a_row:
+            return f", as in the {self._in_a_row} before it"
+        return ""
+
+    def _blamed(self, rows: np.ndarray) -> list[Finding]:
         """The findings after an update, whose batch is given, that cannot be made."""
-        if self._probe is None:
+        found = self._blame(rows)
+        if self._probe is None or found is None:
             return []
-        train = self._plan.parts["train"]
-        found = blame(
-            self.network,
-            train.inputs[rows],
-            train.targets[rows],
-            self._rate(number),
-            number,
-            self.step // self._plan.steps_per_epoch + 1,
-            train.rows[rows],
-        )
         findings = self._probe.blamed(found, self.network.state, self.step)
         self._tell(findings, final=True)
         return findings
@@ -379,8 +505,10 @@ class Loop:
     def _save(self) -> None:
         """Have the state saved, unless it is already."""
         if self._saved != self.step:
-            best = self._stopping.best_step
-            self._emit(SaveDue(self.step, self.epoch, best, self.tensors))
+            keep = {self._stopping.best_step} - {0}
+            if self._rewind:
+                keep.add(self._safe)
+            self._emit(SaveDue(self.step, self.epoch, keep, self.tensors))
             self._saved = self.step
 
 

@@ -30,9 +30,11 @@ def modes(network: Network, plan: Plan) -> Modes:
         training.append(float(found.pop("loss")))
         outputs = network.outputs(inputs, size)
         prediction.append(network.score(outputs, targets)[0])
-        exact = {path: g.astype(np.float64) for path, g in found.items()}
-        squares.append(sum(float(np.vdot(g, g)) for g in exact.values()))
-        total = {path: g + total.get(path, 0.0) for path, g in exact.items()}
+        squares.append(0.0)
+        for path, slope in found.items():
+            exact = slope.astype(np.float64)
+            squares[-1] += float(np.vdot(exact, exact))
+            total[path] = np.add(exact, total.get(path, 0.0), out=exact)
     mean = sum(float(np.vdot(g, g)) for g in total.values()) / count**2
     noise = noise_scale(float(np.mean(squares)), mean, size, count)
     return Modes(float(np.mean(training)), float(np.mean(prediction)), noise)

@@ -7,8 +7,10 @@ each graph once. All programs work on one `State`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +24,10 @@ from nettrain.graph.node import made_at
 from nettrain.graph.spec import Shape
 from nettrain.nn import Layer, Loss, Trace, initial_values
 from nettrain.optim import Optimizer, clip_norm, clip_value, optimize
+
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -196,6 +202,21 @@ class CompiledStep:
     program: Program
 
 
+def _weakly(method: Callable[[K], T]) -> Callable[[K], T]:
+    """A method of an object that holds this and is not to be kept alive by it.
+
+    Its arrays are large: they must go when the object goes, not at some collection.
+    """
+    weak = weakref.WeakMethod(method)
+
+    def call(key: K) -> T:
+        alive = weak()
+        assert alive is not None
+        return alive(key)
+
+    return call
+
+
 class Predictor:
     """The programs that use a model, on one state; training needs more (`Network`).
 
@@ -206,9 +227,9 @@ class Predictor:
 
     def __init__(self, recipe: Recipe, executor: Executor, state: State) -> None:
         self.recipe, self.state, self._executor = recipe, state, executor
-        self._forward = Cache(self._compile_forward)
-        self._scores = Cache(self._compile_score)
-        self._heads = Cache(self._compile_head)
+        self._forward = Cache(_weakly(self._compile_forward))
+        self._scores = Cache(_weakly(self._compile_score))
+        self._heads = Cache(_weakly(self._compile_head))
 
     @classmethod
     def trained(
@@ -291,17 +312,14 @@ class Network(Predictor):
         self._batch = batch
         self.first = trace_step(recipe, batch)
         definition = self.first.definition
-        zeros = {
-            node.path: np.zeros(node.shape, node.dtype)
-            for node in definition.leaves("state")
-        }
+        zeros = {node.path: node.spec.filled(0) for node in definition.leaves("state")}
         values = {**zeros, **initial_values(self.first.trace, recipe.seed)}
         super().__init__(recipe, executor, executor.allocate(definition, values))
         for path, value in values.items():
             # A parameter that no update changes may not occur in the definition.
             self.state.setdefault(path, value)
-        self._steps = Cache(self._compile_step)
-        self._measures = Cache(self._compile_measure)
+        self._steps = Cache(_weakly(self._compile_step))
+        self._measures = Cache(_weakly(self._compile_measure))
 
     def train(
         self,

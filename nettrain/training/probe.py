@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nettrain.diagnose import statistics
-from nettrain.diagnose.evidence import Blame, Check, Evidence, Modes
+from nettrain.diagnose.evidence import Blame, Check, Evidence, Modes, Survived
 from nettrain.diagnose.facts import PreActivation
 from nettrain.diagnose.finding import Finding
 from nettrain.diagnose.spikes import RECENT, spike
@@ -220,6 +220,14 @@ class Probe:
             )
             evidence = evidence.after(check)
         return self._judge(dataclasses.replace(evidence, finished=True))
+
+    def survive(self, blame: Blame, skipped: int, rollbacks: int) -> None:
+        """Remember the first update that could not be made, and how many there were."""
+        known = self.evidence.survived
+        first = known.blame if known else blame
+        self.evidence = dataclasses.replace(
+            self.evidence, survived=Survived(first, skipped, rollbacks)
+        )
 
     def dead_units(self) -> dict[str, np.ndarray]:
         """By layer, (epochs, units): whether a unit was dead in an epoch."""

@@ -65,6 +65,11 @@ class TrainConfig:
         checkpoint: when the state is saved.
         clip_norm: gradients are scaled down to this global norm.
         clip_value: every element of a gradient is held within ± this.
+        on_nonfinite: what is done where a loss or gradient is infinite or no number, so
+            that the update cannot be made. `stop` ends the run as diverged. `skip`
+            leaves the update out; a whole epoch without an update ends the run.
+            `rollback` goes back to the last planned checkpoint and goes on at half the
+            learning rate, at most three times.
     """
 
     epochs: Count | None = None
@@ -73,6 +78,7 @@ class TrainConfig:
     checkpoint: Checkpoint = Checkpoint()
     clip_norm: Positive | None = None
     clip_value: Positive | None = None
+    on_nonfinite: Literal["stop", "skip", "rollback"] = "stop"
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:

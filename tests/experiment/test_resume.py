@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from nettrain.experiment.run import Ended, resume, run
 from nettrain.training.events import EpochEnded
 from nettrain.training.loop import Loop
 from tests.experiment.conftest import SMALL
-from tests.experiment.test_killed import content, in_child, killed_at_event
+from tests.experiment.test_killed import CONFIGS, content, in_child, killed_at_event
 
 pytestmark = pytest.mark.usefixtures("only_graphs")
 EARLY = {"epochs": 40, "stop": {"patience": 2, "target": 0.5, "restore_best": True}}
@@ -169,7 +169,7 @@ def test_other_numerics_are_said(tmp_path: Path) -> None:
             told.append(text)
 
     resume(made.path, ["train.epochs=5"], watch=lambda setup, steps: Listening())
-    (note,) = told
+    note = told[-1]
     assert note.startswith("correct, not bit-identical: numpy was 1.0, is ")
     assert note in "\n".join(lines(made.path, "events.jsonl"))
 
@@ -334,22 +334,95 @@ def test_events_tell_times_and_speed(tmp_path: Path) -> None:
     events = [json.loads(line) for line in lines(made.path, "events.jsonl")]
     assert all("time" in event for event in events)
     kinds = [event["event"] for event in events if event["event"] != "saved"]
-    assert kinds == ["training", "finished", "resume", "training", "finished"]
+    assert kinds == ["training", "finished", "resume", "resume", "training", "finished"]
     assert events[-1]["steps_per_second"] > 0 and events[-1]["seconds"] > 0
-    assert [e["step"] for e in events if e["event"] == "resume"] == [24]
+    assert [e.get("step") for e in events if e["event"] == "resume"] == [18, None]
 
 
-def test_killed_in_an_extended_run(tmp_path: Path) -> None:
-    made = nt.train(SMALL, out=tmp_path / "run")
+@pytest.mark.parametrize("at", [None, 2, 9, 14])
+def test_a_longer_run_is_what_it_would_have_been(
+    tmp_path: Path, at: int | None
+) -> None:
+    """Also where it is killed on its way, and twice extended."""
+    made = nt.train(SMALL, out=tmp_path / "run", overrides=["train.epochs=2"])
     longer = nt.train(SMALL, out=tmp_path / "long", overrides=["train.epochs=6"])
-    assert killed_at_event(lambda: resume(made.path, ["train.epochs=6"]), 9) == 77
+    resume(made.path, ["train.epochs=4"])
+    if at is not None:
+        again = partial(resume, made.path, ["train.epochs=6"])
+        assert killed_at_event(again, at) == 77
+        resume(made.path)
+    else:
+        resume(made.path, ["train.epochs=6"])
+    assert content(made.path) == content(longer.path)
+    kept = sorted(path.name for path in (made.path / "checkpoints").iterdir())
+    assert kept == [f"step-{step:012d}.safetensors" for step in (24, 30, 36)]
+
+
+def test_a_longer_run_in_steps_forgets_the_evaluation_at_its_end(
+    tmp_path: Path,
+) -> None:
+    """Plateau, patience and best weights have not seen it."""
+    config = {**CONFIGS["batch_norm, dropout, plateau, best"]}
+    train = {**config["train"], "steps": 11}
+    del train["epochs"]
+    made = nt.train({**config, "train": train}, out=tmp_path / "run")
+    train["steps"] = 17
+    longer = nt.train({**config, "train": train}, out=tmp_path / "long")
+    resume(made.path, ["train.steps=17"])
+    assert content(made.path) == content(longer.path)
+
+
+def test_the_end_before_stays_until_it_is_passed(tmp_path: Path) -> None:
+    """A run that cannot go on keeps what it came to."""
+    made = nt.train(SMALL, out=tmp_path / "run")
+    end = made.path / "checkpoints/step-000000000024.safetensors"
+    before = end.read_bytes()
+    again = partial(resume, made.path, ["train.epochs=6"])
+    assert killed_at_event(again, 3) == 77
+    assert not end.exists()
+    aside = end.with_name(".ended-step-000000000024.safetensors")
+    assert aside.read_bytes() == before
     resume(made.path)
-    one, two = content(made.path), content(longer.path)
-    assert one["statistics.csv"] == two["statistics.csv"]
-    assert one["findings.json"] == two["findings.json"]
-    rows = [[json.loads(line) for line in lines(r.path)] for r in (made, longer)]
-    # The first part was tested when it ended; that is the only difference.
-    tested = {k: rows[0][23].pop(k) for k in list(rows[0][23]) if k.startswith("test/")}
-    assert set(tested) == {"test/loss", "test/accuracy"}
-    assert rows[0] == rows[1]
-    assert os.path.exists(made.path / "checkpoints/step-000000000036.safetensors")
+    assert not aside.exists()
+
+
+def notes_of(path: Path, *overrides: str) -> list[str]:
+    told: list[str] = []
+
+    class Listening(Nobody):
+        def note(self, text: str) -> None:
+            told.append(text)
+
+    resume(path, overrides, watch=lambda setup, steps: Listening())
+    return [note for note in told if note != "measuring learning rates …"]
+
+
+def test_it_says_where_it_goes_on(tmp_path: Path) -> None:
+    made = nt.train(SMALL, out=tmp_path / "run")
+    (note,) = notes_of(made.path, "train.epochs=6")
+    assert note == (
+        "the run ended at step 24; it goes on from the checkpoint before its end, "
+        "of step 18"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "change", "number"),
+    [
+        ({"cosine": {"peak": 0.1}}, "train.epochs=6", 2),
+        ({"cosine": {"peak": 0.1, "warmup": "50 %"}}, "train.epochs=6", 1),
+        ({"linear_warmup": {"peak": {"plateau": {"initial": 0.1}}}},
+         "train.epochs=40", 1),
+        (0.1, "optimizer.sgd.learning_rate=0.05", 1),
+    ],
+)  # fmt: skip
+def test_a_longer_plan_with_other_rates_is_not_the_same(
+    tmp_path: Path, rate: Any, change: str, number: int
+) -> None:
+    config = {**SMALL, "optimizer": {"sgd": {"learning_rate": rate}}}
+    made = nt.train(config, out=tmp_path / "run")
+    changes = {change, "train.epochs=6"} if "epochs" not in change else {change}
+    said = notes_of(made.path, *changes)[-1]
+    assert said.startswith(
+        f"not the same as such a run from the start: update {number} was made at "
+    )

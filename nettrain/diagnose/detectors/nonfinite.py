@@ -8,8 +8,8 @@ import numpy as np
 
 from nettrain.component import register
 from nettrain.diagnose.detector import Detector
-from nettrain.diagnose.evidence import Array, Blame, Evidence
-from nettrain.diagnose.finding import Finding
+from nettrain.diagnose.evidence import Array, Blame, Evidence, Survived
+from nettrain.diagnose.finding import Finding, Severity
 from nettrain.diagnose.remedies import signal
 
 
@@ -19,19 +19,28 @@ class NonFinite(Detector):
 
     The step is computed again, node by node in forward order, from the weights before
     it; the first node whose value is not finite is blamed. Healthy: never. Nothing that
-    a later rule sees is worth anything, so none fires.
+    a later rule sees is worth anything, so none fires. Where training went on without
+    such updates (`train.on_nonfinite`), it is a warning.
     """
 
     title = "non-finite"
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
-        blame = located(evidence)
-        if blame is None:
-            return
-        yield self.finding(
+        blame, survived = located(evidence), evidence.survived
+        if blame is not None:
+            why = f"{_what(blame)}; {_before(evidence)}"
+            yield self._found(evidence, "error", blame, why)
+        elif survived:
+            why = f"{_survival(survived)}: {_what(survived.blame)}"
+            yield self._found(evidence, "warning", survived.blame, why)
+
+    def _found(
+        self, evidence: Evidence, severity: Severity, blame: Blame, why: str
+    ) -> Finding:
+        return self.finding(
             evidence,
-            "error",
-            f"{_what(blame)}; {_before(evidence)}",
+            severity,
+            why,
             node=blame.node,
             layer=blame.layer,
             epoch=blame.epoch,
@@ -52,6 +61,17 @@ def located(evidence: Evidence) -> Blame | None:
     first = int(np.argmax(bad))
     step, epoch = int(evidence.steps[first]), int(evidence.epochs[first])
     return Blame(step, epoch, reproduced=False)
+
+
+def _survival(survived: Survived) -> str:
+    """How a run went on."""
+    first = f"update {survived.blame.step}"
+    if survived.rollbacks:
+        times = "once" if survived.rollbacks == 1 else f"{survived.rollbacks} times"
+        return f"the run went back {times}, to half the rate, first at {first}"
+    if survived.skipped == 1:
+        return f"{first} was skipped"
+    return f"{survived.skipped} updates were skipped, the first {first}"
 
 
 def _what(blame: Blame) -> str:
