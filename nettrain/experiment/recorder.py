@@ -118,6 +118,7 @@ class Files:
     def __init__(self, folder: RunFolder, setup: Setup, watcher: Watcher) -> None:
         self._folder, self._setup, self._watcher = folder, setup, watcher
         self._events = Events(folder.disk, folder.events)
+        self._heard: set[str] = set()
         preprocess = setup.dataset.preparation.arrays()
         self._constant = {f"preprocess/{path}": a for path, a in preprocess.items()}
         self._open()
@@ -155,7 +156,7 @@ class Files:
         elif isinstance(event, SaveDue):
             self._save(event)
         elif isinstance(event, Survived):
-            self.note("nonfinite", f"not finite at step {event.step}: {event.action}")
+            self._survived(event)
         elif isinstance(event, PostMortem):
             tensors = {**event.tensors(), **self._constant}
             self._store.bury(tensors, step=event.step, epoch=event.epoch)
@@ -165,6 +166,14 @@ class Files:
         self._events.append("finding", **{key: row[key] for key in _TOLD})
         if not event.final:  # the summary that follows has it in full
             self._watcher.found(row)
+
+    def _survived(self, event: Survived) -> None:
+        """Every update that is skipped is an event; the watcher hears of the first."""
+        text = f"not finite at step {event.step}: {event.action}"
+        self._events.append("nonfinite", text=text)
+        if event.action not in self._heard:
+            self._heard.add(event.action)
+            self._watcher.note(text)
 
     def _save(self, event: SaveDue) -> None:
         tensors = {**event.tensors(), **self._constant}

@@ -234,10 +234,11 @@ class Loop:
         """Evaluate, tell, save; how training ended, if it has."""
         plan, evaluated = self._plan, self._ends_epoch() or self._is_last()
         if evaluated:
-            row = self._evaluated(row)
-            bad = not math.isfinite(row[EPOCH_LOSS])
+            train = self._predict("train")
+            bad = not math.isfinite(train.loss)
             if bad and self._rolled_back(plan.batch(self.step + 1)):
                 return None
+            row = self._evaluated(row, train)
             if reason := self._reason(row):
                 return self._finish(reason, row)
         self._emit(Stepped(self.step, self.epoch, row))
@@ -329,10 +330,9 @@ class Loop:
 
     # ---------------------------------------------------------------- evaluation
 
-    def _evaluated(self, row: Row) -> Row:
+    def _evaluated(self, row: Row, train: Evaluation) -> Row:
         """The row of an epoch's last update: evaluate, watch what is best, diagnose."""
-        plan = self._plan
-        train, validation = self._predict("train"), None
+        plan, validation = self._plan, None
         row = row | train.row(self._numbers, *EPOCH_LOSS.split("/"))
         if "validation" in plan.parts:
             validation = self._predict("validation")
@@ -406,7 +406,9 @@ class Loop:
         if "test" in self._plan.parts:
             at = self._stopping.best_step if self._best else self.step
             scores = {**scores, "test/step": at}
-        if math.isfinite(row[EPOCH_LOSS]):
+        # Rows whose updates are skipped may have no finite loss to the end.
+        skips = self._plan.config.on_nonfinite == "skip"
+        if math.isfinite(row[_stored(self.monitor) if skips else EPOCH_LOSS]):
             return self._outcome("finished", reason, self._verdict(), scores)
         findings = self._blamed(self._plan.batch(self.step + 1))
         reason = f"the loss is not finite after step {self.step}"

@@ -58,6 +58,8 @@ def located(evidence: Evidence) -> Blame | None:
         bad |= np.isinf(evidence.delta_rms).any(axis=1)
     if not bad.any():
         return None
+    if evidence.survived:
+        return evidence.survived.blame
     first = int(np.argmax(bad))
     step, epoch = int(evidence.steps[first]), int(evidence.epochs[first])
     return Blame(step, epoch, reproduced=False)

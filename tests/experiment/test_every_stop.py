@@ -1,0 +1,73 @@
+"""Stopped after every update and resumed, a run ends as if it had never been stopped.
+
+Every config in configs/ is shortened to a little more than two epochs of three updates;
+a new one is covered by being there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nettrain.experiment import signals
+from nettrain.experiment.run import Ended, resume, run
+from nettrain.experiment.setup import set_up
+from tests.experiment.test_killed import CONFIGS, content
+from tests.test_configs import CONFIGS as FILES
+from tests.test_configs import name
+
+pytestmark = pytest.mark.usefixtures("only_graphs")
+
+PER_EPOCH, UPDATES = 3, 7
+
+
+def shortened(config: Path) -> list[str]:
+    """Overrides for seven updates, with a checkpoint after every second one."""
+    rows = len(set_up(config).dataset.parts["train"])
+    return [
+        f"data.batch_size={-(-rows // PER_EPOCH)}",
+        "train.epochs=null",
+        f"train.steps={UPDATES}",
+        "train.checkpoint={every: 2 steps, keep: 2}",
+    ]
+
+
+def status(ended: Ended) -> str:
+    assert ended.outcome is not None
+    return ended.outcome.status
+
+
+def stopped_after_every_update(
+    source: Any, overrides: list[str], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> int:
+    """How often it had to be resumed."""
+    with monkeypatch.context() as patch:
+        patch.setattr(signals.Interruption, "__call__", lambda self: True)
+        ended, resumed = run(source, overrides, out=out), 0
+        while status(ended) == "interrupted":
+            ended, resumed = resume(out), resumed + 1
+    return resumed
+
+
+@pytest.mark.parametrize("config", FILES, ids=name)
+def test_every_config(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides, out = shortened(config), tmp_path / "run"
+    whole = run(config, overrides, out=tmp_path / "whole")
+    assert whole.outcome is not None
+    resumed = stopped_after_every_update(config, overrides, out, monkeypatch)
+    assert resumed >= whole.outcome.step - 1
+    assert content(out) == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_what_remembers_most(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(CONFIGS[kind], out=tmp_path / "whole")
+    out = tmp_path / "run"
+    assert stopped_after_every_update(CONFIGS[kind], [], out, monkeypatch) > 10
+    assert content(out) == content(tmp_path / "whole")
