@@ -15,6 +15,7 @@ from nettrain.data.dataset import Part
 from nettrain.diagnose.evidence import Blame
 from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
+from nettrain.training import stored
 from nettrain.training.blame import blame
 from nettrain.training.evaluate import Evaluation, evaluate, predict
 from nettrain.training.events import (
@@ -111,22 +112,24 @@ class Loop:
         return {**self.network.tensors(), **best, **loop, **own, **probe}
 
     def restore(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """Go back to where `tensors` was called."""
-        try:
-            self.network.restore(tensors)
-            self.step = int(tensors["loop/position"][0])
-            self._schedule_state = tuple(float(v) for v in tensors["loop/schedule"])
-            self._time_was_up = float(tensors["loop/minutes"]) == self._minutes
-            counts = (int(count) for count in tensors["loop/nonfinite"])
-            self._skipped, self._in_a_row, self._rollbacks = counts
-            self._stopping.restore(tensors)
-            if self._probe:
-                self._probe.restore(tensors)
-        except KeyError as error:
-            raise Error(
-                "checkpoint-mismatch",
-                f"the checkpoint has no {error.args[0]}: it is of another config",
-            ) from None
+        """Go back to where `tensors` was called.
+
+        Raises:
+            Error: `checkpoint-mismatch` where they are not of such a loop.
+        """
+        own = {p: v for p, v in self.tensors().items() if p.startswith("loop/")}
+        stored.check(tensors, own)
+        for path in ("loop/position", "loop/nonfinite"):
+            stored.check_counts(path, tensors[path])
+        self.network.restore(tensors)
+        self.step = int(tensors["loop/position"][0])
+        self._schedule_state = tuple(float(v) for v in tensors["loop/schedule"])
+        self._time_was_up = float(tensors["loop/minutes"]) == self._minutes
+        counts = (int(count) for count in tensors["loop/nonfinite"])
+        self._skipped, self._in_a_row, self._rollbacks = counts
+        self._stopping.restore(tensors)
+        if self._probe:
+            self._probe.restore(tensors)
         self._best = {}
         if self._restore_best:
             self._best = {
@@ -134,6 +137,8 @@ class Loop:
                 for name, value in tensors.items()
                 if name.startswith("best/")
             }
+        if self._best:
+            stored.check(self._best, self.network.weights())
         if self.step > self._plan.total_steps:
             raise Error(
                 "config-length",
@@ -258,10 +263,10 @@ class Loop:
 
     def _skip(self, row: Row, rows: np.ndarray) -> None:
         """Leave an update out. Its step counts: the next one takes the next batch."""
-        found = self._blame(rows)
+        first = self._first_blame(rows)
         self.step = row["step"]
         self._skipped, self._in_a_row = self._skipped + 1, self._in_a_row + 1
-        self._survive(found, self.step, "this update is skipped")
+        self._survive(first, self.step, "this update is skipped")
 
     def _rolled_back(self, rows: np.ndarray) -> bool:
         """Go back to the save before the weights that failed, and halve the rate.
@@ -274,7 +279,7 @@ class Loop:
         """
         if self._rewind is None or self._rollbacks == ROLLBACKS:
             return False
-        found, bad, count = self._blame(rows), self.step + 1, self._rollbacks + 1
+        first, bad, count = self._first_blame(rows), self.step + 1, self._rollbacks + 1
         tensors, history = self._rewind(self._safe)
         self.restore(tensors)
         self._rollbacks = count
@@ -282,7 +287,7 @@ class Loop:
         for row in history:
             self._summary.note(row)
         action = f"back to step {self.step}, at half the rate"
-        self._survive(found, bad, f"{action} ({count} of {ROLLBACKS})")
+        self._survive(first, bad, f"{action} ({count} of {ROLLBACKS})")
         return True
 
     @property
@@ -291,9 +296,14 @@ class Loop:
         every = self._plan.save_every
         return max(0, (self.step - 1) // every * every)
 
-    def _survive(self, blame: Blame | None, step: int, action: str) -> None:
-        if self._probe and blame:
-            self._probe.survive(blame, self._skipped, self._rollbacks)
+    def _first_blame(self, rows: np.ndarray) -> Blame | None:
+        """What made an update impossible for the first time; now, if never before."""
+        known = self._probe.evidence.survived if self._probe else None
+        return known.blame if known else self._blame(rows)
+
+    def _survive(self, first: Blame | None, step: int, action: str) -> None:
+        if self._probe and first:
+            self._probe.survive(first, self._skipped, self._rollbacks)
         self._emit(Survived(step, action))
 
     def _blame(self, rows: np.ndarray) -> Blame | None:
@@ -473,10 +483,15 @@ class Loop:
             reason,
             self.step,
             self.epoch,
-            {**(scores or {}), **self._summary.to_json()},
+            {**(scores or {}), **self._summary.to_json(), **self._survivals()},
             self.step if reason == _TIME_UP else None,
             findings,
         )
+
+    def _survivals(self) -> dict[str, int]:
+        """How many updates could not be made, where training went on after them."""
+        counts = {"skipped": self._skipped, "rollbacks": self._rollbacks}
+        return {name: count for name, count in counts.items() if count}
 
     def _reason(self, row: Mapping[str, Any]) -> str:
         """Why training ends with an evaluated row, or nothing."""

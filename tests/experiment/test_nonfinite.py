@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("only_graphs")
 def config(tmp_path: Path) -> Any:
     """Writes a config of a regression on 36 training rows; five updates an epoch."""
 
-    def write(action: str, rate: float = 3.0, bad: int = 0, **train: Any) -> Path:
+    def write(action: str, rate: Any = 3.0, bad: int = 0, **train: Any) -> Path:
         random = np.random.default_rng(0)
         inputs = random.normal(size=(60, 2))
         targets = inputs @ [1.0, -2.0] + 0.1 * random.normal(size=60)
@@ -108,7 +108,7 @@ def test_the_post_mortem_is_never_gone_on_from(tmp_path: Path, config: Any) -> N
 
 def test_it_goes_back_and_on_at_half_the_rate(tmp_path: Path, config: Any) -> None:
     made = nt.train(config("rollback"), out=tmp_path / "run")
-    assert made.status == "finished"
+    assert made.status == "finished" and made.summary["rollbacks"] == 2
     assert [row["step"] for row in rows(made.path)] == list(range(1, 61))
     assert events(made.path) == [
         "not finite at step 26: back to step 20, at half the rate (1 of 3)",
@@ -142,6 +142,39 @@ def test_it_goes_back_to_the_first_weights_too(tmp_path: Path, config: Any) -> N
     assert {row["learning_rate"] for row in rows(made.path)} == {0.75}
 
 
+def test_what_it_goes_back_from_is_forgotten(tmp_path: Path, config: Any) -> None:
+    """From the first weights on it is a run at half the rate."""
+    kept = {
+        "checkpoint": {"every": "100 epochs"},
+        "stop": {"restore_best": True, "patience": 30},
+        "epochs": 30,
+    }
+    rate = {"linear_warmup": {"peak": 3.0, "warmup": "20 epochs"}}
+    back = nt.train(config("rollback", rate, **kept), out=tmp_path / "back")
+    rate["linear_warmup"]["peak"] = 3.0 * 0.5 ** back.summary["rollbacks"]
+    half = nt.train(config("stop", rate, **kept), out=tmp_path / "half")
+    assert rows(back.path) == rows(half.path)
+    assert back.summary["best"] == half.summary["best"]
+    one, two = (
+        decode(
+            (run.path / "checkpoints" / "step-000000000150.safetensors").read_bytes()
+        )
+        for run in (back, half)
+    )
+    best = [path for path in two.tensors if path.startswith("best/")]
+    assert best
+    for path in best:
+        np.testing.assert_array_equal(one.tensors[path], two.tensors[path])
+
+
+def test_it_goes_back_where_the_evaluation_fails(tmp_path: Path, config: Any) -> None:
+    made = nt.train(config("rollback", 1.1, epochs=40), out=tmp_path / "run")
+    assert events(made.path)[0].startswith("not finite at step 131: back to step 125")
+    text = (made.path / "events.jsonl").read_text().splitlines()
+    told = [json.loads(line) for line in text]
+    assert "error" not in [e["severity"] for e in told if e.get("id") == "N1"]
+
+
 def test_in_memory_it_is_the_same(tmp_path: Path, config: Any) -> None:
     path = config("rollback")
     made, fit = nt.train(path, out=tmp_path / "run"), fitted(set_up(path))
@@ -158,7 +191,7 @@ def test_it_leaves_updates_out(tmp_path: Path, config: Any) -> None:
     made = nt.train(config("skip", rate=0.01, bad=1), out=tmp_path / "run")
     assert made.status == "finished"
     assert [row["step"] for row in rows(made.path)] == list(range(1, 61))
-    assert len(events(made.path)) == 12  # once an epoch
+    assert len(events(made.path)) == made.summary["skipped"] == 12  # once an epoch
     losses = [row["train/loss"] for row in rows(made.path)]
     assert losses.count("inf") == 12
     assert made.summary["last"]["validation/loss"] < 3
@@ -210,6 +243,18 @@ def test_stopped_after_every_update(
     nt.train(path, out=tmp_path / "whole")
     stopped_after_every_update(path, [], tmp_path / "run", monkeypatch)
     assert content(tmp_path / "run") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("action", ["skip", "rollback"])
+def test_stopped_on_the_way_to_its_divergence(
+    tmp_path: Path, config: Any, action: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate, bad = (0.01, 53) if action == "skip" else (1e8, 0)
+    path = config(action, rate, bad)
+    whole = nt.train(path, out=tmp_path / "whole")
+    assert whole.status == "diverged"
+    stopped_after_every_update(path, [], tmp_path / "run", monkeypatch)
+    assert content(tmp_path / "run") == content(whole.path)
 
 
 @pytest.mark.parametrize("kill", [killed_at_disk, killed_at_event])
