@@ -22,8 +22,10 @@ from nettrain.errors import Error
 
 R = TypeVar("R")
 
-_OURS = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-"""How a file of ours is opened: a link planted under its name is refused."""
+_PLAIN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How a file of ours is opened: a link planted under its name is refused, and a pipe
+does not let us wait for its other end."""
+_OURS = os.O_WRONLY | _PLAIN
 
 _PERMISSION = ("disk-permission", "choose another folder with --out, or allow writing")
 _FULL = ("disk-full", "free some space; what was saved before is whole")
@@ -36,6 +38,9 @@ _CODES = {
     errno.EIO: ("disk-io", "the disk reports a fault; save to another one"),
     errno.ENOENT: ("disk-missing", None),
     errno.EEXIST: ("disk-exists", None),
+    errno.ENOTSUP: ("disk-special", "remove what stands there"),
+    errno.ENXIO: ("disk-special", "remove what stands there"),
+    errno.EISDIR: ("disk-special", "remove what stands there"),
     errno.ELOOP: ("disk-link", "a link stands where a file of ours belongs; remove it"),
 }
 
@@ -58,10 +63,16 @@ class Disk:
         return call(*given)
 
     def _do(self, action: str, path: Path, call: Callable[..., R], *given: object) -> R:
-        try:
-            return self.system(action, path, call, *given)
-        except (OSError, ValueError) as error:
-            raise _refused(action, path, error) from error
+        while True:
+            try:
+                return self.system(action, path, call, *given)
+            except InterruptedError as error:
+                # A signal came before anything was done; but Linux closes a file all
+                # the same, and by now its number may be another one's.
+                if call is os.close:
+                    raise _refused(action, path, error) from error
+            except (OSError, ValueError) as error:
+                raise _refused(action, path, error) from error
 
     # ------------------------------------------------------------ open files
 
@@ -75,7 +86,7 @@ class Disk:
         flags = _OURS | os.O_CREAT | os.O_APPEND
         return File(self._do("open", path, os.open, path, flags, 0o666), path)
 
-    def write(self, file: File, data: bytes) -> None:
+    def write(self, file: File, data: bytes | bytearray) -> None:
         """All of `data`, however little of it one call takes."""
         left = memoryview(data)
         while left:
@@ -95,14 +106,21 @@ class Disk:
         self._do("fsync", file.path, os.fsync, file.descriptor)
 
     def close(self, file: File) -> None:
-        self._do("close", file.path, os.close, file.descriptor)
+        try:
+            self._do("close", file.path, os.close, file.descriptor)
+        except Error as error:
+            if not isinstance(error.__cause__, InterruptedError):
+                raise
 
-    def lock(self, path: Path) -> File | None:
-        """The file `path`, held for this process alone, or None if another holds it.
+    def lock(self, path: Path, *, folder: bool = False) -> File | None:
+        """A file or folder, held for this process alone, or None if another holds it.
 
-        The lock is the kernel's: it ends with its holder, however that ends.
+        The lock is the kernel's: it ends with its holder, however that ends. A file is
+        made where there is none.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | _PLAIN
+        if folder:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         file = File(self._do("open", path, os.open, path, flags, 0o666), path)
         exclusive = fcntl.LOCK_EX | fcntl.LOCK_NB
         try:
@@ -117,7 +135,7 @@ class Disk:
     def is_still(self, file: File) -> bool:
         """Whether the name that the file was opened under still means this file."""
         opened = self._do("stat", file.path, os.fstat, file.descriptor)
-        named = self._status(file.path, os.lstat)
+        named = self._status(file.path, os.stat)
         return named is not None and os.path.samestat(opened, named)
 
     # ------------------------------------------------------------ names
@@ -140,8 +158,14 @@ class Disk:
         self.fsync_folder(path.parent)
 
     def make_folders(self, path: Path) -> None:
-        """A folder and all above it, where they are not there yet."""
+        """A folder and all above it, where they are not there yet; all of it durable.
+
+        The lowest that is there already may be new: whoever made it may have died
+        before it was durable. Those above it were durable before it was made, if they
+        are ours.
+        """
         if self.is_folder(path):
+            self._settle_name(path)
             return
         self.make_folders(path.parent)
         try:
@@ -150,20 +174,36 @@ class Disk:
             # Another process may have made it between the look and the call.
             if error.code != "disk-exists" or not self.is_folder(path):
                 raise
+            self._settle_name(path)
+
+    def _settle_name(self, path: Path) -> None:
+        """As durable as it can be made: others' folders may not be ours to open."""
+        try:
+            self.fsync_folder(path.parent)
+        except Error as error:
+            if error.code != "disk-permission":
+                raise
 
     def fsync_folder(self, path: Path) -> None:
         """Wait until the names in a folder stand on the medium."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-        file = File(self._do("open", path, os.open, path, flags), path)
+        self._flush("fsync folder", path, os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def settle(self, path: Path) -> None:
+        """Wait until a file stands on the medium that another process has written."""
+        self._flush("fsync", path, _PLAIN)
+
+    def _flush(self, action: str, path: Path, flags: int) -> None:
+        file = File(self._do("open", path, os.open, path, os.O_RDONLY | flags), path)
         try:
-            self._do("fsync folder", path, os.fsync, file.descriptor)
+            self._do(action, path, os.fsync, file.descriptor)
         finally:
             self.close(file)
 
     # ------------------------------------------------------------ looking
 
     def read(self, path: Path) -> bytes:
-        return self._do("read", path, _read, path)
+        """All of a regular file that is no link."""
+        return self._do("read", path, read_regular, path, False)
 
     def list(self, path: Path) -> list[str]:
         """The names in a folder, in order."""
@@ -177,6 +217,10 @@ class Disk:
         status = self._status(path, os.stat)
         return status is not None and stat.S_ISDIR(status.st_mode)
 
+    def is_link(self, path: Path) -> bool:
+        status = self._status(path, os.lstat)
+        return status is not None and stat.S_ISLNK(status.st_mode)
+
     def _status(
         self, path: Path, call: Callable[[Path], os.stat_result]
     ) -> os.stat_result | None:
@@ -189,7 +233,9 @@ class Disk:
 
     # ------------------------------------------------------------ whole files
 
-    def replace(self, path: Path, data: bytes, *, durable: bool = True) -> None:
+    def replace(
+        self, path: Path, data: bytes | bytearray, *, durable: bool = True
+    ) -> None:
         """Write a whole file so that a crash leaves the old one or the new one.
 
         A temporary file in the same folder is written, flushed, closed and renamed,
@@ -214,7 +260,7 @@ class Disk:
         if durable:
             self.fsync_folder(path.parent)
 
-    def _fill(self, file: File, data: bytes, durable: bool) -> None:
+    def _fill(self, file: File, data: bytes | bytearray, durable: bool) -> None:
         try:
             self.write(file, data)
             if durable:
@@ -226,9 +272,28 @@ class Disk:
         self.close(file)
 
 
-def _read(path: Path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+def read_regular(
+    path: str | os.PathLike[str], links: bool = True, most: int = -1
+) -> bytes:
+    """The bytes of a regular file: a pipe or a device may never come to an end.
+
+    Args:
+        path: of the file.
+        links: whether a link may lead to it.
+        most: how many bytes are wanted; all of them if negative.
+
+    Raises:
+        OSError: where the file cannot be read, and of kind `ENOTSUP` where it is none.
+    """
+    flags = os.O_RDONLY | (_PLAIN & ~os.O_NOFOLLOW if links else _PLAIN)
+    descriptor = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOTSUP, "it is no regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
 
 
 def _refused(action: str, path: Path, error: OSError | ValueError) -> Error:

@@ -10,6 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+
+def visible(text: str) -> str:
+    """The text with a code, such as `\\u001B`, for what no terminal should be sent.
+
+    A name from a file may hold characters that move the cursor, colour what follows,
+    rename the window, or turn the direction of writing. Lines stay lines.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c == "\n" else f"\\u{ord(c):04X}" for c in text
+    )
+
+
 EXIT_CODES = {
     "usage": 2,
     "config": 2,
@@ -83,7 +97,7 @@ class Error(Exception):
             lines.append(self.place.excerpt())
         if self.fix:
             lines.append(f"  {self.fix}")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (self.code, self.message, self.place, self.fix)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -51,30 +52,65 @@ def threefry2x32(xp: Any, key: Any, first: Any, second: Any) -> tuple[Any, Any]:
     return x, y
 
 
+_CHUNK = 2**16
+"""Blocks made at a time: their temporaries stay in the cache, and out of the memory."""
+
+
+def _blocks(
+    key: Key, counter: int, start: int, stop: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """First and second words (uint32) of some blocks of a stream."""
+    blocks = np.arange(start, stop, dtype=np.uint32)
+    words = np.asarray(key, dtype=np.uint32)
+    first, second = threefry2x32(np, words, blocks, np.full_like(blocks, counter))
+    return first, second
+
+
+def _chunks(count: int) -> Iterator[tuple[int, int]]:
+    for start in range(0, count, _CHUNK):
+        yield start, min(start + _CHUNK, count)
+
+
 def bits(key: Key, counter: int, count: int) -> np.ndarray:
     """`count` random uint32 words of the stream `key` at `counter`, shape (count,).
 
     Element i of the first half is the first word of block i, of the second half the
     second word. Counters beyond 32 bits do not occur: a run has fewer steps.
     """
-    blocks = np.arange((count + 1) // 2, dtype=np.uint32)
-    words = np.asarray(key, dtype=np.uint32)
-    step = np.full_like(blocks, counter)
-    return np.concatenate(threefry2x32(np, words, blocks, step))[:count]
+    half = (count + 1) // 2
+    made = np.empty((2, half), np.uint32)
+    for start, stop in _chunks(half):
+        made[:, start:stop] = _blocks(key, counter, start, stop)
+    return made.reshape(-1)[:count]
+
+
+def _uniform(key: Key, counter: int, start: int, stop: int) -> np.ndarray:
+    """Elements of U[0, 1) from `start` on, each of its own block."""
+    high, low = (w.astype(np.uint64) for w in _blocks(key, counter, start, stop))
+    made: np.ndarray = (high << 21 | low >> 11) * 2.0**-53
+    return made
 
 
 def uniform(key: Key, shape: tuple[int, ...], counter: int = 0) -> np.ndarray:
     """Numbers of U[0, 1) in float64 with 53 random bits each."""
-    count = math.prod(shape)
-    high, low = np.split(bits(key, counter, 2 * count).astype(np.uint64), 2)
-    return ((high << 21 | low >> 11) * 2.0**-53).reshape(shape)
+    made = np.empty(math.prod(shape))
+    for start, stop in _chunks(made.size):
+        made[start:stop] = _uniform(key, counter, start, stop)
+    return made.reshape(shape)
 
 
 def normal(key: Key, shape: tuple[int, ...], counter: int = 0) -> np.ndarray:
-    """Numbers of N(0, 1) in float64 (Box and Muller, 1958)."""
-    radius, angle = uniform(key, (2, *shape), counter)
-    made: np.ndarray = np.sqrt(-2.0 * np.log1p(-radius)) * np.cos(2.0 * math.pi * angle)
-    return made
+    """Numbers of N(0, 1) in float64 (Box and Muller, 1958).
+
+    Element i is of the uniform elements i (radius) and i + n (angle), of n in all.
+    """
+    made = np.empty(math.prod(shape))
+    n = made.size
+    for start, stop in _chunks(n):
+        radius = np.sqrt(-2.0 * np.log1p(-_uniform(key, counter, start, stop)))
+        angle = _uniform(key, counter, n + start, n + stop)
+        made[start:stop] = radius * np.cos(2.0 * math.pi * angle)
+    return made.reshape(shape)
 
 
 def permutation(key: Key, count: int, counter: int = 0) -> np.ndarray:

@@ -14,8 +14,11 @@ _UNITS = {
     "epochs": "epochs",
     "%": "%",
 }
+LONGEST = 1e15
+"""The greatest amount: so far, floats count one by one."""
 _PATTERN = re.compile(
-    r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(steps?|epochs?|%)\s*"
+    r"\s*((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"\s*(steps?|epochs?|%)\s*"
 )
 
 
@@ -43,12 +46,16 @@ class Span:
         """Read `10 steps`, `1 epoch`, `5 %`, or a bare number, which counts steps."""
         if isinstance(value, Span):
             return value
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return cls(value, "steps")
         match = _PATTERN.fullmatch(value) if isinstance(value, str) else None
-        if match is None:
+        if isinstance(value, int) and not isinstance(value, bool):
+            span = cls(value, "steps")
+        elif match is not None:
+            span = cls(float(match[1]), _UNITS[match[2]])
+        else:
             raise ValueError(f"expected {cls.wanted}")
-        return cls(float(match[1]), _UNITS[match[2]])
+        if not 0 <= span.amount <= LONGEST:
+            raise ValueError(f"expected {cls.wanted}, at most {LONGEST:.0e}")
+        return span
 
     def steps(self, steps_per_epoch: int, total_steps: int) -> int:
         """The length in updates, rounded up: at least one, where it is positive."""

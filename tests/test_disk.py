@@ -104,6 +104,56 @@ def test_write_goes_on_after_a_short_write(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
+class Interrupted(Disk):
+    """A signal comes at the first call of each action; a close is done all the same."""
+
+    def __init__(self):
+        self.actions, self.seen = [], set()
+
+    def system(self, action, path, call, *given):
+        self.actions.append(action)
+        if action not in self.seen:
+            self.seen.add(action)
+            if call is os.close:
+                call(*given)
+            raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
+        return call(*given)
+
+
+def test_interrupted_call_is_made_again_but_a_close_is_not(tmp_path):
+    disk = Interrupted()
+    disk.make_folders(tmp_path / "a")
+    disk.replace(tmp_path / "a" / "b", b"whole")
+    file = disk.append(tmp_path / "a" / "b")
+    disk.truncate(file, 3)
+    disk.close(file)
+    file = disk.lock(tmp_path / "a" / "lock")
+    assert file is not None and disk.is_still(file)
+    disk.close(file)
+    assert disk.read(tmp_path / "a" / "b") == b"who"
+    assert disk.list(tmp_path / "a") == ["b", "lock"]
+    disk.remove(tmp_path / "a" / "b")
+    assert not disk.exists(tmp_path / "a" / "b")
+    once = {
+        "stat", "make folder", "open", "fsync folder", "create", "write", "fsync",
+        "rename", "truncate", "lock", "read", "list", "remove", "close",
+    }  # fmt: skip
+    assert disk.seen == once
+    opened = [a for a in disk.actions if a in ("open", "create")]
+    assert disk.actions.count("close") == len(opened) - 2  # of which two were in vain
+
+
+def test_settle_waits_for_a_file_that_is_no_link(tmp_path):
+    disk = Failing()
+    (tmp_path / "a").write_bytes(b"brought here")
+    disk.settle(tmp_path / "a")
+    assert disk.actions == ["open", "fsync", "close"]
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with pytest.raises(Error) as caught:
+        disk.settle(tmp_path / "link")
+    assert caught.value.code == "disk-link"
+
+
 @pytest.mark.parametrize("opening", ["create", "append", "lock"])
 def test_our_files_are_never_opened_through_a_link(tmp_path, opening):
     target = tmp_path / "target"
@@ -143,9 +193,33 @@ def test_make_folders_makes_and_flushes_each_level(tmp_path):
     disk.make_folders(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
     assert disk.actions.count("make folder") == 2
-    assert disk.actions.count("fsync folder") == 2
+    # One level more: who made the lowest that was there may not have come so far.
+    assert disk.actions.count("fsync folder") == 3
     disk.make_folders(tmp_path / "a" / "b")
     assert disk.actions.count("make folder") == 2
+    assert disk.actions.count("fsync folder") == 4
+
+
+def test_folder_that_is_there_may_lie_in_one_that_cannot_be_opened(tmp_path):
+    class Closed(Disk):
+        number = errno.EACCES
+
+        def system(self, action, path, call, *given):
+            if action == "open" and path == tmp_path:
+                raise OSError(self.number, os.strerror(self.number))
+            return call(*given)
+
+    (tmp_path / "a").mkdir()
+    disk = Closed()
+    disk.make_folders(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    disk.number = errno.EIO
+    with pytest.raises(Error) as caught:
+        disk.make_folders(tmp_path / "a")
+    assert caught.value.code == "disk-io"
+    with pytest.raises(Error) as caught:
+        disk.make_folders(tmp_path / "new")
+    assert caught.value.code == "disk-io"
 
 
 def test_make_folders_under_a_file_is_an_error(tmp_path):

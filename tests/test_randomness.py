@@ -145,3 +145,20 @@ def test_permutations_are_even():
     assert len(seen) == 24
     chi_square = sum((n - 100) ** 2 / 100 for n in seen.values())
     assert chi_square < 57  # 23 degrees of freedom: five deviations of 6.8
+
+
+def test_what_is_made_in_pieces_is_what_is_made_at_once():
+    key, count = randomness.key(4, "pieces"), randomness._CHUNK + 77
+    blocks = np.arange(2 * count, dtype=np.uint32)
+    made = randomness.threefry2x32(np, _words(key), blocks, np.full_like(blocks, 3))
+    high, low = (words.astype(np.uint64) for words in made)
+    numbers = (high << 21 | low >> 11) * 2.0**-53
+    np.testing.assert_array_equal(randomness.uniform(key, (2 * count,), 3), numbers)
+    radius, angle = numbers[:count], numbers[count:]
+    expected = np.sqrt(-2.0 * np.log1p(-radius)) * np.cos(2.0 * np.pi * angle)
+    np.testing.assert_array_equal(randomness.normal(key, (count,), 3), expected)
+    whole = np.concatenate(made)
+    np.testing.assert_array_equal(randomness.bits(key, 3, 4 * count), whole)
+    np.testing.assert_array_equal(
+        randomness.bits(key, 3, 4 * count - 1), np.append(whole[:-1], [])
+    )

@@ -16,7 +16,7 @@ from nettrain.cli import plugin
 from nettrain.cli.terminal import print_json, table
 from nettrain.data.preparation import Preparation
 from nettrain.disk import Disk
-from nettrain.errors import Error
+from nettrain.errors import Error, visible
 from nettrain.experiment.load import Run, load_run
 from nettrain.experiment.setup import set_up
 from nettrain.experiment.threads import limited
@@ -48,7 +48,7 @@ def _loaded(path: str) -> Run:
     """The run, after saying which damaged checkpoints are passed over."""
     run = load_run(path)
     for line in run.skipped:
-        print(line, file=sys.stderr)
+        print(visible(line), file=sys.stderr)
     return run
 
 
@@ -118,7 +118,7 @@ def predict(arguments: Namespace) -> int:
         Disk().replace(Path(arguments.out), text.encode(), durable=False)
         print(f"{len(rows):,} predictions written to {arguments.out}")
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
     return 0
 
 

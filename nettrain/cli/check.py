@@ -15,6 +15,7 @@ from nettrain.diagnose import Finding
 from nettrain.experiment.check import Report
 from nettrain.experiment.check import check as examine
 from nettrain.experiment.gradient_check import OFF
+from nettrain.experiment.memory import Prediction, refusal
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.experiment.trial import Trial, trial
 from nettrain.show.summary import command, grouped, message, patch
@@ -25,20 +26,30 @@ def check(arguments: Namespace) -> int:
     plugin.load(arguments.plugin)
     setup = set_up(arguments.config, arguments.overrides)
     report = examine(setup)
-    tried = trial(setup) if arguments.probe else None
+    fits = report.needed.fits
+    tried = trial(setup) if arguments.probe and fits else None
     if arguments.json:
         print_json(_plain(setup, report, tried))
-        return 0
-    print(f"{arguments.config}: {setup.experiment.name}\n")
-    print(_layers(report) + "\n")
-    print("\n".join(_facts(setup, report)))
+    else:
+        print(f"{arguments.config}: {setup.experiment.name}\n")
+        print(_layers(report) + "\n")
+        print("\n".join(_facts(setup, report)))
+    sys.stdout.flush()
+    if not fits:
+        raise refusal(setup, report.needed)
+    if not arguments.json:
+        _tell_found(arguments, report, tried)
+    return 0
+
+
+def _tell_found(arguments: Namespace, report: Report, tried: Trial | None) -> None:
+    """What the first updates came to, and the findings."""
     if tried:
         print("\n" + "\n".join(_tried(tried)))
     told = tried.findings if tried else report.findings
     config = "" if arguments.overrides else arguments.config
     for text in _findings(told, arguments.config, config):
         print("\n" + text)
-    return 0
 
 
 def _plain(setup: Setup, report: Report, tried: Trial | None) -> dict[str, Any]:
@@ -47,11 +58,26 @@ def _plain(setup: Setup, report: Report, tried: Trial | None) -> dict[str, Any]:
         **_fields(report),
         "parameters": report.parameters,
         "memory": report.memory,
+        "predicted_memory": _needed(report.needed),
     }
+    del plain["needed"]
     if tried is None:
         return plain
     probed = _fields(tried)  # its findings are those of the first updates too
     return {**plain, "findings": probed["findings"], "probe": probed}
+
+
+def _needed(needed: Prediction) -> dict[str, Any]:
+    """The most memory that a run would hold, in bytes, and what there is for it."""
+    limit = needed.limit
+    return {
+        "peak": needed.nbytes,
+        "stage": needed.stage.name,
+        "terms": dict(needed.stage.terms),
+        "available": limit and limit.nbytes,
+        "limit": limit and limit.name,
+        "fits": needed.fits,
+    }
 
 
 def _fields(told: Report | Trial) -> dict[str, Any]:
@@ -145,10 +171,26 @@ def _facts(setup: Setup, report: Report) -> Iterator[str]:
         f"{report.steps_per_epoch:,} in an epoch, by "
         f"{experiment.optimizer.registered_name} at {show(dump(rate))}"
     )
+    loss, first = report.initial_loss, ""
+    if loss is not None:
+        first = f", the first weights have {loss:.4g} (L0)"
     yield (
         f"loss      {experiment.loss.registered_name}; guessing has {report.prior:.4g} "
-        f"(H0), the first weights have {report.initial_loss:.4g} (L0)"
+        f"(H0){first}"
     )
+    yield from _memory(report.needed)
+
+
+def _memory(needed: Prediction) -> Iterator[str]:
+    """What a run needs at most, when and for what, and what is there."""
+    there = "how much is there is not known"
+    if needed.limit:
+        there = f"{size(needed.limit.nbytes)} are there ({needed.limit.name})"
+    yield (
+        f"memory    a run needs {size(needed.nbytes)} at its peak, "
+        f"{needed.stage.name}; {there}"
+    )
+    yield " " * 10 + joined([f"{name} {size(n)}" for name, n in needed.largest()])
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:

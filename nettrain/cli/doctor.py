@@ -14,7 +14,7 @@ from nettrain.cli import plugin
 from nettrain.cli.terminal import colour, print_json, table
 from nettrain.diagnose.finding import Edit, Finding
 from nettrain.disk import Disk
-from nettrain.errors import Error
+from nettrain.errors import Error, visible
 from nettrain.experiment import doctor as mending
 from nettrain.experiment.load import Run, load_run
 from nettrain.experiment.verify import Round, Trained, accepted, curves, told, verify
@@ -50,7 +50,7 @@ def doctor(arguments: Namespace) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"training {text} …", file=sys.stderr, flush=True)
+    print(visible(f"training {text} …"), file=sys.stderr, flush=True)
 
 
 def _patch(
@@ -118,7 +118,7 @@ def _findings(run: Run, base: str) -> Iterator[str]:
     """A verdict, then every finding: the cause, and under it what follows from it."""
     sick = mending.serious(run.findings)
     count = f"{len(sick)} finding{'s' * (len(sick) > 1)}" if sick else "healthy"
-    yield f"{run.path}: {count}, {run.status} at step {run.facts['step']:,}"
+    yield visible(f"{run.path}: {count}, {run.status} at step {run.facts['step']:,}")
     if not sick:
         yield "No error and no warning was found."
     for row, follows in summary.grouped([f.to_json() for f in run.findings]):

@@ -1,7 +1,8 @@
 """The command `nettrain`: a verb, what it takes, and an exit code for what came of it.
 
 Nothing heavy is imported here: help and mistakes are answered at once, and the file of
-a verb is imported only when it is called.
+a verb is imported only when it is called. Signals are heard before anything else, so
+that they end the command in one way whenever they come.
 """
 
 from __future__ import annotations
@@ -10,12 +11,9 @@ import importlib
 import io
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 
-from nettrain import __version__
-from nettrain.cli import verbs
-from nettrain.errors import EXIT_CODES, Error
+from nettrain.experiment import signals
 
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -31,10 +29,16 @@ _SIGINT, _SIGPIPE = 128 + 2, 128 + 13
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; errors go to standard error.
 
+    Args:
+        argv: its words; those of this process where none are given, which is then
+            ended by signals as a command is.
+
     Returns:
         The exit code: 0 finished, 1 a bug, 2 … 8 see `nettrain.errors.EXIT_CODES`,
         128 + n ended by signal n.
     """
+    if argv is None:
+        signals.end_at_once()
     # Before NumPy is imported: results must not depend on the person's settings. A
     # config's `threads:` sets the number for its run.
     os.environ.update(dict.fromkeys(_THREADS, "1"))
@@ -53,12 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _SIGPIPE
     except (Exception, KeyboardInterrupt) as error:
         if debug:
+            import traceback
+
             traceback.print_exc()
         return _told(error)
     return code
 
 
 def _call(words: list[str]) -> int:
+    from nettrain import __version__
+    from nettrain.cli import verbs
+    from nettrain.errors import EXIT_CODES
+
     if not words or words[0] in ("-h", "--help"):
         print(verbs.overview(), file=sys.stdout if words else sys.stderr)
         return 0 if words else EXIT_CODES["usage"]
@@ -76,6 +86,8 @@ def _call(words: list[str]) -> int:
 
 def _told(error: BaseException) -> int:
     """Say what is wrong in one piece, without a traceback; the exit code."""
+    from nettrain.errors import EXIT_CODES, Error, visible
+
     if isinstance(error, Error):
         text, code = str(error), error.exit_code
     elif isinstance(error, KeyboardInterrupt):
@@ -85,7 +97,7 @@ def _told(error: BaseException) -> int:
         fix = "smaller batches (data.batch_size) or layers need less"
         text, code = str(Error("memory-full", needed, fix=fix)), EXIT_CODES["memory"]
     else:
-        told = " ".join(f"{type(error).__name__}: {error}".split())
+        told = visible(" ".join(f"{type(error).__name__}: {error}".split()))
         text, code = f"error[bug] {told}\n  run again with --debug and report it", 1
     print(text, file=sys.stderr)
     return code

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nettrain.cli.terminal import colour
-from nettrain.errors import Error
+from nettrain.errors import Error, visible
 from nettrain.experiment.run import Ended
 from nettrain.experiment.setup import Setup
 from nettrain.experiment.status import read_status
@@ -42,9 +42,12 @@ class Watching:
                 self._progress.epoch(epoch, shown)
 
     def found(self, finding: Mapping[str, Any]) -> None:
-        self.note(line(finding, colour=self._colour))
+        self._write(line(finding, colour=self._colour))
 
     def note(self, text: str) -> None:
+        self._write(visible(text))
+
+    def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):
             if self._progress is None:
                 print(text, file=sys.stderr, flush=True)
@@ -68,7 +71,7 @@ def report(ended: Ended, config: str, seconds: float, *, as_given: bool) -> int:
     """
     outcome = ended.outcome
     if outcome is None:
-        print(ended.message)
+        print(visible(ended.message))
         return 0
     if outcome.status == "interrupted":
         return interrupted(ended)
@@ -95,6 +98,6 @@ def interrupted(ended: Ended) -> int:
     """Say how to go on after a signal; its exit code."""
     assert ended.outcome is not None
     where = f"step {ended.outcome.step}, epoch {ended.outcome.epoch}"
-    go_on = f"nettrain resume {ended.folder.path}"
+    go_on = visible(f"nettrain resume {ended.folder.path}")
     print(f"interrupted; saved at {where}\n  {go_on}", file=sys.stderr)
     return 128 + ended.signal

@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from nettrain.cli import plugin
-from nettrain.errors import Error
+from nettrain.errors import Error, visible
 from nettrain.experiment.report import compare, redraw
 
 
@@ -22,5 +22,5 @@ def report(arguments: Namespace) -> int:
         written = [Path(out or "report.html")]
         compare(runs, written[0])
     for path in written:
-        print(f"written to {path}")
+        print(visible(f"written to {path}"))
     return 0

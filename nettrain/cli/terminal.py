@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
+
+from nettrain.errors import visible
+from nettrain.experiment.available import size
+
+__all__ = ["colour", "joined", "print_json", "size", "table"]
+
+
+_INVISIBLE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f]")
+"""What a terminal obeys or does not show, and JSON holds as it is."""
 
 
 def colour(stream: TextIO) -> bool:
@@ -18,11 +28,14 @@ def print_json(value: Any) -> None:
     """One document, numbers exact; what is not finite is written as a string."""
     from nettrain.record import json_text
 
-    sys.stdout.write(json_text.document(value).decode())
+    # JSON escapes some of what a terminal obeys, but by far not all.
+    text = json_text.document(value).decode()
+    sys.stdout.write(_INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     """Columns side by side: the first `left` flush left, numbers flush right."""
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -34,16 +47,8 @@ def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
     return "\n".join(lines)
 
 
-def size(count: int) -> str:
-    """Bytes as people read them: `512 B`, `33.3 kB`, `1.2 MB`."""
-    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 999.5 and len(units) > 1:
-        value /= 1000
-        units.pop(0)
-    return f"{value:.3g} {units[0]}"
-
-
 def joined(names: Sequence[str], most: int = 6) -> str:
     """The first names, and how many more there are."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+    told = ", ".join(map(visible, names[:most]))
+    return told + (f" and {more} more" if more > 0 else "")

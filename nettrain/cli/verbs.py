@@ -231,6 +231,19 @@ def _takes_bench(parser: Parser) -> None:
     _json(parser)
 
 
+def _takes_selftest(parser: Parser) -> None:
+    parser.add_argument(
+        "--folder",
+        default=".",
+        metavar="DIR",
+        help="the disk to try is that of DIR; the working folder's if not given",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer cases: seconds, not minutes"
+    )
+    _json(parser)
+
+
 # ---------------------------------------------------------------- the verbs
 
 VERBS = {
@@ -352,6 +365,19 @@ of a regression the values.""",
         "time and memory of a training step, with and without diagnosis",
         "nettrain bench configs/mlp.yaml --steps 200",
         _takes_bench,
+    ),
+    "selftest": Verb(
+        "selftest",
+        "selftest",
+        "try on this machine and this disk what nettrain promises",
+        "nettrain selftest --folder /mnt/data\n  nettrain selftest --quick",
+        _takes_selftest,
+        """\
+What is promised: a run survives a crash, a power cut, a full disk and a damaged file;
+what is resumed ends with the same bytes, whatever the surroundings; and the quick way
+to compute gives what the plain one gives. Each is tried in many cases, in a fresh
+folder in DIR, which is removed at the end. Where a promise was broken the folder is
+kept, the exit code is 1, and it is told whether nettrain is to blame or the disk.""",
     ),
 }
 

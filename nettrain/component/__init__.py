@@ -25,14 +25,15 @@ from nettrain.component.family import (
     register,
     registered,
 )
-from nettrain.component.from_plain import INVALID, build, build_fields
-from nettrain.component.problem import Path, Problem, dotted
+from nettrain.component.from_plain import INVALID, build, build_fields, unspaced
+from nettrain.component.problem import MISTAKES, Path, Problem, dotted
 from nettrain.component.schema import json_schema
 from nettrain.component.to_plain import dump
-from nettrain.component.words import closest, listed, phrase, show, suggest
+from nettrain.component.words import closest, escaped, listed, phrase, show, suggest
 
 __all__ = [
     "INVALID",
+    "MISTAKES",
     "Component",
     "Count",
     "FieldDoc",
@@ -48,6 +49,7 @@ __all__ = [
     "describe",
     "dotted",
     "dump",
+    "escaped",
     "field_types",
     "first_field",
     "json_schema",
@@ -57,4 +59,5 @@ __all__ = [
     "registered",
     "show",
     "suggest",
+    "unspaced",
 ]

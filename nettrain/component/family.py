@@ -56,6 +56,7 @@ def register(name: str) -> Callable[[type[C]], type[C]]:
         made: Any = dataclass(frozen=True)(cls)
         made.registered_name = name
         _REGISTRY.setdefault(name, []).append(made)
+        _registered.cache_clear()
         return typing.cast(type[C], made)
 
     return decorate
@@ -63,6 +64,11 @@ def register(name: str) -> Callable[[type[C]], type[C]]:
 
 def registered(base: type[C]) -> dict[str, type[C]]:
     """Every registered component of a family, by name in alphabetical order."""
+    return dict(_registered(typing.cast(type, base)))
+
+
+@functools.cache
+def _registered(base: type) -> dict[str, Any]:
     return {
         name: cls
         for name, classes in sorted(_REGISTRY.items())

@@ -6,10 +6,12 @@ Every problem is noted with its path instead of stopping at the first.
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from nettrain.component.bounds import Range
@@ -20,7 +22,7 @@ from nettrain.component.family import (
     registered,
     required,
 )
-from nettrain.component.problem import Path, Problem
+from nettrain.component.problem import MISTAKES, Path, Problem
 from nettrain.component.words import closest, listed, numeral, phrase, show, suggest
 from nettrain.errors import Error, raise_all
 
@@ -30,10 +32,14 @@ class _Invalid:
 
 
 INVALID = _Invalid()
+_SETTING = re.compile(r'(\w+): |the (\w+) "')
+"""How the sentence of a rule about one setting begins: `every: 0 steps is …`."""
 
 
 def build(annotation: Any, value: Any, path: Path, problems: list[Problem]) -> Any:
     """The value as the annotation wants it, or `INVALID` and its problems appended."""
+    if len(problems) > MISTAKES:
+        return INVALID
     origin = typing.get_origin(annotation)
     if origin is Annotated:
         return _build_bounded(annotation, value, path, problems)
@@ -57,9 +63,13 @@ def build(annotation: Any, value: Any, path: Path, problems: list[Problem]) -> A
 
 
 def _wrong(
-    path: Path, problems: list[Problem], message: str, fix: str | None = None
+    path: Path,
+    problems: list[Problem],
+    message: str,
+    fix: str | None = None,
+    sure: bool = False,
 ) -> Any:
-    problems.append(Problem("config-type", path, message, fix))
+    problems.append(Problem("config-type", path, message, fix, sure=sure))
     return INVALID
 
 
@@ -69,7 +79,8 @@ def _build_scalar(
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if annotation is float and number:
         if not abs(value) <= sys.float_info.max:
-            return _wrong(path, problems, f"expected a finite number, got {value}")
+            message = f"expected a finite number, got {show(value)}"
+            return _wrong(path, problems, message, "write a finite number", sure=True)
         return float(value)
     if annotation is int and number and isinstance(value, int):
         if abs(value) < 2**63:
@@ -83,8 +94,7 @@ def _build_scalar(
         return None
     message = f"expected {phrase(annotation)}, got {show(value)}"
     fix = _meant(annotation, value)
-    problems.append(Problem("config-type", path, message, fix, sure=bool(fix)))
-    return INVALID
+    return _wrong(path, problems, message, fix, sure=bool(fix))
 
 
 _SWITCHES = {"true": True, "yes": True, "on": True}
@@ -101,7 +111,17 @@ def _meant(annotation: Any, value: Any) -> str | None:
         return f"write {number}" if number else None
     if annotation is str and isinstance(value, (int, float)):
         return f'write it in quotes: "{show(value)}"'
-    return None
+    return _unwrapped(annotation, value)
+
+
+def _unwrapped(annotation: Any, value: Any) -> str | None:
+    """What to write instead of a list of one, where its member is what was wanted."""
+    if not isinstance(value, (list, tuple)) or len(value) != 1:
+        return None
+    found: list[Problem] = []
+    build(annotation, value[0], (), found)
+    plain = show(value[0]).removeprefix("{").removesuffix("}").strip('"')
+    return None if found else f"write it without brackets: {plain}"
 
 
 def _build_bounded(
@@ -217,7 +237,7 @@ def _build_component(
     if isinstance(value, Mapping) and len(value) == 1:
         ((name, given),) = value.items()
         path = (*path, name)
-    elif isinstance(value, str):
+    elif isinstance(value, str) and not value[:1].isdecimal():
         name, given = value, {}
     else:
         message = f"expected {phrase(base)}, got {show(value)}"
@@ -235,6 +255,8 @@ def _build_component(
 
 def _not_named(base: type[Component], value: Any) -> str:
     """What to do about a value in which no component's name stands alone."""
+    if fix := _unwrapped(base, value):
+        return fix
     first, *others = value if isinstance(value, (Mapping, list)) and value else (None,)
     if first not in list(registered(base)):
         return _one_of(base)
@@ -250,9 +272,18 @@ def _unknown_name(
         "config-unknown-component",
         path,
         f"unknown {base.kind} {show(name)}",
-        suggest(name, registered(base)) or _one_of(base),
+        _also_called(base, name) or suggest(name, registered(base)) or _one_of(base),
         at_key,
     )
+
+
+def _also_called(base: type[Component], name: str) -> str | None:
+    """What has this name elsewhere, as its docstring says: "also called swish"."""
+    for own, cls in registered(base).items():
+        words = (cls.__doc__ or "").partition("also called ")[2].split()
+        if words and words[0].strip(".,;:()") == name.lower():
+            return f'it is called "{own}" here'
+    return None
 
 
 def _one_of(base: type[Component]) -> str:
@@ -300,10 +331,10 @@ def _fields(cls: type, value: Any, path: Path, problems: list[Problem]) -> Any:
         return value
     if not isinstance(value, Mapping):
         message = f"expected a mapping of settings, got {show(value)}"
-        return _wrong(path, problems, message, f"its keys are: {_keys(cls)}")
+        return _wrong(path, problems, message, unspaced(cls, value) or _known(cls))
     annotations = field_types(cls)
     before = len(problems)
-    problems.extend(_key_problems(cls, value, path))
+    problems.extend(islice(_key_problems(cls, value, path), MISTAKES + 1))
     built = {
         name: build(annotation, value[name], (*path, name), problems)
         for name, annotation in annotations.items()
@@ -315,7 +346,10 @@ def _fields(cls: type, value: Any, path: Path, problems: list[Problem]) -> Any:
         return cls(**built)
     except Error as error:
         for each in getattr(error, "errors", (error,)):
-            problems.append(Problem(each.code, path, each.message, each.fix))
+            about = _SETTING.match(each.message)
+            name: str = (about[1] or about[2]) if about else ""
+            where = (*path, name) if name in value else path
+            problems.append(Problem(each.code, where, each.message, each.fix))
         return INVALID
 
 
@@ -352,6 +386,17 @@ def _to_add(name: str, annotation: Any) -> str:
     if dataclasses.is_dataclass(annotation):
         return f"{fix}: {_keys(typing.cast(type, annotation))}"
     return fix
+
+
+def _known(cls: type) -> str:
+    return f"its keys are: {_keys(cls)}"
+
+
+def unspaced(cls: type, value: Any) -> str | None:
+    """What to do about `epochs:3`, which is a text."""
+    key, _, rest = value.partition(":") if isinstance(value, str) else ("", "", "")
+    joined = key in field_types(cls) and rest[:1].strip()
+    return 'put a blank after the ":"' if joined else None
 
 
 def _keys(cls: type) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from nettrain.errors import Error
 
+MISTAKES = 100
+"""Mistakes after which looking for more ends: who mends them sees the others."""
+
 Path = tuple[str | int, ...]
 """Keys and list indices that lead to a value."""
 

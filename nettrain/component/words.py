@@ -4,38 +4,60 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 import types
 import typing
+import unicodedata
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from nettrain.component.bounds import Range
 from nettrain.component.family import Component
 
+LONGEST = 60
+"""Characters of a value that a message quotes."""
+
 
 def show(value: Any) -> str:
     """A plain value as a message quotes it, cut to a readable length."""
     if isinstance(value, str):
-        text = f'"{value}"'
+        text = f'"{escaped(value[:LONGEST])}"'
     elif value is None or isinstance(value, bool):
         text = {None: "nothing", True: "true", False: "false"}[value]
     elif isinstance(value, Mapping):
-        text = "{" + ", ".join(f"{k}: {show(v)}" for k, v in value.items()) + "}"
+        text = ", ".join(f"{escaped(k)}: {show(v)}" for k, v in _first(value.items()))
+        text = "{" + text + "}"
     elif isinstance(value, (list, tuple)):
-        text = "[" + ", ".join(show(v) for v in value) + "]"
+        text = "[" + ", ".join(show(v) for v in _first(value)) + "]"
     elif isinstance(value, Component):
         text = value.registered_name
     else:
         text = str(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "…"
+
+
+def _first(values: Iterable[Any]) -> Iterable[Any]:
+    """So many as a message may have room for: each takes a character or more."""
+    return islice(values, LONGEST)
+
+
+def escaped(text: str) -> str:
+    """The text in one line, without what would change how a terminal looks."""
+    return "".join(c if c.isprintable() else _escape(c) for c in str(text))
+
+
+def _escape(character: str) -> str:
+    return {"\n": "\\n", "\t": "\\t"}.get(character) or f"\\u{ord(character):04X}"
 
 
 def closest(name: object, known: Iterable[object]) -> str | None:
     """What is spelt nearly the same, begins the same, or has these initials, if any.
 
-    Case does not count: `ReLU` is close to `relu`, and `lr` to `learning_rate`.
+    Case does not count: `ReLU` is close to `relu`, and `lr` to `learning_rate`; nor do
+    letters of another script that look the same.
     """
-    word = str(name).lower()
+    word = _plain(str(name)[:LONGEST])
     names = {str(k).lower(): str(k) for k in known}
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.65)
     if not close and len(word) > 1:
@@ -52,7 +74,23 @@ def _initials(name: str) -> str:
 def suggest(name: object, known: Iterable[object]) -> str | None:
     """`did you mean "…"?` where something known is close to it."""
     close = closest(name, known)
-    return f'did you mean "{close}"?' if close else None
+    odd = next((c for c in str(name) if not c.isascii()), None)
+    hint = f" {_named(odd)} only looks like it" if odd else ""
+    return f'did you mean "{close}"?{hint}' if close else None
+
+
+_LOOK_ALIKES = str.maketrans("асԁеһіјкӏомпорԛѕтухԝαοντρι", "acdehijklomnopqstyxwaovtpi")
+"""Cyrillic and Greek letters, and the Latin ones that they look like."""
+
+
+def _plain(text: str) -> str:
+    """A word in small Latin letters, as far as it looks like one."""
+    return unicodedata.normalize("NFKC", text).casefold().translate(_LOOK_ALIKES)
+
+
+def _named(character: str) -> str:
+    shown = f'"{character}" ' if character.isprintable() else ""
+    return f"{shown}(U+{ord(character):04X})" if shown else f"U+{ord(character):04X}"
 
 
 def listed(names: Iterable[object], most: int = 16) -> str:
@@ -62,8 +100,16 @@ def listed(names: Iterable[object], most: int = 16) -> str:
 
 
 def numeral(text: str, whole: bool) -> str | None:
-    """The number that a text was perhaps meant to be: `"0.1"`, `1_000`, `5 %`."""
-    digits = text.strip().replace("_", "")
+    """The number that a text was perhaps meant to be: `"0.1"`, `1_000`, `5 %`, `0,5`.
+
+    A comma before three digits may separate thousands, so that nothing is said of it.
+    """
+    digits = unicodedata.normalize("NFKC", text[:LONGEST]).strip().replace("_", "")
+    digits = digits.replace("\N{MINUS SIGN}", "-")
+    if re.fullmatch(r"0b[01]+", digits):
+        return str(int(digits, 2))
+    if re.fullmatch(r"[-+]?[0-9]+,([0-9]{1,2}|[0-9]{4,})", digits):
+        digits = digits.replace(",", ".")
     share = digits.endswith("%")
     try:
         number = float(digits.rstrip("% ")) / (100 if share else 1)

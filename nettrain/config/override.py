@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 
 from nettrain.component import show
-from nettrain.config.patch import edited
+from nettrain.config.patch import check_path, edited
 from nettrain.config.reader import parse
 from nettrain.config.tree import Source, Tree
 from nettrain.errors import Error, Place
 
 _OVERRIDE = re.compile(r"\s*([^\s.=]+(?:\.[^\s.=]+)*)\s*=(.*)", re.DOTALL)
+
+_LONGEST = 200
+"""Characters of an override that a message shows."""
 
 
 def overridden(
@@ -31,8 +34,8 @@ def overridden(
 
 def _overridden(tree: Tree, text: str, schema: type) -> tuple[Tree, Sequence[Error]]:
     # Line ends and the like would tear the message apart.
-    shown = "".join(c if c.isprintable() else " " for c in text)
-    place = Place(f"command line: {shown}")
+    shown = "".join(c if c.isprintable() else " " for c in text[:_LONGEST])
+    place = Place(f"command line: {shown}{'…' if text[_LONGEST:] else ''}")
     match = _OVERRIDE.fullmatch(text)
     if match is None:
         message = f"expected KEY=VALUE, got {show(shown)}"
@@ -44,6 +47,7 @@ def _overridden(tree: Tree, text: str, schema: type) -> tuple[Tree, Sequence[Err
     source = Source(place.file, "command line", FilePath.cwd())
     document = parse(match[2], source)
     try:
+        check_path(match[1])
         tree = edited(tree, schema, "set", match[1], document.tree)
     except Error as error:
         raise Error(error.code, error.message, place=place, fix=error.fix) from None

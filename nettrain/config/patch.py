@@ -35,10 +35,12 @@ from nettrain.config.annotations import (
     step,
 )
 from nettrain.config.paths import find, locate
-from nettrain.config.tree import Tree, from_plain
+from nettrain.config.tree import DEPTH, Tree, from_plain
 from nettrain.errors import Error, raise_all
 
 NOTHING: Any = object()
+EDITS = 100
+"""Edits of the longest patch."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,16 @@ class Edit:
         if (self.value is NOTHING) != (self.do == "remove"):
             words = "takes no value" if self.do == "remove" else "needs a value"
             raise Error("config-value", f"{self.do} {words}")
-        if not all(self.path.split(".")):
-            raise Error("config-value", f"{show(self.path)} is not a path")
+        check_path(self.path)
+
+
+def check_path(path: str) -> None:
+    """Refuse what no setting can be called."""
+    names = path.split(".")
+    if not all(names):
+        raise Error("config-value", f"path: {show(path)} is no path of a setting")
+    if len(names) > DEPTH:
+        raise Error("config-limit", f"path: more than {DEPTH} names in {show(path)}")
 
 
 def apply(value: Any, edits: Sequence[Any], schema: type) -> Any:
@@ -73,7 +83,12 @@ def apply(value: Any, edits: Sequence[Any], schema: type) -> Any:
 def patched(tree: Tree, edits: Tree, schema: type) -> tuple[Tree, list[Problem]]:
     """The tree after a list of edits, which stands at `patch`, and their problems."""
     problems: list[Problem] = []
-    built = build(tuple[Edit, ...], edits.plain(), ("patch",), problems)
+    given = edits.plain()
+    if isinstance(given, list) and len(given) > EDITS:
+        message = f"{len(given)} edits, and a patch has at most {EDITS}"
+        fix = "write what they come to into the config itself"
+        return tree, [Problem("config-limit", ("patch",), message, fix)]
+    built = build(tuple[Edit, ...], given, ("patch",), problems)
     if problems:
         return tree, problems
     for index, edit in enumerate(built):

@@ -11,6 +11,7 @@ from typing import Any
 
 from nettrain.component import (
     INVALID,
+    MISTAKES,
     Component,
     Path,
     Problem,
@@ -19,6 +20,8 @@ from nettrain.component import (
     field_types,
     listed,
     show,
+    suggest,
+    unspaced,
 )
 from nettrain.config.annotations import kinds_at, record
 from nettrain.config.belongs import UNWRITTEN, Holder, belongs, holders
@@ -26,7 +29,7 @@ from nettrain.config.merge import merged
 from nettrain.config.override import overridden
 from nettrain.config.patch import patched
 from nettrain.config.paths import find, locate, written
-from nettrain.config.reader import place_in, place_of, read
+from nettrain.config.reader import is_path, place_in, place_of, read
 from nettrain.config.tree import Tree, from_plain
 from nettrain.config.writer import write_resolved
 from nettrain.errors import Error, Errors, Place, raise_all
@@ -90,7 +93,13 @@ class Resolved:
         """Each error once: the config's line by line, then those of other files."""
         main = self.tree.origin.source.name
         distinct = {str(error): error for error in errors}
-        return sorted(distinct.values(), key=lambda error: _order(error, main))
+        found = sorted(distinct.values(), key=lambda error: _order(error, main))
+        if len(found) > MISTAKES:
+            message = f"from here on there are more than these {MISTAKES} mistakes"
+            fix = "mend those above first"
+            place = found[MISTAKES].place
+            found[MISTAKES:] = [Error("config-limit", message, place=place, fix=fix)]
+        return found
 
     def build(self) -> Any:
         """The instance of the schema; raises every error at once."""
@@ -124,20 +133,29 @@ class Resolved:
         key, within = str(problem.path[-1]), problem.path[:-1]
         cls = record(kinds_at(self.schema, within))
         known = field_types(cls) if cls else {}
-        if key.partition(":")[0] in known:  # {epochs:2}
-            return 'put a blank after the ":"'
+        if cls and (fix := unspaced(cls, key)):  # {epochs:2}
+            return fix
         near = [h for h in self._holders if h.rank != UNWRITTEN]
         far = [h for h in self._holders if h.rank == UNWRITTEN]
         if cls is not None and issubclass(cls, Component):
             # Another component of the same family may be the one that was meant.
-            above = within[:-2] if isinstance(within[-2], int) else within[:-1]
+            listed_in = len(within) > 1 and isinstance(within[-2], int)
+            above = within[:-2] if listed_in else within[:-1]
             family = self.written(above)
-            far = [h for h in far if h.label.rpartition(".")[0] == family]
+            inside = f"{self.written(within)}."
+            far = [
+                h
+                for h in far
+                if h.label.rpartition(".")[0] == family or h.label.startswith(inside)
+            ]
         keys = f"its keys are: {listed(known)}" if known else None
         elsewhere = belongs(far, key, value)
         if elsewhere and cls is not None and issubclass(cls, Component):
             elsewhere += f"; here {keys}"
-        return belongs(near, key, value) or problem.fix or elsewhere or keys
+        nearby = belongs(near, key, value) or problem.fix
+        if not nearby and not within:
+            nearby = suggest(key, ("extends", "patch"))
+        return nearby or elsewhere or keys
 
 
 def resolve(
@@ -179,10 +197,9 @@ def _extended(
     if not isinstance(given.value, dict):
         found = "an empty file" if given.value is None else show(given.plain())
         message = f"expected a mapping of settings, got {found}"
-        place, fix = (
-            given.origin.place(),
-            f"its keys are: {listed(field_types(schema))}",
-        )
+        place = given.origin.place()
+        keys = f"its keys are: {listed(field_types(schema))}"
+        fix = unspaced(schema, given.value) or keys
         raise Error("config-type", message, place=place, fix=fix)
     extends, edits = given.child("extends"), given.child("patch")
     own = {k: v for k, v in given.value.items() if k not in ("extends", "patch")}
@@ -204,7 +221,7 @@ def _base(
     """The config that another extends, itself extended and patched."""
     place = place_of(extends, ("extends",), key=False)
     written, source = extends.value, extends.origin.source
-    if not isinstance(written, str) or "\0" in written:
+    if not isinstance(written, str) or not is_path(written):
         message = f"expected the path of a config, got {show(extends.plain())}"
         raise Error("config-type", message, place=place)
     path = os.path.join(source.folder, written)

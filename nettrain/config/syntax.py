@@ -9,10 +9,15 @@ import yaml
 from nettrain.config.tree import Origin, Source
 from nettrain.errors import Error
 
+ORDER_MARK = "\ufeff"
+"""What some editors put before the text of a file."""
+_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+"""The line breaks of YAML 1.1, by which PyYAML counts."""
 _QUOTE = "put the text in quotes"
+_INDENT = "mend the indentation"
 _SENTENCES = [
     (
-        r"character '\\t' that cannot start|violates? .*tab|found a tab",
+        r"character '\\t' that cannot start",
         "a tab where YAML allows only spaces",
         "indent with spaces",
     ),
@@ -27,19 +32,34 @@ _SENTENCES = [
         "mend the indentation, or put text that holds a colon in quotes",
     ),
     (
+        r"mapping keys are not allowed",
+        'a key cannot begin here ("? ")',
+        "begin it on a line of its own",
+    ),
+    (
         r"expected the node content",
         "a value is missing here",
         "write the value, or put the text in quotes",
     ),
     (
+        r"expected <block end>, but found ':'",
+        'a key is missing before the ":"',
+        "write the key, or put the text in quotes",
+    ),
+    (
         r"expected <block end>, but found '(?:-|,)'",
         "a list item where a key was expected",
-        "mend the indentation",
+        _INDENT,
     ),
     (
         r"expected <block end>",
-        "the indentation fits none of the lines above, or text goes on after a value",
-        "mend the indentation",
+        "the indentation fits none of the lines above",
+        _INDENT,
+    ),
+    (
+        r"expected '<document start>'",
+        "text goes on after the end of the value that is the whole config",
+        "mend the indentation, or put the whole text in quotes",
     ),
     (
         r"sequence entries are not allowed",
@@ -52,43 +72,127 @@ _SENTENCES = [
         "add the comma or close the bracket",
     ),
     (
-        r"found undefined alias '(.*)'",
-        'no anchor "&{0}" stands above',
-        "name an anchor that stands earlier in the file",
-    ),
-    (
-        r"found duplicate anchor '(.*)'|second occurrence",
-        "an anchor of this name stands already",
-        "rename one of them",
-    ),
-    (
-        r"but found another document",
-        "a second document begins here; one file is one config",
-        'remove what follows the "---"',
-    ),
-    (
-        r"unknown escape character",
+        r"unknown escape character|escape sequence of . hexadecimal",
         "an unknown escape in quoted text",
         "use single quotes, in which a backslash is itself",
     ),
     (
-        r"undefined tag handle|expected tag|tag",
-        "tags are not allowed",
-        "remove the tag",
+        r"document separator",
+        'the quoted text is cut by "---" or "..."',
+        "close the quote",
+    ),
+    (
+        r"indentation indicator",
+        'text after "|" or ">"',
+        "begin the text on the next line, deeper than its key",
     ),
 ]
+_CONTEXTS = [
+    (
+        r"scanning an? (?:alias|anchor)",
+        "not the name of an anchor",
+        'put text that begins with "*" or "&" in quotes',
+    ),
+    (
+        r"scanning a block scalar",
+        'text after "|" or ">"',
+        "begin the text on the next line, deeper than its key",
+    ),
+    (
+        r"directive|incompatible YAML document",
+        'a line that begins with "%" is no setting',
+        'remove it, or begin it with "#" if it is a comment',
+    ),
+    (r"tag", "tags are not allowed", "remove the tag"),
+]
+_WORD = r"[A-Za-z_][\w.-]{0,99}"
+_UNSPACED = re.compile(rf"(\s*(?:- +)*)({_WORD}):\S")
+"""A line whose key lacks the blank after its ":"."""
+_UNMARKED = re.compile(rf"(\s*(?:- +)*)({_WORD})\s*(?:#.*)?$")
+"""A line that is a key without its ":"."""
+_SPACED = 'write it as "{0}: value", with a blank after the ":"'
+
+
+def lines(text: str) -> tuple[str, ...]:
+    """The lines of a text, as PyYAML counts them."""
+    return tuple(_BREAK.split(text))
+
+
+def line_and_column(before: str) -> tuple[int, int]:
+    """Line and column, from 1, of what follows a text."""
+    above = lines(before)
+    return len(above), len(above[-1]) + 1
+
+
+def unprintable(text: str, index: int, source: Source) -> Error:
+    """What to say of a character that no config holds."""
+    message = f"the character U+{ord(text[index]):04X} may not stand in a config"
+    origin = Origin(source, *line_and_column(text[:index]))
+    return Error("config-syntax", message, place=origin.place(), fix="remove it")
 
 
 def syntax_error(problem: yaml.YAMLError, text: str, source: Source) -> Error:
     """The placed error for an exception of the YAML parser."""
     if isinstance(problem, yaml.reader.ReaderError):
-        message = f"the character U+{problem.character:04X} may not stand in a config"
-        origin = Origin(source, *line_and_column(text[: problem.position]))
-        return Error("config-syntax", message, place=origin.place(), fix="remove it")
+        return unprintable(text, problem.position, source)
     assert isinstance(problem, yaml.MarkedYAMLError)
     mark, message, fix = _sentence(problem)
-    place = Origin(source, mark.line + 1, mark.column + 1) if mark else Origin(source)
-    return Error("config-syntax", message, place=place.place(), fix=fix)
+    origin = Origin(source, mark.line + 1, mark.column + 1) if mark else Origin(source)
+    better = _better(problem.problem or "", origin)
+    origin, message, fix = better or (origin, message, fix)
+    return Error("config-syntax", message, place=origin.place(), fix=fix)
+
+
+Told = tuple[Origin, str, str]
+"""Where to point, what to say and what to do."""
+
+
+def _better(said: str, at: Origin) -> Told | None:
+    """What the lines themselves tell, where the parser complains of a consequence."""
+    lines, written = at.source.lines, at.source.lines[at.line - 1]
+    alone = not written[: at.column - 1].strip()
+    if "mapping values are not allowed" in said:
+        return _unfinished(at) or _shifted(at, written)
+    if "expected '<document start>'" in said:
+        if lines[0].startswith("%"):
+            what, fix = _CONTEXTS[2][1:]
+            return Origin(at.source), what, fix
+        return _unfinished(at)
+    if "expected <block end>, but found '<scalar>'" in said and not alone:
+        fix = "put the whole value in quotes; in single ones a quote is written twice"
+        return at, "text goes on after the end of a value", fix
+    if "could not find expected ':'" in said:
+        key = re.match(_WORD, written[at.column - 1 :])
+        fix = _SPACED.format(key[0]) if key else "mend the indentation"
+        origin = Origin(at.source, at.line, at.column, len(key[0]) if key else 1)
+        return origin, 'expected ": " after this key', fix
+    return None
+
+
+def _unfinished(at: Origin) -> Told | None:
+    """A key of the line above that lacks its ":" or the blank after it.
+
+    The parser takes such a line for text that goes on, and complains of the next.
+    """
+    lines, above = at.source.lines, at.line - 1
+    while above and not lines[above - 1].partition("#")[0].strip():
+        above -= 1
+    line = lines[above - 1] if above else ""
+    found = _UNSPACED.match(line) or _UNMARKED.match(line)
+    if found is None:
+        return None
+    origin = Origin(at.source, above, len(found[1]) + 1, len(found[2]))
+    return origin, f'expected ": " after {found[2]}', _SPACED.format(found[2])
+
+
+def _shifted(at: Origin, line: str) -> Told | None:
+    """A key that begins deeper than the keys beside it."""
+    found = re.fullmatch(rf"(\s+)({_WORD})\s*", line[: at.column - 1])
+    if found is None:
+        return None
+    origin = Origin(at.source, at.line, len(found[1]) + 1, len(found[2]))
+    message = f"the key {found[2]} stands deeper than the line above allows"
+    return origin, message, "mend the indentation"
 
 
 def _sentence(
@@ -106,16 +210,14 @@ def _sentence(
         bracket = "[" if "sequence" in context else "{"
         return start, f'the bracket "{bracket}" is not closed', "close the bracket"
     if "could not find expected ':'" in said:
-        fix = 'write it as "key: value", with a blank after the ":"'
-        return start, 'expected ":" after this key', fix
+        return start, said, None
+    if "flow node" in context and "<stream end>" in said:
+        return end, "a bracket is not closed", "close the bracket"
     for pattern, sentence, fix in _SENTENCES:
         match = re.search(pattern, said)
         if match:
             return end or start, sentence.format(*match.groups("")), fix
+    for pattern, sentence, fix in _CONTEXTS:
+        if re.search(pattern, f"{context} {said}"):
+            return start or end, sentence, fix
     return end or start, f"this is not YAML: {said}", None
-
-
-def line_and_column(before: str) -> tuple[int, int]:
-    """Line and column, from 1, of what follows a text."""
-    lines = (before + "x").splitlines()
-    return len(lines), len(lines[-1])

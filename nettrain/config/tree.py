@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from nettrain.component import Component, Path, dotted
+from nettrain.component import Component, Path, dotted, escaped
 from nettrain.errors import Error, Place
 
 DEPTH = 50
@@ -58,7 +58,7 @@ class Origin:
         """The place for a message; a mapping has no lines, so its path is told."""
         name = self.source.name
         if self.source.kind == "mapping":
-            return Place(f"{name}: {dotted(path)}" if path else name)
+            return Place(f"{name}: {escaped(dotted(path))}" if path else name)
         if self.source.kind == "command line":
             return Place(name)
         known = self.line <= len(self.source.lines) and self.column <= _LINE
@@ -156,9 +156,12 @@ class _Planter:
             return value
         if isinstance(value, os.PathLike):
             return os.fspath(value)
-        if isinstance(value, numbers.Integral) and abs(int(value)) < 10**DIGITS:
-            return int(value)
-        if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        if isinstance(value, numbers.Integral):
+            if abs(int(value)) < 10**DIGITS:
+                return int(value)
+            message = f"an integer of more than {DIGITS} digits"
+            raise self._error("config-limit", message, path)
+        if isinstance(value, numbers.Real):
             return float(value)
         kind = type(value).__name__
         message = (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nettrain.component import Path
-from nettrain.config.reader import scalar
+from nettrain.config.scalars import scalar
 
 _COMMENTS = 48
 """The last column where comments line up; longer lines have theirs after them."""

@@ -11,7 +11,7 @@ from nettrain.component import listed, suggest
 from nettrain.data.schema import Class, Column, Schema
 from nettrain.data.settings import DataConfig, Kind, Policy
 from nettrain.data.sources import Loaded, Placer, Task
-from nettrain.data.table import Table
+from nettrain.data.table import Table, quoted
 from nettrain.errors import Error, Place, raise_all
 
 _REGRESSION = "a regression takes such a target: say loss: mse"
@@ -92,7 +92,7 @@ def _contradictions(
         if name in targets[:position]:
             message = f'the target "{name}" is named twice'
             yield Error("config-value", message, place=at_target, fix="name it once")
-        elif name not in table.names:
+        elif name not in table:
             yield _unknown(name, table, at_target)
         elif config.columns.get(name) == "ignore":
             message = f'the target "{name}" is ignored'
@@ -103,7 +103,7 @@ def _contradictions(
     if isinstance(config.missing, dict):
         keys += [("missing", name) for name in config.missing]
     for key, name in keys:
-        if name not in table.names:
+        if name not in table:
             yield _unknown(name, table, place(("data", key, name), key=True))
     used = set(table.names) - set(targets)
     if targets and used <= {
@@ -212,11 +212,11 @@ def _decimal_commas(
         cells = table.texts(name).tolist()
         written = [i for i, cell in enumerate(cells) if _DECIMAL_COMMA.fullmatch(cell)]
         if 2 * len(written) > len(cells) - cells.count(""):
-            first = written[0]
+            (found,) = table.find([(written[0], table.position(name))])
             yield Error(
                 "data-not-a-number",
-                f'{table.cell(first, name)} in column "{name}" has a decimal comma',
-                place=table.places([(first, table.names.index(name))])[0],
+                f'{quoted(found.text)} in column "{name}" has a decimal comma',
+                place=found.place,
                 fix="write numbers with a point, "
                 f"or allow it with data.columns: {{{name}: categorical}}",
             )

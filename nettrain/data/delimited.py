@@ -1,44 +1,33 @@
-"""CSV and TSV files: a fast reader first, and a strict one wherever anything is off.
+"""CSV and TSV files, read in blocks of whole rows.
 
-The grammar is RFC 4180 with two liberties: blanks around a cell do not count, and blank
-lines are skipped. The strict reader knows the line and column of every cell; the fast
-one (Python's `csv`) gives the same cells on every file that both accept.
+A block is first read at once (`cells.find`, `decimals.read`). Where anything is off in
+it, it is read a second time, strictly: cell by cell, naming what is wrong with its line
+and column. Both readings give the same cells and the same numbers.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
-from nettrain.data.faults import LISTED, more
-from nettrain.data.table import NUMBER, Table
-from nettrain.errors import Error, Place, raise_all
+import numpy as np
+
+from nettrain.data import cells as finding
+from nettrain.data.cells import Cells
+from nettrain.data.lines import Lines
+from nettrain.data.marks import Marks
+from nettrain.data.structure import Structure
+from nettrain.data.table import Found, Table, Written
+from nettrain.data.texts import Texts
+from nettrain.errors import Error
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """Cells that stand for a missing value."""
 
-_LINE_END = re.compile(r"\r\n|\r|\n")
-
-
-class Cell(NamedTuple):
-    """A cell of the strict reading, and where it stands."""
-
-    text: str
-    line: int
-    start: int
-    """Where its line begins in the file's text."""
-    offset: int
-    """Where the cell begins in it."""
-    width: int = 1
-    broken: str = ""
-    """What is wrong with its quotes."""
-
-    def place(self, text: str, file: str) -> Place:
-        line = _line(text, self.start)
-        return Place(file, self.line, self.offset - self.start + 1, line, self.width)
+BLOCK = 1 << 18
+"""Bytes read at a time: what is made of them stays in the processor's cache."""
 
 
 def read(
@@ -50,216 +39,156 @@ def read(
         Error: `data-encoding`, `data-quote`, `data-header`, `data-duplicate-column`,
             `data-ragged-row` or `data-no-rows`, each with its line and column.
     """
-    text = _decode(data, file)
-    rows = _fast(text, delimiter)
-    if rows is None:
-        rows = _strict(text, delimiter, file)
-    header, *body = rows
-    marks = frozenset(missing)
-    columns = [
-        ["" if cell in marks else cell for cell in map(str.strip, column)]
-        for column in zip(*body, strict=True)
-    ]
-
-    def locate(cells: Sequence[tuple[int, int]]) -> list[Place]:
-        return _locate(text, delimiter, file, cells)
-
-    return Table(tuple(map(str.strip, header)), columns, file, locate)
+    sheet = _Sheet(_decoded(data, file), file, delimiter, missing)
+    columns = sheet.columns()
+    return Table(sheet.structure.names, columns, file, sheet.locate)
 
 
-def _decode(data: bytes, file: str) -> str:
+def _decoded(data: bytes, file: str) -> bytes:
+    """The same without a byte order mark, if it is text in UTF-8."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    message, fix = "not UTF-8 text", "save the file as UTF-8"
     try:
-        text = data.decode("utf-8-sig")
-        bad = text.find("\0")
+        if not data.isascii():
+            data.decode()
+        bad = data.find(b"\0")
+        message, fix = "a null character, which text has none of", "remove it"
     except UnicodeDecodeError as error:
-        # A byte order mark is cut off before the decoder counts.
-        text = error.object[: error.start].decode()
-        bad = len(text)
-        rest = error.object[error.start :].split(b"\n")[0]
-        text += rest.decode(errors="replace")
+        bad = error.start
     if bad < 0:
-        return text
-    null = text[bad : bad + 1] == "\0"
-    raise Error(
-        "data-encoding",
-        "a null character, which text has none of" if null else "not UTF-8 text",
-        place=_place(text, bad, file),
-        fix="remove it" if null else "save the file as UTF-8",
-    )
+        return data
+    raise Error("data-encoding", message, place=Lines(data, file).place(bad), fix=fix)
 
 
-def _place(text: str, offset: int, file: str) -> Place:
-    """The place of one character, found by counting lines from the start."""
-    ends = [match.end() for match in _LINE_END.finditer(text, 0, offset)]
-    start = ends[-1] if ends else 0
-    return Place(file, len(ends) + 1, offset - start + 1, _line(text, start))
+class _Block(NamedTuple):
+    """Rows that are read together."""
+
+    row: int
+    """The number of the first."""
+    offset: int
+    size: int
 
 
-def _line(text: str, start: int) -> str:
-    end = _LINE_END.search(text, start)
-    return text[start : end.start() if end else len(text)]
+class _Sheet:
+    """A file of cells. It is read once, and again where texts or places are asked for.
 
+    Attributes:
+        data: the file, in UTF-8.
+        structure: names of the columns, and what is wrong with header and rows.
+    """
 
-def _fast(text: str, delimiter: str) -> list[list[str]] | None:
-    """Header and rows, or None where anything is off."""
-    lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-    try:
-        rows = [row for row in reader if len(row) > 1 or "".join(row).strip()]
-    except csv.Error:
-        return None
-    if len(rows) < 2 or len(set(map(len, rows))) > 1:
-        return None
-    header = list(map(str.strip, rows[0]))
-    sound = all(header) and len(set(header)) == len(header)
-    return rows if sound and not _is_data(header) else None
+    def __init__(
+        self, data: bytes, file: str, delimiter: str, missing: Sequence[str]
+    ) -> None:
+        self.data, self.delimiter = data, delimiter.encode()
+        self.marks = Marks(missing)
+        self.structure = Structure(Lines(data, file))
+        self._blocks: list[_Block] = []
+        self._rows = 0
+        self._values = np.empty((0, 0))
+        self._numeric = np.empty(0, bool)  # columns of nothing but numbers so far
+        self._words = np.empty(0, np.intp)  # columns that began with a text
+        self._texts = Texts(self.marks, ())
 
-
-def _is_data(header: Sequence[str]) -> bool:
-    """Whether a first line holds numbers; 0,1,2 alone may be names."""
-    numbers = bool(header) and all(NUMBER.fullmatch(name) for name in header)
-    names = all(name.isdecimal() for name in header) and len(set(header)) == len(header)
-    return numbers and not names
-
-
-# ---------------------------------------------------------------- strict reading
-
-
-def _strict(text: str, delimiter: str, file: str) -> list[list[str]]:
-    """Header and rows with every structural error of the file raised together."""
-    rows = list(records(text, delimiter))
-    faults = [*_quote_faults(rows), *_header_faults(rows[0] if rows else [])]
-    faults += [f for row in rows[1:] for f in _ragged(text, row, rows[0])]
-    if len(rows) < 2 and not faults:
-        what = "the header but no rows" if rows else "nothing"
-        fix = "the first line names the columns, each further line is a row"
-        place = Place(file, 1)
-        raise Error("data-no-rows", f"the file holds {what}", place=place, fix=fix)
-    faults.sort(key=lambda fault: fault.cell.offset)
-    errors = [
-        Error(f.code, f.message, place=f.cell.place(text, file), fix=f.fix)
-        for f in faults[:LISTED]
-    ]
-    raise_all(errors + more(len(faults) - LISTED, errors))
-    return [[cell.text for cell in row] for row in rows]
-
-
-class _Fault(NamedTuple):
-    cell: Cell
-    code: str
-    message: str
-    fix: str
-
-
-def _quote_faults(rows: list[list[Cell]]) -> Iterator[_Fault]:
-    for row in rows:
-        for cell in row:
-            if cell.broken:
-                fix = 'a quote inside a quoted cell is written twice: ""'
-                yield _Fault(cell, "data-quote", cell.broken, fix)
-
-
-def _header_faults(header: list[Cell]) -> Iterator[_Fault]:
-    names = [cell.text for cell in header]
-    if _is_data(names):
-        fix = "add a first line that names the columns"
-        message = "the first line holds numbers, expected the columns' names"
-        yield _Fault(header[0], "data-header", message, fix)
-        return
-    for position, cell in enumerate(header):
-        if not cell.text:
-            last = position == len(header) - 1
-            fix = (
-                "remove the trailing delimiter, or name it"
-                if last
-                else "give it a name"
+    def columns(self) -> list[Written]:
+        """Read the file from start to end."""
+        offset = 0
+        while offset < len(self.data):
+            window, cells = self._window(offset, BLOCK)
+            body = self.structure.body(offset, window, cells)
+            if body is not None and len(body.start):
+                self._read(window, body, offset + cells.used)
+                self._blocks.append(_Block(self._rows, offset, cells.used))
+                self._rows += len(body.start) // len(self.structure.names)
+            offset += cells.used
+        self.structure.raise_all(self._rows)
+        words = dict(zip(self._words.tolist(), self._texts.words, strict=True))
+        return [
+            Written(
+                self._rows,
+                self._values[column, : self._rows] if numeric else None,
+                partial(self.texts, column),
+                2 * words.get(column, 0) > self._rows,
             )
-            message = f"column {position + 1} has no name"
-            yield _Fault(cell, "data-header", message, fix)
-        elif cell.text in names[:position]:
-            first = names.index(cell.text) + 1
-            message = (
-                f'column {position + 1} is named "{cell.text}", as column {first} is'
-            )
-            fix = "give each column its own name"
-            yield _Fault(cell, "data-duplicate-column", message, fix)
+            for column, numeric in enumerate(self._numeric.tolist())
+        ]
 
+    def _window(self, offset: int, size: int) -> tuple[bytes, Cells]:
+        """Whole rows from `offset` on, in about `size` bytes or as many as it takes."""
+        while True:
+            stop = offset + size
+            # A line end of two characters is not cut through.
+            stop += self.data[stop - 1 : stop + 1] == b"\r\n"
+            window, final = self.data[offset:stop], stop >= len(self.data)
+            if final and not window.endswith((b"\n", b"\r")):
+                window += b"\n"
+            found = None
+            if len(self.delimiter) == 1:
+                found = finding.find(window, self.delimiter[0])
+            if found is None or (final and found.used < len(window)):
+                found = finding.find_strictly(window, self.delimiter, final)
+            if found.used:
+                return window, found
+            size *= 2
 
-def _ragged(text: str, row: list[Cell], header: list[Cell]) -> Iterator[_Fault]:
-    surplus = len(row) - len(header)
-    if surplus == 0 or any(cell.broken for cell in row):
-        return
-    message = f"the row has {len(row)} cells, the header {len(header)}"
-    if surplus > 0:
-        at = row[len(header)]
-        trailing = surplus == 1 and not row[-1].text
-        fix = (
-            "remove the delimiter at the end of the line"
-            if trailing
-            else "put a cell that contains the delimiter in quotes"
+    def _read(self, window: bytes, body: Cells, used: int) -> None:
+        """Note the numbers of columns that have nothing else, the texts of others."""
+        width = len(self.structure.names)
+        start, end = (span.reshape(-1, width) for span in body[:2])
+        if not self._blocks:
+            self._values = np.empty((width, 0))
+            self._numeric = np.ones(width, bool)
+        numeric = np.flatnonzero(self._numeric)
+        some = slice(None) if len(numeric) == width else numeric
+        values, invalid = self.marks.numbers(
+            window, start[:, some].ravel(), end[:, some].ravel()
         )
-    else:
-        last = row[-1]
-        end = last.start + len(_line(text, last.start).rstrip())
-        at = last._replace(offset=end, width=1)
-        fix = "add the cells that are missing; an empty cell needs its delimiter too"
-    yield _Fault(at, "data-ragged-row", message, fix)
+        self._numeric[numeric[invalid % max(1, len(numeric))]] = False
+        rows = slice(self._rows, self._rows + len(start))
+        self._make_room(rows.stop, used)
+        self._values[some, rows] = values.reshape(len(start), -1).T
+        if not self._blocks:
+            self._words = np.flatnonzero(~self._numeric)
+            self._texts = Texts(self.marks, self._words.tolist())
+        self._texts.add(window, start[:, self._words], end[:, self._words])
 
+    def _make_room(self, rows: int, used: int) -> None:
+        """Room for the rows of the first `used` bytes, and for those that may come."""
+        held = self._values
+        if rows > held.shape[1]:
+            likely = int(1.05 * rows * len(self.data) / used) + 1
+            self._values = np.empty((len(self.structure.names), likely))
+            self._values[:, : self._rows] = held[:, : self._rows]
 
-def records(text: str, delimiter: str) -> Iterator[list[Cell]]:
-    """The rows of a text, the header first, blank lines skipped."""
-    d = re.escape(delimiter)
-    pattern = re.compile(
-        rf' *(?:(?P<open>")(?P<quoted>[^"]*(?:""[^"]*)*)(?P<close>"?)'
-        rf"(?P<junk>[^{d}\r\n]*)"
-        rf"|(?P<bare>[^{d}\r\n]*))"
-    )
-    position, line, start = 0, 1, 0
-    row: list[Cell] = []
-    while position < len(text):
-        match = pattern.match(text, position)
-        assert match is not None  # the pattern matches the empty string too
-        row.append(_cell(match, line, start))
-        if match["open"]:  # a quoted cell may go over several lines
-            for end in _LINE_END.finditer(text, position, match.end()):
-                line, start = line + 1, end.end()
-        position = match.end()
-        if text.startswith(delimiter, position):
-            position += 1
-            if position < len(text):
-                continue
-            row.append(Cell("", line, start, position))
-        end_of_line = _LINE_END.match(text, position)
-        if end_of_line:
-            position = start = end_of_line.end()
-            line += 1
-        if len(row) > 1 or row[0].text:
-            yield row
-        row = []
+    # ------------------------------------------------------------ a second time
 
+    def texts(self, column: int) -> np.ndarray:
+        """The texts of a column, object (n,), "" where one is missing."""
+        if column in self._texts:
+            return self._texts.column(column)
+        texts = Texts(self.marks, [column])
+        for block in self._blocks:
+            window, body = self._again(block)
+            start, end = (
+                span[column :: len(self.structure.names), None] for span in body[:2]
+            )
+            texts.add(window, start, end)
+        return texts.column(column)
 
-def _cell(match: re.Match[str], line: int, start: int) -> Cell:
-    """The cell of a match on a line that begins at `start`."""
-    if match["open"] is None:
-        text = match["bare"].strip()
-        return Cell(text, line, start, match.start("bare"), max(1, len(text)))
-    text, broken = match["quoted"].replace('""', '"').strip(), ""
-    if not match["close"]:
-        broken = "a quote that is never closed"
-    elif match["junk"].strip():
-        broken = f'"{match["junk"].strip()[:40]}" after the closing quote'
-    return Cell(text, line, start, match.start("open"), broken=broken)
+    def _again(self, block: _Block) -> tuple[bytes, Cells]:
+        """The cells of a block that was read before."""
+        window, cells = self._window(block.offset, block.size)
+        body = self.structure.body(block.offset, window, cells)
+        assert body is not None
+        return window, body
 
-
-def _locate(
-    text: str, delimiter: str, file: str, cells: Sequence[tuple[int, int]]
-) -> list[Place]:
-    """The places of cells (row, column), by one strict reading as far as needed."""
-    wanted = {row for row, _ in cells}
-    found: dict[int, list[Cell]] = {}
-    for number, record in enumerate(records(text, delimiter), start=-1):
-        if number in wanted:
-            found[number] = record
-        if len(found) == len(wanted):
-            break
-    return [found[row][column].place(text, file) for row, column in cells]
+    def locate(self, cells: Iterable[tuple[int, int]]) -> list[Found]:
+        """Where cells (row, column) stand, and what is written there."""
+        found = []
+        for row, column in cells:
+            at = bisect_right(self._blocks, row, key=lambda block: block.row) - 1
+            block = self._blocks[at]
+            window, body = self._again(block)
+            cell = (row - block.row) * len(self.structure.names) + column
+            found.append(self.structure.found(block.offset, window, body, cell))
+        return found

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nettrain.data.table import Table
+from nettrain.data.table import Table, quoted
 from nettrain.errors import Error, raise_all
 
 LISTED = 20
@@ -22,7 +22,8 @@ class _Fault(NamedTuple):
     row: int
     column: int
     code: str
-    message: str
+    message: Callable[[str], str]
+    """Says what is wrong with a cell, which it is given as a message quotes it."""
     fix: str
 
 
@@ -43,20 +44,25 @@ class Faults:
         fix: str,
     ) -> None:
         """Note the rows of column `name` where the mask `bad` (n,) is true."""
-        column = self.table.names.index(name)
         rows = np.flatnonzero(bad)
+        if not rows.size:
+            return
+        column = self.table.position(name)
         self._count += len(rows)
-        for row in rows[:LISTED].tolist():
-            text = message(self.table.cell(row, name)) + self.table.note(row)
-            self._found.append(_Fault(row, column, code, text, fix))
+        found = (_Fault(r, column, code, message, fix) for r in rows[:LISTED].tolist())
+        self._found = sorted([*self._found, *found], key=lambda f: f[:2])[:LISTED]
 
     def raise_all(self) -> None:
         """Raise nothing, or the first faults in the order of the file and a count."""
-        listed = sorted(self._found)[:LISTED]
-        places = self.table.places([(fault.row, fault.column) for fault in listed])
+        cells = self.table.find([(fault.row, fault.column) for fault in self._found])
         errors = [
-            Error(fault.code, fault.message, place=place, fix=fault.fix)
-            for fault, place in zip(listed, places, strict=True)
+            Error(
+                fault.code,
+                fault.message(quoted(cell.text)) + self.table.note(fault.row),
+                place=cell.place,
+                fix=fault.fix,
+            )
+            for fault, cell in zip(self._found, cells, strict=True)
         ]
         raise_all(errors + more(self._count - len(errors), errors))
 

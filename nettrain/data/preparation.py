@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from nettrain import component
 from nettrain.data.faults import Faults
 from nettrain.data.preprocess import Learned, OneHot, Preprocessing, Standardize
 from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
+from nettrain.data.settings import Kind, Policy
 from nettrain.data.sources import FileSource, Task, table_of
 from nettrain.data.table import Table
 from nettrain.errors import Error, Place
@@ -147,7 +148,7 @@ class Preparation:
         targets = [name for name in table.names if name.startswith("target")]
         if len(targets) == len(self.target_names):
             targets = list(self.target_names)
-        return replace(table, names=(*names, *targets), _parsed={})
+        return replace(table, names=(*names, *targets))
 
     def transform(self, rows: Rows) -> np.ndarray:
         """Inputs (n, *input_shape) of the run's dtype."""
@@ -277,8 +278,10 @@ class Preparation:
     def from_json(cls, plain: Mapping[str, Any]) -> Preparation:
         """The preparation that `to_json` wrote."""
         try:
-            return cls(**_fields(plain))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            made = cls(**_fields(plain))
+            _check_whole(made)
+            return made
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             message = f"data.json is not what this version writes: {error!r}"
             raise Error("run-data", message) from None
 
@@ -313,6 +316,33 @@ def _fields(plain: Mapping[str, Any]) -> dict[str, Any]:
         "target_scale": scale
         and TargetScale(*(np.array(scale[k], np.float64) for k in ("mean", "std"))),
     }
+
+
+def _check_whole(made: Preparation) -> None:
+    """Refuse parts that do not belong to each other; each may be right by itself.
+
+    Raises:
+        ValueError: with what does not fit.
+    """
+    features, targets = made.schema.features, len(made.schema.targets)
+    kinds, policies = get_args(Kind), get_args(Policy)
+    if any(c.kind not in kinds or c.missing not in policies for c in features):
+        raise ValueError("a column of no kind")
+    categorical = len(made.schema.of_kind("categorical"))
+    if not len(made.categories) == len(made.text_fill) == categorical:
+        raise ValueError("categories of other columns")
+    if math.prod(made.input_shape) != len(made.feature_names):
+        raise ValueError(f"an input of shape {made.input_shape}")
+    if not targets or (targets > 1 and made.classes):
+        raise ValueError(f"{targets} targets")
+    scale = made.target_scale
+    if scale and not scale.mean.shape == scale.std.shape == (targets,):
+        raise ValueError("a scale of other targets")
+    row = np.zeros((1, len(made.number_fill)))
+    with np.errstate(all="ignore"):
+        for fitted in made.steps:
+            if fitted.transform(row.copy()).shape != row.shape:
+                raise ValueError(f"{fitted.step.registered_name} of other columns")
 
 
 def _built(base: type, plain: Any) -> Any:

@@ -128,7 +128,7 @@ def _matrix(columns: Sequence[np.ndarray], rows: int, dtype: type) -> np.ndarray
 
 
 def _require(table: Table, columns: Sequence[Column]) -> None:
-    absent = [f'"{c.name}"' for c in columns if c.name not in table.names]
+    absent = [f'"{c.name}"' for c in columns if c.name not in table]
     if absent:
         names = ", ".join(table.names)
         raise Error(

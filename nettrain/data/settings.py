@@ -16,6 +16,8 @@ Policy = Literal["error", "drop", "mean", "median", "most_frequent"]
 
 HELD = ("validation", "test")
 """The parts that are kept from training."""
+AXES = 32
+"""Axes of a row: NumPy's arrays have at most 64, and batches and layers add to them."""
 
 
 class HeldFile(str):
@@ -121,6 +123,13 @@ class DataConfig:
     batch_size: Count = 32
     evaluation_batch_size: Count = 1024
     shuffle: bool = True
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and len(self.shape) > AXES:
+            raise Error(
+                "config-shape",
+                f"shape: {len(self.shape)} axes, and an array has at most {AXES}",
+            )
 
     def located(
         self, locate: Callable[[tuple[str | int, ...], str], str]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
-import zipfile
-import zlib
+import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from nettrain.component import Component, register, suggest
-from nettrain.data import delimited
+from nettrain.component import Component, listed, register, suggest
+from nettrain.data import archive, delimited
 from nettrain.data.table import Table
 from nettrain.errors import Error, Place
 
@@ -122,7 +121,7 @@ class FileSource(Source):
         data = self._bytes(place(("data", "source")))
         label = shown(self.path)
         if self.ending == ".npz":
-            return loaded_arrays(_npz(data, label), label)
+            return loaded_arrays(archive.arrays(data, label, _NAMES), label)
         delimiter = self.delimiter
         if delimiter == "auto":
             delimiter = _DELIMITERS[self.ending]
@@ -132,7 +131,10 @@ class FileSource(Source):
 
     def _bytes(self, place: Place | None) -> bytes:
         try:
-            return Path(self.path).read_bytes()
+            with open(self.path, "rb", opener=_without_waiting) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    raise OSError(0, "it is no plain file")
+                return file.read()
         except FileNotFoundError:
             raise Error(
                 "data-missing-file",
@@ -140,8 +142,9 @@ class FileSource(Source):
                 place=place,
                 fix=self._similar(),
             ) from None
-        except OSError as error:
-            message = f'cannot read "{shown(self.path)}": {error.strerror}'
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            message = f'cannot read "{shown(self.path)}": {reason}'
             raise Error("data-unreadable-file", message, place=place) from None
 
     def _similar(self) -> str:
@@ -150,6 +153,11 @@ class FileSource(Source):
             return f'there is no folder "{shown(str(folder))}" either'
         names = [entry.name for entry in folder.iterdir()]
         return suggest(Path(self.path).name, names) or f'the folder is "{folder}"'
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe too, which would else wait for somebody to write to it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def shown(path: str) -> str:
@@ -161,26 +169,8 @@ def shown(path: str) -> str:
 # ---------------------------------------------------------------- arrays
 
 
-_UNREADABLE = (ValueError, OSError, EOFError, RuntimeError)
-
-
-def _npz(data: bytes, label: str) -> dict[str, np.ndarray]:
-    """The arrays of a file, their names in small letters."""
-    try:
-        if not data.startswith(b"PK"):  # as zip archives do
-            raise ValueError("it is no archive of arrays")
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            return {name.lower(): archive[name] for name in archive.files}
-    except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
-        # NumPy's own words invite to load whatever code the file holds.
-        pickled = "pickle" in str(error)
-        reason = "an array holds Python objects" if pickled else error
-        raise Error(
-            "data-array",
-            f"not an npz file of plain arrays: {reason}",
-            place=Place(label),
-            fix="write it with numpy.savez(path, x=inputs, y=targets)",
-        ) from None
+_NAMES = re.compile(rf"[xy](_({'|'.join(PARTS)}))?")
+"""Of the arrays that a file may hold; others are left alone."""
 
 
 def loaded_arrays(arrays: Mapping[str, Any], label: str) -> Loaded:
@@ -193,7 +183,7 @@ def loaded_arrays(arrays: Mapping[str, Any], label: str) -> Loaded:
         if x in arrays
     }
     if "train" not in tables:
-        found = ", ".join(arrays) or "nothing"
+        found = listed(arrays) or "nothing"
         message = (
             f"expected arrays x and y, or x_train, y_train, x_test, …; found {found}"
         )
@@ -245,7 +235,8 @@ def _matrix(y: np.ndarray, rows: int, label: str, name: str) -> np.ndarray:
 
 def _columns(values: np.ndarray, label: str, name: str) -> list[np.ndarray | list[str]]:
     if values.dtype.kind in "biuf":
-        return list(values.astype(np.float64).T)
+        with np.errstate(over="ignore"):  # what is not finite is refused later
+            return list(values.astype(np.float64).T)
     if values.dtype.kind in "OU":
         return [["" if _absent(v) else str(v) for v in column] for column in values.T]
     message = f"{name} has the dtype {values.dtype}, expected numbers or texts"

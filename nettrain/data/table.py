@@ -9,20 +9,30 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
 from nettrain.errors import Place
 
-Locate = Callable[[Sequence[tuple[int, int]]], Sequence[Place]]
-"""Places of cells, each given as (row, column) from 0."""
+_FINITE = r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+NUMBER = re.compile(rf"[+-]?{_FINITE}", re.ASCII | re.IGNORECASE)
+_ANY = re.compile(rf"[+-]?(?:{_FINITE}|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
 
-NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
-_PLAIN = frozenset("0123456789+-.eE")
+
+class Found(NamedTuple):
+    """A cell of a file: where it stands, and what is written there."""
+
+    place: Place
+    text: str
+
+
+Locate = Callable[[Sequence[tuple[int, int]]], Sequence[Found]]
+"""Finds cells, each given as (row, column) from 0."""
 
 
 class Numbers(NamedTuple):
@@ -35,74 +45,127 @@ class Numbers(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Written:
+    """A column of a text file: texts, until somebody asks for numbers.
+
+    Attributes:
+        rows: how many.
+        values: float64 (n,), if each cell is a number or missing.
+        read: reads the texts, object (n,).
+        words: whether more than half of the cells are certainly no numbers.
+    """
+
+    rows: int
+    values: np.ndarray | None
+    read: Callable[[], np.ndarray]
+    words: bool
+
+    def __len__(self) -> int:
+        return self.rows
+
+
+@dataclass(frozen=True, eq=False)
 class Table:
     """n rows of named columns.
 
     Attributes:
         names: the columns, in the order of the file.
-        columns: one array (n,) of float64 or one list of n texts per name.
+        columns: for each name an array (n,) of float64, a list of n texts, or what a
+            text file holds.
         label: the file or source, as messages call it.
-        locate: finds the places of cells; without it a row is named by its number.
+        locate: finds cells in the file; without it a row is named by its number.
         shape: of one row's inputs, where they came as an array, such as (1, 8, 8).
     """
 
     names: tuple[str, ...]
-    columns: Sequence[np.ndarray | list[str]]
+    columns: Sequence[np.ndarray | list[str] | Written]
     label: str
     locate: Locate | None = None
     shape: tuple[int, ...] | None = None
-    _parsed: dict[str, Numbers] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.columns[0])
 
-    def column(self, name: str) -> np.ndarray | list[str]:
-        return self.columns[self.names.index(name)]
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {name: position for position, name in enumerate(self.names)}
+
+    @cached_property
+    def _numbers(self) -> dict[int, Numbers]:
+        return {}
+
+    @cached_property
+    def _texts(self) -> dict[int, np.ndarray]:
+        return {}
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a column of that name."""
+        return name in self._positions
+
+    def position(self, name: str) -> int:
+        return self._positions[name]
 
     def numbers(self, name: str) -> Numbers:
         """A column as numbers, parsed once."""
-        if name not in self._parsed:
-            column = self.column(name)
-            if isinstance(column, list):
-                self._parsed[name] = parse(column)
-            else:
-                self._parsed[name] = Numbers(column, np.zeros(len(column), bool))
-        return self._parsed[name]
+        position = self.position(name)
+        if position not in self._numbers:
+            values = _values(self.columns[position])
+            self._numbers[position] = (
+                parse(self.texts(name).tolist())
+                if values is None
+                else Numbers(values, np.zeros(len(values), bool))
+            )
+        return self._numbers[position]
 
     def texts(self, name: str) -> np.ndarray:
         """A column as texts, object (n,); 2.0 in an array reads "2"."""
-        column = self.column(name)
-        cells = column if isinstance(column, list) else map(_written, column.tolist())
-        return np.array(list(cells), dtype=object)
+        position = self.position(name)
+        if position not in self._texts:
+            self._texts[position] = _read(self.columns[position])
+        return self._texts[position]
 
     def kind(self, name: str) -> str:
         """`numeric` if at least half of the non-empty cells are numbers."""
-        column = self.column(name)
-        if not isinstance(column, list):
+        column = self.columns[self.position(name)]
+        if _values(column) is not None:
             return "numeric"
-        cells = len(column) - column.count("")
-        return (
-            "numeric"
-            if 2 * self.numbers(name).invalid.sum() <= cells
-            else "categorical"
-        )
+        if isinstance(column, Written) and column.words:
+            return "categorical"
+        counts = Counter(self.texts(name).tolist())
+        del counts[""]
+        numbers = sum(n for cell, n in counts.items() if is_number(cell))
+        return "numeric" if 2 * numbers >= counts.total() else "categorical"
 
-    def cell(self, row: int, name: str) -> str:
-        """A cell as a message quotes it."""
-        column = self.column(name)
-        value = (
-            column[row] if isinstance(column, list) else _written(float(column[row]))
-        )
-        return f'"{value}"' if len(value) <= 40 else f'"{value[:37]}…"'
+    def find(self, cells: Sequence[tuple[int, int]]) -> Sequence[Found]:
+        """Cells (row, column), each with its place."""
+        if self.locate is not None:
+            return self.locate(cells)
+        place = Place(self.label)
+        return [Found(place, self.texts(self.names[c])[row]) for row, c in cells]
 
     def note(self, row: int) -> str:
         """The number of a row, where no line says where it is."""
         return "" if self.locate else f" (row {row}, counted from 0)"
 
-    def places(self, cells: Sequence[tuple[int, int]]) -> Sequence[Place]:
-        if self.locate is None:
-            return [Place(self.label)] * len(cells)
-        return self.locate(cells)
+
+def quoted(text: str) -> str:
+    """A cell as a message quotes it."""
+    return f'"{text}"' if len(text) <= 40 else f'"{text[:37]}…"'
+
+
+def _values(column: np.ndarray | list[str] | Written) -> np.ndarray | None:
+    """float64 (n,), of a column that holds nothing but numbers."""
+    if isinstance(column, Written):
+        return column.values
+    return None if isinstance(column, list) else column
+
+
+def _read(column: np.ndarray | list[str] | Written) -> np.ndarray:
+    """object (n,) of texts."""
+    if isinstance(column, Written):
+        return column.read()
+    cells = column if isinstance(column, list) else map(_written, column.tolist())
+    return np.array(list(cells), dtype=object)
 
 
 def _written(value: float) -> str:
@@ -114,25 +177,20 @@ def _written(value: float) -> str:
 def parse(cells: list[str]) -> Numbers:
     """Texts as numbers: decimal, ASCII, or infinite; nothing else that `float` accepts.
 
-    Python reads `1_000` and Arabic digits as numbers too. The fast way is taken only
-    where the characters leave no such doubt.
+    Python reads `1_000` and Arabic digits as numbers too.
     """
-    if _PLAIN.issuperset("".join(cells)):
-        try:
-            values = np.array([float(cell) if cell else math.nan for cell in cells])
-        except ValueError:
-            pass
-        else:
-            return Numbers(values, np.zeros(len(cells), bool))
-    invalid = np.array([bool(cell) and not is_number(cell) for cell in cells], bool)
-    values = np.array(
-        [
-            math.nan if bad or not cell else float(cell)
-            for cell, bad in zip(cells, invalid, strict=True)
-        ]
-    )
-    return Numbers(values, invalid)
+    known = {cell: _number(cell) for cell in set(cells)}
+    numbers = list(map(known.__getitem__, cells))
+    invalid = np.array([number is None for number in numbers], bool)
+    return Numbers(np.array(numbers, np.float64), invalid)
+
+
+def _number(cell: str) -> float | None:
+    """NaN where the cell is empty, None where it is no number."""
+    if not cell:
+        return math.nan
+    return float(cell) if is_number(cell) else None
 
 
 def is_number(cell: str) -> bool:
-    return bool(NUMBER.fullmatch(cell) or INFINITE.fullmatch(cell))
+    return _ANY.fullmatch(cell) is not None

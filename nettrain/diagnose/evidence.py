@@ -111,10 +111,27 @@ class Survived:
             plain = json.loads(tensor.tobytes())
             known = plain["blame"]
             known["rows"] = tuple(known["rows"])
-            return cls(Blame(**known), plain["skipped"], plain["rollbacks"])
+            made = cls(Blame(**known), plain["skipped"], plain["rollbacks"])
+            return made._checked()
         except (ValueError, LookupError, TypeError, RecursionError) as error:
             message = f"{_SURVIVED} is not what was saved: {error}"
             raise Error("checkpoint-mismatch", message) from None
+
+    def _checked(self) -> Survived:
+        """Itself, where everything is of its type."""
+        blame, text, number = self.blame, (str, type(None)), int
+        kinds: list[tuple[object, type | tuple[type, ...]]] = [
+            *((value, number) for value in (self.skipped, self.rollbacks)),
+            *((value, number) for value in (blame.step, blame.epoch, *blame.rows)),
+            *((value, text) for value in (blame.node, blame.layer)),
+            *((value, str) for value in (blame.operation, blame.inputs, blame.origin)),
+            (blame.reproduced, bool),
+        ]
+        if not all(isinstance(value, kind) for value, kind in kinds):
+            raise TypeError("a value of another type")
+        if blame.direction not in ("forward", "backward", "update"):
+            raise ValueError(f"the direction {blame.direction!r}")
+        return self
 
 
 @dataclass(frozen=True)

@@ -311,7 +311,9 @@ def _counters(z: Node, passing: Node, arriving: Node) -> dict[Node, Node]:
 def _counter(kind: str, z: Node) -> Node:
     spec = Spec((_units(z),), z.dtype)
     scope = f"diagnosis/{kind}/{z.scope}" if z.scope else f"diagnosis/{kind}"
-    return Node(Leaf("state", spec, spec.filled(0)), name=z.name, scope=scope, role="state")
+    return Node(
+        Leaf("state", spec, spec.filled(0)), name=z.name, scope=scope, role="state"
+    )
 
 
 _EACH = (Leaf, Constant, compare.Elementwise, compare.Where, compare.Cast)

@@ -55,6 +55,7 @@ class Numpy:
     """
 
     name = "numpy"
+    keeps = True
 
     def __init__(
         self,
@@ -67,18 +68,40 @@ class Numpy:
         self, definition: Definition, values: Mapping[str, np.ndarray]
     ) -> State:
         """State whose leaves of one update rule are views of one vector."""
-        arrays = initial_arrays(definition.leaves(*STATEFUL), values)
-        state = State(arrays)
-        for vector in flatten(_optimized(definition).updates).states:
-            flat = aligned(vector.spec.shape, vector.spec.dtype)
-            for part, where in vector.slices():
-                flat[where] = arrays[part.path].reshape(-1)
-                state[part.path] = flat[where].reshape(part.shape)
-            state.vectors[vector.paths()] = flat
+        homes, vectors = _vectors(_optimized(definition))
+        state = State(initial_arrays(definition.leaves(*STATEFUL), values, homes))
+        state.vectors = vectors
         return state
 
     def program(self, definition: Definition, state: State) -> NumpyProgram:
         return NumpyProgram(_optimized(definition), state, self._kernels, self._poison)
+
+    def nbytes(self, definition: Definition) -> int:
+        """Memory that such a program takes beside its state.
+
+        It is planned on arrays that nothing is written to: the system finds memory for
+        a page when it is first touched.
+        """
+        optimized = _optimized(definition)
+        homes, vectors = _vectors(optimized)
+        state = State(homes)
+        for node in optimized.leaves(*STATEFUL):
+            state.setdefault(node.path, aligned(node.shape, node.dtype))
+        state.vectors = vectors
+        program = NumpyProgram(optimized, state, self._kernels, self._poison)
+        return program.nbytes + program.own_nbytes
+
+
+def _vectors(
+    definition: Definition,
+) -> tuple[dict[str, np.ndarray], dict[tuple[str, ...], np.ndarray]]:
+    """Where the leaves of one update rule lie, by path, and the vectors they lie in."""
+    homes, vectors = {}, {}
+    for vector in flatten(definition.updates).states:
+        flat = vectors[vector.paths()] = aligned(vector.spec.shape, vector.spec.dtype)
+        for part, where in vector.slices():
+            homes[part.path] = flat[where].reshape(part.shape)
+    return homes, vectors
 
 
 def _optimized(definition: Definition) -> Definition:
@@ -92,6 +115,7 @@ class NumpyProgram:
 
     Attributes:
         nbytes: memory of the plan's own buffers.
+        own_nbytes: memory of inputs, and of copies of what lies in the state.
     """
 
     def __init__(
@@ -106,7 +130,7 @@ class NumpyProgram:
         self._measure, self._update = plan.measure, plan.update
         self._guards, self._outputs = plan.guards, plan.outputs
         self._changed, self._sees_new = plan.changed, plan.sees_new
-        self.nbytes = plan.pool.nbytes
+        self.nbytes, self.own_nbytes = plan.pool.nbytes, plan.own_nbytes
 
     def __call__(self, inputs: Arrays) -> Result:
         with np.errstate(all="ignore"):
@@ -152,6 +176,7 @@ class _Planner:
         guards: arrays of its guards.
         changed: the arrays of the state that `update` writes.
         sees_new: whether an observer is computed by `update`.
+        own_nbytes: of the arrays that are no buffers of the pool.
     """
 
     def __init__(
@@ -163,6 +188,7 @@ class _Planner:
     ) -> None:
         self._kernels, self._poison, self._state = kernels, poison, state
         self.pool = Pool()
+        self.own_nbytes = 0
         self.inputs: dict[Node, np.ndarray] = {}
         self._arrays: dict[Node, np.ndarray] = {}
         self._storages: dict[Node, Storage] = {}
@@ -263,7 +289,7 @@ class _Planner:
             storage, array = self._pinned[node]
             self.inputs[node] = array
         else:
-            array = self.inputs[node] = aligned(node.shape, node.dtype)
+            array = self.inputs[node] = self._own(node.shape, node.dtype)
             storage = Storage(array, permanent=True)
         self._place(node, array, storage)
 
@@ -382,8 +408,14 @@ class _Planner:
             moves.append(partial(np.copyto, target, source))
         self._calls += moves
 
+    def _own(self, shape: Shape, dtype: str) -> np.ndarray:
+        """An array that is no buffer of the pool."""
+        array = aligned(shape, dtype)
+        self.own_nbytes += array.nbytes
+        return array
+
     def _copied(self, array: np.ndarray) -> np.ndarray:
-        copy = aligned(array.shape, array.dtype.name)
+        copy = self._own(array.shape, array.dtype.name)
         self._calls.append(partial(np.copyto, copy, array))
         return copy
 

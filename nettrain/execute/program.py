@@ -145,9 +145,15 @@ class Program(Protocol):
 
 
 class Executor(Protocol):
-    """A way to run definitions."""
+    """A way to run definitions.
+
+    Attributes:
+        name: in a config.
+        keeps: whether a program keeps its memory between two calls.
+    """
 
     name: str
+    keeps: bool
 
     def allocate(
         self, definition: Definition, values: Mapping[str, np.ndarray]
@@ -157,12 +163,23 @@ class Executor(Protocol):
     def program(self, definition: Definition, state: State) -> Program:
         """The definition, compiled for the shapes of its leaves."""
 
+    def nbytes(self, definition: Definition) -> int:
+        """Memory that such a program takes beside its state; nothing is computed."""
+
 
 def initial_arrays(
-    leaves: Iterable[Node], values: Mapping[str, np.ndarray]
+    leaves: Iterable[Node],
+    values: Mapping[str, np.ndarray],
+    homes: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
-    """A fresh array for every state leaf, from `values` or the leaf's own start."""
-    arrays = {}
+    """An array for every state leaf, from `values` or the leaf's own start.
+
+    Args:
+        leaves: of kinds `STATEFUL`.
+        values: by path.
+        homes: by path, arrays to be filled; the others are fresh ones.
+    """
+    arrays, homes = {}, homes or {}
     for node in leaves:
         assert isinstance(node.op, Leaf)
         value = values.get(node.path, node.op.initial)
@@ -174,7 +191,12 @@ def initial_arrays(
                 f"the leaf {node.path} of shape {node.shape} got a value of shape "
                 f"{value.shape}",
             )
-        arrays[node.path] = np.array(value, dtype=node.dtype, order="C")
+        home = homes.get(node.path)
+        if home is None:
+            arrays[node.path] = np.array(value, dtype=node.dtype, order="C")
+        else:
+            np.copyto(home, value, casting="unsafe")
+            arrays[node.path] = home
     return arrays
 
 
@@ -206,3 +228,7 @@ class Cache(Generic[K, T]):
         if len(self._made) > self._limit:
             self._made.popitem(last=False)
         return made
+
+    def clear(self) -> None:
+        """Forget everything; what is wanted again is compiled again."""
+        self._made.clear()

@@ -63,6 +63,7 @@ class Reference:
     """Runs definitions node by node, keeping every value until the end."""
 
     name = "reference"
+    keeps = False
 
     def allocate(
         self, definition: Definition, values: Mapping[str, np.ndarray]
@@ -71,6 +72,12 @@ class Reference:
 
     def program(self, definition: Definition, state: State) -> ReferenceProgram:
         return ReferenceProgram(definition, state)
+
+    def nbytes(self, definition: Definition) -> int:
+        """All values at once, and a copy of what is handed back or becomes state."""
+        values = topological(definition.roots())
+        computed = [node for node in values if not isinstance(node.op, Leaf)]
+        return sum(n.spec.nbytes for n in (*computed, *definition.roots()))
 
 
 class ReferenceProgram:

@@ -16,6 +16,7 @@ from nettrain.diagnose.finding import Finding
 from nettrain.experiment import rates
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.load import Model, Run, load_run
+from nettrain.experiment.memory import check_fits
 from nettrain.experiment.recorder import Memory
 from nettrain.experiment.run import run
 from nettrain.experiment.setup import Setup, set_up
@@ -134,6 +135,7 @@ def fitted(setup: Setup, stopped_at: int | None = None) -> Fit:
         setup: what to train.
         stopped_at: the update after which it ends, if before the planned one.
     """
+    check_fits(setup, written=False)
     memory = Memory(setup.experiment.train.on_nonfinite == "rollback")
     with limited(setup.experiment.threads):
         network = make_network(setup)
@@ -141,6 +143,7 @@ def fitted(setup: Setup, stopped_at: int | None = None) -> Fit:
         probe = make_probe(setup, network)
         loop = Loop(network, plan, probe, memory, memory.rewind)
         outcome = loop.run()
+        network.release()  # what follows compiles programs of its own
     findings = outcome.findings
     if rates.guessed(findings):
         findings = rates.measured(findings, rates.sweep(setup))

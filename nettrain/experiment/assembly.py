@@ -5,7 +5,7 @@ from __future__ import annotations
 from nettrain.diagnose import DiagnoseConfig, diagnose
 from nettrain.diagnose.evidence import Evidence
 from nettrain.diagnose.finding import Finding
-from nettrain.execute import executor
+from nettrain.execute import State, executor
 from nettrain.experiment.facts import facts
 from nettrain.experiment.setup import Setup
 from nettrain.nn import initial_values
@@ -13,10 +13,10 @@ from nettrain.training.network import Network
 from nettrain.training.probe import Probe
 
 
-def make_network(setup: Setup) -> Network:
-    """The network, traced for full batches."""
+def make_network(setup: Setup, state: State | None = None) -> Network:
+    """The network, traced for full batches; with a state, on that of another one."""
     rows = min(setup.experiment.data.batch_size, len(setup.dataset.parts["train"]))
-    return Network(setup.recipe, executor(setup.experiment.executor), rows)
+    return Network(setup.recipe, executor(setup.experiment.executor), rows, state)
 
 
 def make_probe(setup: Setup, network: Network) -> Probe | None:

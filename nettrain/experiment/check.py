@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from nettrain.data.profile import profile
-from nettrain.diagnose import Evidence, Finding, diagnose
+from nettrain.diagnose import Finding, diagnose
+from nettrain.diagnose.facts import LayerFacts
 from nettrain.experiment.facts import facts
+from nettrain.experiment.memory import Prediction, predict
 from nettrain.experiment.setup import Setup
 from nettrain.experiment.threads import limited
 from nettrain.nn import describe, initial_values, walk
@@ -56,8 +59,9 @@ class Report:
         steps_per_epoch, total_steps: planned updates.
         prior: H0, the loss of the best constant prediction.
         initial_loss: L0, that of the first weights. One far above H0 means that these
-            are off.
+            are off. None where they were not made, as a run of them would not fit.
         findings: that need no update, the primary one first.
+        needed: memory of a run, in all its stages.
     """
 
     layers: tuple[LayerReport, ...]
@@ -66,8 +70,9 @@ class Report:
     steps_per_epoch: int
     total_steps: int
     prior: float
-    initial_loss: float
+    initial_loss: float | None
     findings: tuple[Finding, ...]
+    needed: Prediction
 
     @property
     def parameters(self) -> int:
@@ -79,28 +84,39 @@ class Report:
 
 
 def check(setup: Setup) -> Report:
-    """Look at a config whose data have been read, from its first weights."""
-    step, train = setup.step, setup.dataset.parts["train"]
-    first = initial_values(step.trace, setup.recipe.seed)
-    with limited(setup.experiment.threads):
-        evidence = facts(setup, step, first)
-        factors = amplification(setup.recipe, step, train, first)
-    settings = setup.experiment.diagnose
-    assert evidence.signals is not None and settings is not True
+    """Look at a config whose data have been read, from its first weights.
+
+    These are not made where a run would not fit: what is known without them is told.
+    """
+    step, train, plan = setup.step, setup.dataset.parts["train"], setup.plan()
+    needed = predict(setup)
+    facts_of: Mapping[str, LayerFacts] = {}
+    factors: Mapping[str, float] = {}
+    initial_loss, findings = None, []
+    if needed.fits:
+        with limited(setup.experiment.threads):
+            first = initial_values(step.trace, setup.recipe.seed)
+            evidence = facts(setup, step, first)
+            factors = amplification(setup.recipe, step, train, first)
+        settings = setup.experiment.diagnose
+        assert evidence.signals is not None and settings is not True
+        facts_of, initial_loss = evidence.layers, evidence.signals.loss
+        findings = diagnose(evidence, settings) if settings else []
     return Report(
-        layers=tuple(_layers(setup, evidence, factors)),
+        layers=tuple(_layers(setup, facts_of, factors)),
         data=profile(setup.dataset),
-        batch_size=evidence.batch_size,
-        steps_per_epoch=evidence.steps_per_epoch,
-        total_steps=evidence.planned_steps,
-        prior=evidence.prior,
-        initial_loss=evidence.signals.loss,
-        findings=() if not settings else tuple(diagnose(evidence, settings)),
+        batch_size=step.inputs.shape[0],
+        steps_per_epoch=plan.steps_per_epoch,
+        total_steps=plan.total_steps,
+        prior=setup.recipe.loss.prior(train.targets),
+        initial_loss=initial_loss,
+        findings=tuple(findings),
+        needed=needed,
     )
 
 
 def _layers(
-    setup: Setup, evidence: Evidence, factors: Mapping[str, float]
+    setup: Setup, facts_of: Mapping[str, LayerFacts], factors: Mapping[str, float]
 ) -> list[LayerReport]:
     trace = setup.step.trace
     lines = {
@@ -115,7 +131,7 @@ def _layers(
         holds_others = next(call.layer.children(), None) is not None
         output = 0 if holds_others else _bytes(row.shape, trace.dtype)
         name = row.path.removeprefix("model/")
-        layer = evidence.layers.get(name)
+        layer = facts_of.get(name)
         first = layer.first if layer else None
         factor = factors.get(row.path)
         found.append(
@@ -134,7 +150,7 @@ def _layers(
 
 
 def _bytes(shape: tuple[int, ...], dtype: str) -> int:
-    return int(np.prod(shape)) * np.dtype(dtype).itemsize
+    return prod(shape) * np.dtype(dtype).itemsize
 
 
 def _held(step: Step) -> dict[str, int]:

@@ -6,10 +6,10 @@ together with those that kept the others from being built.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from nettrain.component import Path, closest, listed, registered
+from nettrain.component import Path, closest, listed, registered, show
 from nettrain.config import Resolved
 from nettrain.errors import Error
 from nettrain.nn import Activation, Layer, Loss, Repeat, Sequential, names, walk
@@ -26,6 +26,8 @@ def inconsistencies(given: Sections, resolved: Resolved) -> Iterator[Error]:
         yield from _activation_before_loss(given["model"], loss, resolved)
     if metrics:
         yield from _metrics(metrics, loss, resolved)
+    if isinstance(weights := getattr(loss, "class_weights", None), list | tuple):
+        yield from _weightless(weights, resolved)
     if "data" in given and loss and contradictory(given):
         yield Error(
             "config-task",
@@ -36,6 +38,16 @@ def inconsistencies(given: Sections, resolved: Resolved) -> Iterator[Error]:
         )
     if metrics is not None and given.get("train") and given["train"].stop:
         yield from _monitor(given["train"].stop.monitor, metrics, resolved)
+
+
+def _weightless(weights: Sequence[float], resolved: Resolved) -> Iterator[Error]:
+    if weights and not any(weights):
+        yield Error(
+            "config-class-weights",
+            "class_weights are all 0, so that no row counts",
+            place=resolved.place(("loss", "cross_entropy", "class_weights")),
+            fix="give the classes that are to be learned a weight above 0",
+        )
 
 
 def contradictory(given: Sections) -> bool:
@@ -51,8 +63,28 @@ def _losses(task: str) -> str:
 # ---------------------------------------------------------------- the model
 
 
+LAYERS = 10_000
+"""Layers of the largest model, those inside others counted too."""
+
+
+def _layers(layers: Iterable[Layer]) -> int:
+    """How many layers there are, without writing repeats out."""
+    return sum(
+        1 + layer.times * _layers(layer.block)
+        if isinstance(layer, Repeat)
+        else 1 + _layers(child for _, _, child in layer.children())
+        for layer in layers
+    )
+
+
 def flaws(model: Sequence[Layer], resolved: Resolved) -> Iterator[Error]:
     """What is wrong with the layers alone; such a model cannot be traced."""
+    if (many := _layers(model)) > LAYERS:
+        message = (
+            f"{many:,} layers, repeats written out; the most there are is {LAYERS:,}"
+        )
+        yield Error("config-limit", message, place=resolved.place(("model",)))
+        return
     if not model:
         message, place = "the model has no layers", resolved.place(("model",))
         fix = "the simplest is model: [dense: auto]"
@@ -126,11 +158,13 @@ def _metrics(
     metrics: Sequence[Metric], loss: Loss | None, resolved: Resolved
 ) -> Iterator[Error]:
     """Metrics of another task than the loss, and metrics of one name."""
+    before: set[str] = set()
     for i, metric in enumerate(metrics):
         name, place = metric.registered_name, resolved.place(("metrics", i))
-        if name in [other.registered_name for other in metrics[:i]]:
+        if name in before:
             message = f"the metric {name} stands twice, and its numbers have one name"
             yield Error("config-metric", message, place=place, fix="remove one of them")
+        before.add(name)
         if loss and metric.task != loss.task:
             message = (
                 f"the metric {name} is for {metric.task}, "
@@ -156,7 +190,7 @@ def _monitor(
             fix = f"add {name} to metrics"
         yield Error(
             "config-monitor",
-            f'"{monitor}" is monitored but not computed',
+            f"{show(monitor)} is monitored but not computed",
             place=resolved.place(("train", "stop", "monitor")),
             fix=fix,
         )

@@ -12,7 +12,7 @@ from nettrain.experiment.load import load_run
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.explore import Evaluation, evaluate_network
 from nettrain.show.drawing import Drawing
-from nettrain.training.network import Network
+from nettrain.training.network import Network, trace_step
 
 
 def config_evaluation(setup: Setup) -> Evaluation:
@@ -43,8 +43,14 @@ def network_drawing(setup: Setup, network: Network) -> Drawing:
     return replace(drawing, boxes=boxes)
 
 
+ROWS = 1024
+"""How many rows of a batch are drawn at most: all values of all nodes are held."""
+
+
 def _evaluation(setup: Setup, network: Network) -> Evaluation:
     step, train = network.first, setup.dataset.parts["train"]
+    if step.inputs.shape[0] > ROWS:
+        step = trace_step(setup.recipe, ROWS)
     rows = step.inputs.shape[0]
     inputs = {
         step.inputs: train.inputs[:rows],

@@ -18,8 +18,10 @@ from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
 from nettrain.execute import executor
 from nettrain.experiment.schema import Experiment
+from nettrain.experiment.status import read_status
 from nettrain.experiment.threads import limited
 from nettrain.nn import Loss, Sequential
+from nettrain.record import json_text
 from nettrain.record.folder import RUN, RunFolder
 from nettrain.record.metrics import columns, read_metrics
 from nettrain.record.statistics import read_statistics
@@ -84,7 +86,7 @@ class Run:
     def __init__(self, path: Path | str) -> None:
         self._folder = RunFolder.open(path)
         self.path = Path(path)
-        self.facts: Mapping[str, Any] = self._folder.read_json(RUN)
+        self.facts: Mapping[str, Any] = read_status(self._folder)
         self.status: str = self.facts["status"]
         self.summary: Mapping[str, Any] = self.facts.get("summary", {})
 
@@ -98,9 +100,7 @@ class Run:
 
     @cached_property
     def findings(self) -> list[Finding]:
-        if not self._folder.disk.exists(self.path / "findings.json"):
-            return []
-        return [Finding.from_json(r) for r in self._folder.read_json("findings.json")]
+        return [Finding.from_json(row) for row in read_findings(self._folder)]
 
     @property
     def config_text(self) -> str:
@@ -110,9 +110,7 @@ class Run:
     @property
     def pictures(self) -> list[str]:
         """The files in `plots/`."""
-        plots = self.path / "plots"
-        disk = self._folder.disk
-        return sorted(disk.list(plots)) if disk.is_folder(plots) else []
+        return self._folder.pictures()
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -127,8 +125,8 @@ class Run:
 
     @property
     def skipped(self) -> list[str]:
-        """Of each newer checkpoint that cannot be used, why."""
-        return [str(skipped) for skipped in self._found.skipped]
+        """Of each newer checkpoint that cannot be used, why, and which one is used."""
+        return self._found.told
 
     @cached_property
     def weights(self) -> dict[str, np.ndarray]:
@@ -145,7 +143,7 @@ class Run:
     @cached_property
     def model(self) -> Model:
         """The trained model: the best weights where the config restores them."""
-        preparation = Preparation.from_json(self._folder.read_json("data.json"))
+        preparation = read_preparation(self._folder)
         experiment = self.experiment
         network = Predictor.trained(
             self._recipe(preparation), executor(experiment.executor), self.weights
@@ -189,6 +187,84 @@ def weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             if name.startswith(prefix):
                 found[name.removeprefix(prefix)] = tensor
     return found
+
+
+# ---------------------------------------------------------------- files of a run
+
+
+def _range(value: Any) -> bool:
+    return json_text.misfit(value, [json_text.number]) is None and len(value) == 2
+
+
+_FINDING = {
+    "id": str,
+    "name": str,
+    "severity": ("error", "warning", "note"),
+    "primary": bool,
+    "node": (None, str),
+    "layer": (None, str),
+    "units": (None, [json_text.count]),
+    "config_line": (None, json_text.count),
+    "epoch": (None, json_text.count),
+    "step": (None, json_text.count),
+    "measured": (None, json_text.number),
+    "threshold": (None, json_text.number),
+    "healthy": (None, _range),
+    "why": str,
+    "remedy": (
+        None,
+        {
+            "text": str,
+            "patch": [
+                {"do": ("set", "insert"), "path": str, "value": json_text.anything}
+            ],
+        },
+    ),
+    "consequence_of": (None, str),
+}
+_COLUMN = {"name": str, "kind": str, "missing": str}
+_DATA = {
+    "task": ("classification", "regression"),
+    "classes": [(str, bool, json_text.finite)],
+    "targets": [_COLUMN],
+    "columns": [
+        {**_COLUMN, "fill": (None, str, json_text.finite), "categories?": [str]}
+    ],
+    "input_shape": [json_text.count],
+    "dtype": ("float32", "float64"),
+    "reading": {str: (str, [str])},
+    "preprocess": [{"step": json_text.anything, "learned": {str: json_text.anything}}],
+    "one_hot": {str: json_text.anything},
+    "target_scale": (
+        None,
+        {"mean": [json_text.number], "std": [json_text.number]},
+    ),
+}
+
+
+def read_findings(folder: RunFolder) -> list[dict[str, Any]]:
+    """The rows of `findings.json`; none where it is not written yet.
+
+    Raises:
+        Error: `run-damaged` where they are not what `Finding` writes.
+    """
+    path = folder.path / "findings.json"
+    if not folder.disk.exists(path):
+        return []
+    rows: list[dict[str, Any]] = folder.read_json(path.name)
+    json_text.check(rows, [_FINDING], path)
+    return rows
+
+
+def read_preparation(folder: RunFolder) -> Preparation:
+    """What `data.json` says, and predictions need.
+
+    Raises:
+        Error: `run-damaged` or `run-data` where it is not what `Preparation` writes.
+    """
+    plain = folder.read_json("data.json")
+    json_text.check(plain, _DATA, folder.path / "data.json")
+    return Preparation.from_json(plain)
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nettrain.component import Path
+from nettrain.component import Path, show
 from nettrain.config import Resolved
 from nettrain.data.dataset import Dataset
 from nettrain.errors import Error, Place
@@ -15,13 +15,14 @@ from nettrain.nn import Layer, Trace, walk
 from nettrain.training.network import Recipe
 from nettrain.training.settings import Stop, TrainConfig
 
-LARGEST = 2**42
-"""Bytes of the largest parameter that is tried."""
+LARGEST = 2**62
+"""Bytes of the largest array that NumPy can speak of."""
 
 
 def placed(error: Error, place: Place) -> Error:
-    """The same error at a place of the config."""
-    code = "config-" + error.code.partition("-")[2]
+    """The same error at a place of the config, which is what it is about now."""
+    family, _, kind = error.code.partition("-")
+    code = error.code if family == "memory" else f"config-{kind}"
     return Error(code, error.message, place=error.place or place, fix=error.fix)
 
 
@@ -42,7 +43,7 @@ def unmonitored(
     if written or wanted:
         yield Error(
             "config-monitor",
-            f'"{stop.monitor}" is monitored, but no rows are kept for validation',
+            f"{show(stop.monitor)} is monitored, but no rows are kept for validation",
             place=resolved.place(("train", "stop", "monitor")),
             fix="say data.split: {validation: 0.15}, or monitor: train/loss",
         )
@@ -79,7 +80,7 @@ def _too_large(
             shape = " × ".join(map(str, parameter.node.shape))
             yield Error(
                 "memory-full",
-                f"{path} of {shape} numbers is larger than any memory",
+                f"{path} of {shape} numbers is larger than any array can be",
                 place=_place_of(parameter.layer_path, experiment, resolved),
                 fix="give the layer fewer units",
             )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nettrain.experiment.load import read_findings
 from nettrain.record.folder import RunFolder
 from nettrain.record.metrics import columns, read_metrics
 from nettrain.record.statistics import read_statistics
@@ -60,6 +61,6 @@ def draw(
 
 def _lost(folder: RunFolder) -> int | None:
     """The epoch in which a gradient was found to vanish or explode, if one did."""
-    rows = folder.read_json("findings.json")
+    rows = read_findings(folder)
     epochs = [row["epoch"] for row in rows if row["id"] in ("G1", "G2")]
     return next(iter(epochs), None)

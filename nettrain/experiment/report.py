@@ -13,15 +13,18 @@ from nettrain.errors import Error
 from nettrain.experiment import pictures
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.graph import network_drawing
+from nettrain.experiment.load import read_findings
 from nettrain.experiment.setup import Setup, set_up
+from nettrain.experiment.status import read_status
 from nettrain.experiment.threads import limited
-from nettrain.record.folder import PLOTS, REPORT, RUN, RunFolder
+from nettrain.record.folder import PLOTS, REPORT, RunFolder
 from nettrain.record.metrics import columns, read_metrics
 from nettrain.record.statistics import read_statistics
 from nettrain.record.store import newest
 from nettrain.show.drawing import Drawing
 from nettrain.show.finding import picture
 from nettrain.show.page import Report, comparison, report
+from nettrain.training import stored
 from nettrain.training.loop import Loop
 from nettrain.training.network import Network
 from nettrain.training.prediction import predicted_gradients
@@ -81,10 +84,8 @@ def _gathered(
 ) -> Report:
     """What the files of a run hold."""
     disk = folder.disk
-    known = disk.exists(folder.path / "findings.json")
-    found: list[Any] = folder.read_json("findings.json") if known else []
-    listed = disk.list(folder.path / PLOTS)
-    names = sorted(name for name in listed if name.endswith(".svg"))
+    found = read_findings(folder)
+    names = [name for name in folder.pictures() if name.endswith(".svg")]
     plots = {name: folder.read_text(f"{PLOTS}/{name}") for name in names}
     of = {finding["id"]: picture(finding["id"], names) for finding in found}
     return Report(
@@ -114,7 +115,7 @@ def redraw(path: str | os.PathLike[str], png: bool = False) -> Path:
         Where the page is.
     """
     folder = RunFolder.open(path)
-    facts = folder.read_json(RUN)
+    facts = read_status(folder)
     with folder.lock():
         try:
             _redrawn(folder, facts, png)
@@ -143,6 +144,7 @@ def _redrawn(folder: RunFolder, facts: Mapping[str, Any], png: bool) -> None:
         probe = make_probe(setup, network)
         loop = Loop(network, setup.plan(), probe, lambda event: None)
         loop.restore(found.tensors)
+        stored.check_step(loop.step, found.meta.step)
         draw(folder, setup, network, probe, loop.monitor, facts, png)
 
 
@@ -151,5 +153,6 @@ def compare(paths: Sequence[str | os.PathLike[str]], out: Path) -> None:
     told = {}
     for path in paths:
         folder = RunFolder.open(path)
-        told[str(path)] = _gathered(folder, folder.read_json(RUN))
-    Disk().replace(out, comparison(told).encode(), durable=False)
+        told[str(path)] = _gathered(folder, read_status(folder))
+    page = comparison(told).encode("utf-8", "backslashreplace")
+    Disk().replace(out, page, durable=False)

@@ -15,7 +15,7 @@ from nettrain.config import resolve, write_resolved
 from nettrain.diagnose import DiagnoseConfig
 from nettrain.disk import Disk
 from nettrain.errors import Error
-from nettrain.experiment import rates, report, signals
+from nettrain.experiment import memory, rates, report, signals
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.recorder import Files, Nobody, Watcher, recording
 from nettrain.experiment.schema import Experiment
@@ -27,6 +27,7 @@ from nettrain.record.checkpoint import Checkpoint
 from nettrain.record.folder import RunFolder, find_finished
 from nettrain.record.metrics import read_metrics
 from nettrain.record.store import newest, recover, reopen
+from nettrain.training import stored
 from nettrain.training.loop import Loop, Outcome
 from nettrain.training.network import Network
 from nettrain.training.probe import Probe
@@ -105,6 +106,7 @@ def run(
             if done is not None:
                 said = f"{done.path} is this run, finished; --again trains it once more"
                 return Ended(done, None, said)
+        memory.check_fits(setup)
         network = make_network(setup)  # what fails, fails before anything is written
         folder = RunFolder.create(name, out, disk=disk)
         with folder.lock():
@@ -140,6 +142,7 @@ def resume(
     if not overrides and _is_over(folder):
         return Ended(folder, None, f"{path} is finished: there is nothing to resume")
     setup = set_up(folder.path / RESOLVED, overrides)
+    memory.check_fits(setup, resumed=True)
     with limited(setup.experiment.threads), folder.lock():
         before = read_status(folder)
         began = _checked(folder, setup, before)
@@ -183,6 +186,7 @@ def _train(
             try:
                 status.write(folder, "running", loop.step, loop.epoch)
                 outcome = _timed(loop, files, history)
+                network.release()  # what follows compiles programs of its own
                 _measure_rates(folder, setup, files, outcome)
                 _finish(folder, status, network, probe, loop.monitor, outcome)
             except BaseException as error:
@@ -266,6 +270,7 @@ def _gone_on(
     history: list[dict[str, Any]] = []
     if start.checkpoint is not None:
         loop.restore(start.checkpoint.tensors)
+        stored.check_step(loop.step, start.checkpoint.meta.step)
         history = read_metrics(folder.disk, folder.metrics)
     folder.write_text(RESOLVED, start.resolved)
     files.event("resume", step=loop.step)
@@ -282,7 +287,8 @@ def _goes_on(
     folder: RunFolder, setup: Setup, network: Network, checkpoint: Checkpoint
 ) -> bool:
     """Whether a run that came to its end has another one by now."""
-    if not checkpoint.tensors.get("loop/ended"):
+    ended = checkpoint.tensors.get("loop/ended")
+    if ended is None or not ended.any():
         return False
     probe = make_probe(setup, network)
     loop = Loop(network, setup.plan(), probe, lambda event: None)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nettrain.component import Problem, build, dump, field_types
-from nettrain.config import Resolved, resolve, write_resolved
+from nettrain.component import Problem, build, dump, field_types, show
+from nettrain.config import Resolved, is_path, resolve, write_resolved
 from nettrain.data.dataset import Dataset, prepare
 from nettrain.data.settings import DataConfig
 from nettrain.diagnose import DiagnoseConfig
@@ -157,6 +157,9 @@ def _located(data: DataConfig, resolved: Resolved) -> DataConfig:
     """The data with absolute paths."""
 
     def locate(path: tuple[str | int, ...], name: str) -> str:
+        if not is_path(name):
+            message = f"no file can be called {show(name)}"
+            raise Error("config-type", message, place=resolved.place(path))
         return os.path.abspath(Path(resolved.base(path)) / name)
 
     return data.located(locate)
@@ -238,7 +241,10 @@ def _origins(experiment: Experiment, resolved: Resolved) -> Iterator[tuple[str, 
         for path, where, _ in walk(experiment.model, "model", ("model",))
     }
     for setting in tunable(experiment).values():
-        keys = resolved.find(setting.path)
+        try:
+            keys = resolved.find(setting.path)
+        except Error:  # of a section that could not be built, and told of elsewhere
+            continue
         if keys[0] in resolved.value:
             places[setting.path] = resolved.place(keys)
     places[CONFIG] = resolved.place(())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,9 @@ from typing import Any
 
 from nettrain import __version__
 from nettrain.component import dump
-from nettrain.errors import Error
 from nettrain.execute.fingerprint import environment, fingerprint
 from nettrain.experiment.setup import Setup
+from nettrain.record import json_text
 from nettrain.record.folder import FORMAT, RUN, RunFolder
 
 
@@ -94,27 +95,55 @@ class Status:
         return f"correct, not bit-identical: {told}"
 
 
-_KEPT: dict[str, type | tuple[type, ...]] = {
-    "status": str,
-    "step": int,
-    "config": (str, type(None)),
-    "lines": dict,
+def _line(value: Any) -> bool:
+    """`file:line`."""
+    return isinstance(value, str) and bool(re.fullmatch(r"(?s).*:[0-9]{1,9}", value))
+
+
+_METRIC = (json_text.number, [json_text.anything])
+"""A number, or a table such as a confusion."""
+_FORM = {
+    "name": str,
+    "status": ("running", "finished", "interrupted", "diverged", "failed"),
+    "step": json_text.count,
+    "epoch": json_text.count,
+    "seed": int,
+    "config": (str, None),
+    "lines": {str: _line},
+    "loss": json_text.anything,
     "data_sha256": str,
+    "fingerprint": str,
     "numerics": str,
-    "environment": dict,
+    "environment": {str: (str, int)},
+    "versions": {str: str},
+    "reason?": str,
+    "summary?": {
+        "best": {
+            str: {
+                "value": json_text.number,
+                "step": json_text.count,
+                "epoch": json_text.count,
+            }
+        },
+        "last": {str: json_text.number},
+        str: _METRIC,
+    },
+    "stopped_at?": json_text.count,
+    "diagnosis?": {
+        "interval": json_text.count,
+        "share_of_step": json_text.finite,
+        "changed": [str],
+    },
 }
-"""What going on needs of `run.json`, and of which type."""
+"""What `Status.content` writes."""
 
 
 def read_status(folder: RunFolder) -> Mapping[str, Any]:
     """What `run.json` says.
 
     Raises:
-        Error: `run-damaged` where it lacks what going on needs.
+        Error: `run-damaged` where it is not what `Status` writes.
     """
     found: Mapping[str, Any] = folder.read_json(RUN)
-    for name, kind in _KEPT.items():
-        if not isinstance(found.get(name, ...), kind):
-            message = f"{folder.path / RUN} is damaged: no {name} can be read from it"
-            raise Error("run-damaged", message)
+    json_text.check(found, _FORM, folder.path / RUN)
     return found

@@ -54,13 +54,13 @@ class StepTimes:
 def time_steps(setup: Setup, steps: int) -> StepTimes:
     """Time `steps` steps of each kind on the first batch, on weights of their own."""
     blind = replace(setup, recipe=replace(setup.recipe, diagnose=False))
-    plain = make_network(blind)
     began = time.perf_counter()
     watched = make_network(setup)
-    full = _step(setup, watched, full=True)
-    kinds = [_step(setup, plain), _step(setup, watched), full]
-    kinds[1]()
+    watching = _step(setup, watched)
+    watching()
     first = time.perf_counter() - began
+    plain = _step(setup, make_network(blind, watched.state))
+    kinds = [plain, watching, _step(setup, watched, full=True)]
     for call in kinds:
         call()
     per_epoch = setup.plan().steps_per_epoch

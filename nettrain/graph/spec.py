@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from nettrain.errors import Error
 
 Shape = tuple[int, ...]
@@ -33,6 +35,18 @@ class Spec:
     @property
     def nbytes(self) -> int:
         return self.size * _BYTES[self.dtype]
+
+    def filled(self, value: float) -> np.ndarray:
+        """An array of one value that takes no memory; it cannot be written to.
+
+        Raises:
+            Error: `memory-full` of a shape that no array can have.
+        """
+        if self.nbytes >= 2**62:
+            shape = " × ".join(map(str, self.shape))
+            raise Error("memory-full", f"no array can hold {shape} numbers")
+        made: np.ndarray = np.broadcast_to(np.asarray(value, self.dtype), self.shape)
+        return made
 
     @property
     def is_float(self) -> bool:

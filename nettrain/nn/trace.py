@@ -206,7 +206,7 @@ class Trace:
         """The leaf of a running value of the layer, which starts as `initial`."""
         path = f"{self.path}/{name}"
         if path not in self.states:
-            value = np.full(shape, initial, self.dtype)
+            value = Spec(shape, self.dtype).filled(initial)
             self.states[path] = self._leaf("state", name, shape, value)
         return _of_shape(self.states[path], shape)
 

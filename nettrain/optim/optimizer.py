@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from nettrain.component import Component
 from nettrain.errors import Error
 from nettrain.graph import Leaf, Node, scope
@@ -35,9 +33,8 @@ class Slots:
     def __getitem__(self, name: str) -> Node:
         if name not in self.leaves:
             owner = self._parameter
-            zeros = np.zeros(owner.shape, owner.dtype)
             self.leaves[name] = Node(
-                Leaf("state", owner.spec, zeros),
+                Leaf("state", owner.spec, owner.spec.filled(0)),
                 name=owner.name,
                 scope="/".join(filter(None, ("optimizer", name, owner.scope))),
                 role="slot",

@@ -53,16 +53,13 @@ class AppendOnly:
     def __init__(self, disk: Disk, path: Path) -> None:
         self.path = path
         self._disk = disk
-        new = not disk.exists(path)
         self._file = disk.append(path)
-        if new:  # else a power cut could take the name away, and every row with it
-            disk.fsync_folder(path.parent)
         self._pending: list[str] = []
         self._characters = 0
-        self._failed = False
+        self._failed = self._closed = False
         data = disk.read(path)
         self._length, self._hash = len(data), hashlib.sha256(data)
-        self._unsynced = True
+        self._unsynced = self._unnamed = True
         self.torn = bool(data) and not data.endswith(b"\n")
         """Whether the last line was left unfinished by a process that is gone."""
 
@@ -98,11 +95,21 @@ class AppendOnly:
         if self._unsynced:
             self._failed = True
             self._disk.fsync(self._file)
-            self._failed = self._unsynced = False
+            if self._unnamed:
+                # Else a power cut could take the name away, and every row with it. A
+                # file that was there is no other case: its maker may have died here.
+                self._disk.fsync_folder(self.path.parent)
+            self._failed = self._unsynced = self._unnamed = False
         return Prefix(self._length, self._hash.hexdigest())
 
     def close(self) -> None:
-        """Hand over what is pending, unless writing has failed before, and close."""
+        """Hand over what is pending, unless writing has failed before, and close.
+
+        The second time nothing is done: the descriptor may be another file's by then.
+        """
+        if self._closed:
+            return
+        self._closed = True
         try:
             if not self._failed:
                 self.flush()

@@ -32,6 +32,13 @@ _MARK = rb"\"sha256\":\""
 other key ends like this: `config_sha256` has an underscore for the first quote."""
 _SEAL = re.compile(re.escape(_MARK) + rb"([0-9a-f]{64})")
 _HEX = re.compile(r"[0-9a-f]{64}")
+_DTYPES = {
+    "bool": "BOOL",
+    **{f"int{bits}": f"I{bits}" for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": f"U{bits}" for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": f"F{bits}" for bits in (16, 32, 64)},
+}
+"""NumPy's names of dtypes -> those of the format."""
 
 
 @dataclass(frozen=True)
@@ -75,16 +82,38 @@ class Checkpoint:
     meta: CheckpointMeta
 
 
-def encode(tensors: Mapping[str, np.ndarray], meta: CheckpointMeta) -> bytes:
-    """The file's bytes; the same arrays and metadata always give the same ones."""
-    # The library writes the memory of an array as it lies, whatever its strides say.
-    rows = {path: np.asarray(tensor, order="C") for path, tensor in tensors.items()}
-    data = safetensors.save(rows, {"nettrain": meta.to_json()})
-    digest = hashlib.sha256(data).hexdigest().encode()
-    return data.replace(_MARK + _ZEROS, _MARK + digest, 1)
+def encode(tensors: Mapping[str, np.ndarray], meta: CheckpointMeta) -> bytearray:
+    """The file's bytes; the same arrays and metadata always give the same ones.
+
+    They are filled in where they stay. The library's own `save` holds the file twice,
+    takes the memory of an array as it lies, whatever its strides say, and where memory
+    is short it ends the process past every handler.
+    """
+    order = sorted(tensors, key=lambda path: (-tensors[path].itemsize, path))
+    header: dict[str, Any] = {"__metadata__": {"nettrain": meta.to_json()}}
+    size = 0
+    for path in order:  # the widest first, so that each is aligned
+        tensor = tensors[path]
+        offsets = [size, size + tensor.nbytes]
+        shape, dtype = list(tensor.shape), _DTYPES[tensor.dtype.name]
+        header[path] = {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+        size += tensor.nbytes
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    start = 8 + len(text)
+    data = bytearray(start + size)
+    data[:start] = len(text).to_bytes(8, "little") + text
+    for path in order:
+        tensor = tensors[path]
+        at = start + header[path]["data_offsets"][0]
+        target = np.frombuffer(data, tensor.dtype, tensor.size, at)
+        np.copyto(target.reshape(tensor.shape), tensor)
+    seal = data.index(_MARK + _ZEROS) + len(_MARK)
+    data[seal : seal + len(_ZEROS)] = hashlib.sha256(data).hexdigest().encode()
+    return data
 
 
-def decode(data: bytes) -> Checkpoint:
+def decode(data: bytes | bytearray) -> Checkpoint:
     """The checkpoint, every byte of it verified.
 
     Raises:
@@ -93,7 +122,7 @@ def decode(data: bytes) -> Checkpoint:
     """
     _verify(data)
     try:
-        tensors = safetensors.load(data)
+        tensors = safetensors.load(bytes(data))
         metadata = json.loads(data[8 : 8 + _header_length(data)])["__metadata__"]
         plain = json.loads(metadata["nettrain"])
         known = plain["format"]
@@ -111,11 +140,11 @@ def decode(data: bytes) -> Checkpoint:
     return Checkpoint(tensors, _meta(plain))
 
 
-def _header_length(data: bytes) -> int:
+def _header_length(data: bytes | bytearray) -> int:
     return int.from_bytes(data[:8], "little")
 
 
-def _verify(data: bytes) -> None:
+def _verify(data: bytes | bytearray) -> None:
     """Compare the hash in the header with that of the file around it."""
     seal = _SEAL.search(data, 8, 8 + min(_header_length(data), len(data)))
     if seal is None:

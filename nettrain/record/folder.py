@@ -36,6 +36,9 @@ _WHOLE = (
     "findings.json",
     REPORT,
 )
+_ONCE = ("config.yaml", "data.json")
+"""Of these those that are written when a run begins, and never again."""
+
 _OURS = {
     lock.LOCK,
     *_GROWING,
@@ -104,8 +107,7 @@ class RunFolder:
         folder = cls(Path(out), disk, fresh=True)
         if disk.exists(folder.path):
             folder._check_free()
-        else:
-            disk.make_folders(folder.path)
+        disk.make_folders(folder.path)
         return folder
 
     @classmethod
@@ -149,18 +151,43 @@ class RunFolder:
                 here since `create`.
         """
         with lock.held(self.disk, self.path):
+            self._refuse_links()
             if self._fresh:
                 self._check_free()
                 self._begin()
             yield
 
+    def _refuse_links(self) -> None:
+        """What is written, renamed and removed in the inner folders has to be ours."""
+        for inner in (CHECKPOINTS, PLOTS):
+            if self.disk.is_link(self.path / inner):
+                message = f"{self.path / inner} is a link, and leads out of the run"
+                fix = "put a real folder in its place"
+                raise Error("run-link", message, fix=fix)
+
     def _begin(self) -> None:
         """Make the inner folders, and drop rows that a half-made run may have left."""
         for name in _GROWING:
             self.disk.remove(self.path / name)
-        self.disk.make_folders(self.checkpoints)
-        self.disk.make_folders(self.path / PLOTS)
+        self._make_inner()
         self._fresh = False
+
+    def _make_inner(self) -> None:
+        for inner in (CHECKPOINTS, PLOTS):
+            self.disk.make_folders(self.path / inner)
+
+    def settle(self) -> None:
+        """Make durable what a run goes on from and does not write again.
+
+        Whoever wrote it may have been killed before it was durable, or may be a person
+        who brought the folder here a moment ago. With the names of the inner folders go
+        those of all files beside them.
+        """
+        self.disk.make_folders(self.path)
+        self._make_inner()
+        for name in _ONCE:
+            if self.disk.exists(self.path / name):
+                self.disk.settle(self.path / name)
 
     # ------------------------------------------------------------ whole files
 
@@ -172,7 +199,8 @@ class RunFolder:
         return path
 
     def write_text(self, name: str, text: str) -> Path:
-        return self.write(name, text.encode("utf-8"))
+        # A name may hold what no UTF-8 has: a lone surrogate stands for a bad byte.
+        return self.write(name, text.encode("utf-8", "backslashreplace"))
 
     def write_json(self, name: str, value: Any) -> Path:
         """Keys in the order given; NaN and infinities become strings."""
@@ -191,9 +219,19 @@ class RunFolder:
     def read_json(self, name: str) -> Any:
         text = self.read_text(name)
         try:
-            return json.loads(text)
+            value = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise self._damaged(name, error) from error
+        if not json_text.anything(value):
+            deep = ValueError(f"nested deeper than {json_text.DEPTH} levels")
+            raise self._damaged(name, deep)
+        return value
+
+    def pictures(self) -> list[str]:
+        """The names of the pictures in `plots/` that may be ours, in order."""
+        plots = self.path / PLOTS
+        names = self.disk.list(plots) if self.disk.is_folder(plots) else []
+        return [name for name in names if _NAME.fullmatch(name)]
 
     def _file(self, name: str) -> Path:
         inner, _, picture = name.rpartition("/")

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nettrain.errors import Error
+
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 """The strings that stand for numbers, and the numbers."""
+
+
+# ---------------------------------------------------------------- writing
 
 
 def _plain(value: Any) -> Any:
@@ -67,3 +74,94 @@ def _encode(encoder: json.JSONEncoder, value: Any) -> str:
         ValueError
     ):  # allow_nan=False: the common case pays for no look at each number
         return encoder.encode(_finite(value))
+
+
+# ---------------------------------------------------------------- reading
+
+Form = Any
+"""What a value read from a file has to be: a type, `None` or a text for that very
+value, one of the checks below, a tuple of forms for either of them, `[form]` for a
+list, or `{name: form}` for a mapping. A name that ends in `?` may be missing, other
+names may be there; `str` in place of a name stands for all of these."""
+
+DEPTH = 50
+"""How deep what is written may be nested, and what is read."""
+
+
+def number(value: Any) -> bool:
+    """A number, or a text that stands for one that is not finite."""
+    return finite(value) or (isinstance(value, str) and value in NOT_FINITE)
+
+
+def finite(value: Any) -> bool:
+    """A number that a float can hold."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def count(value: Any) -> bool:
+    """An integer from 0 that 64 bits can hold."""
+    return type(value) is int and 0 <= value < 2**63
+
+
+def anything(value: Any) -> bool:
+    """Whatever JSON can hold, in `DEPTH` levels."""
+    level = [value]
+    for _ in range(DEPTH):
+        level = [inner for outer in level for inner in _members(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _members(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+
+
+def misfit(value: Any, form: Form) -> str | None:
+    """Where a value is not of a form: `best.loss.step`, or "" for itself; else None."""
+    if isinstance(form, tuple):
+        found = [misfit(value, one) for one in form]
+        return None if None in found else max(filter(None, found), default="", key=len)
+    if isinstance(form, (list, dict)):
+        if not isinstance(value, type(form)):
+            return ""
+        inner = _list(value, form) if isinstance(form, list) else _mapping(value, form)
+        return next(inner, None)
+    if isinstance(form, type):
+        fits = type(value) is form
+    else:
+        fits = form(value) if callable(form) else value == form
+    return None if fits else ""
+
+
+def check(value: Any, form: Form, path: Path) -> None:
+    """Refuse what was read from a file if it is not of a form.
+
+    Raises:
+        Error: `run-damaged`, with the key that is missing or wrong.
+    """
+    where = misfit(value, form)
+    if where is not None:
+        key = f"no {where}" if where else "nothing"
+        raise Error("run-damaged", f"{path} is damaged: {key} can be read from it")
+
+
+def _list(value: list[Any], form: list[Form]) -> Iterator[str]:
+    for index, member in enumerate(value):
+        if (where := misfit(member, form[0])) is not None:
+            yield f"{index}.{where}".rstrip(".")
+
+
+def _mapping(value: Mapping[str, Any], form: Mapping[Any, Form]) -> Iterator[str]:
+    known = {name.rstrip("?"): name for name in form if name is not str}
+    for name, key in known.items():
+        if name not in value and not key.endswith("?"):
+            yield name
+    others = form.get(str, anything)
+    for name, member in value.items():
+        where = misfit(member, form[known[name]] if name in known else others)
+        if where is not None:
+            yield f"{name}.{where}".rstrip(".")

@@ -1,8 +1,15 @@
-"""One writer per run folder, without clocks and heartbeats."""
+"""One writer per run folder, without clocks and heartbeats.
+
+Held are the folder itself and in it the file `.lock`. A file alone could be removed
+under its holder, and another process would make and hold its successor; a folder alone
+cannot be held on every network file system.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +18,12 @@ from nettrain.errors import Error
 
 LOCK = ".lock"
 
+_UNSUPPORTED = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP)
+"""What a file system says that cannot lock a folder, such as NFS."""
+
+_held: set[File] = set()
+"""What this process holds."""
+
 
 @contextlib.contextmanager
 def held(disk: Disk, folder: Path) -> Iterator[None]:
@@ -18,20 +31,55 @@ def held(disk: Disk, folder: Path) -> Iterator[None]:
 
     The file stays when the lock is let go: if it were removed, one process could hold
     the removed file and another its successor, and both would believe to be alone.
+
+    Raises:
+        Error: `locked-run` where another process holds it.
     """
-    file = _acquire(disk, folder)
+    with _folder(disk, folder), _one(disk, folder, folder / LOCK):
+        yield
+
+
+@contextlib.contextmanager
+def _folder(disk: Disk, folder: Path) -> Iterator[None]:
+    """Hold the folder itself, where its file system can do that."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(_one(disk, folder, folder))
+        except Error as error:
+            if getattr(error.__cause__, "errno", None) not in _UNSUPPORTED:
+                raise
+        yield
+
+
+@contextlib.contextmanager
+def _one(disk: Disk, folder: Path, path: Path) -> Iterator[None]:
+    file = _acquired(disk, folder, path)
+    _held.add(file)
     try:
         yield
     finally:
-        disk.close(file)
+        if file in _held:  # a fork that comes this way has nothing to let go
+            _held.remove(file)
+            disk.close(file)
 
 
-def _acquire(disk: Disk, folder: Path) -> File:
+def _acquired(disk: Disk, folder: Path, path: Path) -> File:
     while True:
-        file = disk.lock(folder / LOCK)
+        file = disk.lock(path, folder=path == folder)
         if file is None:
             message = f"{folder} is in use by another process"
             raise Error("locked-run", message, fix="wait for it, or stop it")
         if disk.is_still(file):
             return file
-        disk.close(file)  # someone removed the file between opening and locking
+        disk.close(file)  # another one has its name since it was opened
+
+
+def _let_go() -> None:
+    """Forget, in a fork, what its parent holds: the lock must end with the parent."""
+    for file in _held:
+        with contextlib.suppress(OSError):
+            os.close(file.descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)

@@ -27,26 +27,55 @@ class Metrics(AppendOnly):
         self.write(json_text.row(row) + "\n")
 
 
+_NAMES = 1000
+"""More are not written: as columns, every name takes the memory of all rows."""
+
+
 def read_metrics(disk: Disk, path: Path) -> list[Row]:
-    """Every whole row; an unfinished last line is one that is being written."""
+    """Every whole row; an unfinished last line is one that is being written.
+
+    Raises:
+        Error: `run-damaged` where a line is no row of numbers with step and epoch.
+    """
     whole = disk.read(path).split(b"\n")[:-1]
-    return [_row(line, path, number) for number, line in enumerate(whole, 1)]
+    names: set[str] = set()
+    rows = []
+    for number, line in enumerate(whole, 1):
+        rows.append(_row(line, path, number))
+        names.update(rows[-1])
+        if len(names) > _NAMES:
+            raise _damaged(path, number, f"more than {_NAMES} names")
+    return rows
 
 
 def _row(line: bytes, path: Path, number: int) -> Row:
     try:
-        row = json.loads(line)
+        row: Any = json.loads(line)
     except (ValueError, RecursionError):
         row = None
-    if not isinstance(row, dict):
-        place = Place(str(path), number)
-        message = "expected a JSON object, so the file is damaged"
-        fix = "nettrain resume cuts it back to a checkpoint that it agrees with"
-        raise Error("run-damaged", message, place=place, fix=fix)
-    for name, value in row.items():
+    if not _is_row(row):
+        raise _damaged(path, number, "expected a JSON object: step, epoch, numbers")
+    found: Row = row
+    for name, value in found.items():
         if isinstance(value, str):
-            row[name] = json_text.NOT_FINITE.get(value, value)
-    return row
+            found[name] = json_text.NOT_FINITE[value]
+    return found
+
+
+def _is_row(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and json_text.count(value.get("step"))
+        and json_text.count(value.get("epoch"))
+        and all(map(json_text.number, value.values()))
+        and all(map(str.isprintable, value))
+    )
+
+
+def _damaged(path: Path, number: int, reason: str) -> Error:
+    place = Place(str(path), number)
+    fix = "nettrain resume cuts it back to a checkpoint that it agrees with"
+    return Error("run-damaged", f"the file is damaged: {reason}", place=place, fix=fix)
 
 
 def columns(rows: Iterable[Row]) -> dict[str, np.ndarray]:

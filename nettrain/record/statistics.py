@@ -32,6 +32,8 @@ COLUMNS = (
 )
 _INTEGERS = ("step", "epoch")
 _TEXTS = ("node", "role")
+_MOST = 10**8
+"""Characters of a column of texts: there every cell takes the room of the longest."""
 
 
 class Statistics(AppendOnly):
@@ -77,11 +79,18 @@ def _rows(text: str, path: Path) -> list[list[str]]:
 def _column(name: str, cells: tuple[str, ...], path: Path) -> np.ndarray:
     try:
         if name in _TEXTS:
+            if len(cells) * max(map(len, cells), default=0) > _MOST:
+                raise ValueError("its texts are too long")
+            if not "".join(dict.fromkeys(cells)).isprintable():
+                raise ValueError("a text has characters that no node's name has")
             return np.array(cells, dtype=np.str_)
         if name in _INTEGERS:
-            return np.array([int(cell) for cell in cells], dtype=np.int64)
+            integers = np.array([int(cell) for cell in cells], dtype=np.int64)
+            if np.any(integers < 0):
+                raise ValueError("below 0")
+            return integers
         return np.array([float(cell or "nan") for cell in cells], dtype=np.float64)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise _damaged(path, None, f"column {name}: {error}") from error
 
 

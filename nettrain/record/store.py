@@ -207,11 +207,11 @@ def reopen(folder: RunFolder, end: int) -> None:
     """Let a run that ended at a step go on from before its end.
 
     The evaluation at the end is no part of a longer run. So its checkpoint gets a name
-    under which it is not looked for; it goes once there is a newer one.
+    under which it is not looked for; it goes once there is a newer one. The caller
+    recovers the run then, which makes this durable.
     """
-    disk, where = folder.disk, folder.checkpoints
-    disk.rename(where / file_name(end), where / _ended(end))
-    disk.fsync_folder(where)
+    where = folder.checkpoints
+    folder.disk.rename(where / file_name(end), where / _ended(end))
 
 
 def go_back(
@@ -221,7 +221,6 @@ def go_back(
     for newer in steps(folder.disk, folder.checkpoints):
         if newer > step:
             folder.disk.remove(folder.checkpoints / file_name(newer))
-    folder.disk.fsync_folder(folder.checkpoints)  # before the rows of these are cut
     return recover(folder, say)
 
 
@@ -230,17 +229,19 @@ def recover(folder: RunFolder, say: Callable[[str], None] = lambda line: None) -
 
     The caller holds the lock. Newer files that cannot be used are renamed to `.bad-…`,
     never deleted. Metrics and statistics are cut to what the checkpoint was saved with,
-    or to nothing if there is none and the run starts again. Doing it twice does nothing
-    more.
+    or to nothing if there is none and the run starts again. Everything that the run
+    then goes on from is durable. Doing it twice does nothing more.
     """
-    folder.disk.make_folders(folder.checkpoints)
+    folder.settle()
     found = newest(folder)
     for line in found.told:
         say(line)
     for skipped in found.skipped:
         _set_aside(folder.disk, folder.checkpoints / file_name(skipped.step))
-    if found.skipped:
-        folder.disk.fsync_folder(folder.checkpoints)
+    if found.checkpoint:
+        folder.disk.settle(folder.checkpoints / file_name(found.checkpoint.meta.step))
+    # Before rows are cut: a checkpoint that was removed could come back without them.
+    folder.disk.fsync_folder(folder.checkpoints)
     _cut_logs(folder, found.checkpoint)
     _sweep(folder)
     return found

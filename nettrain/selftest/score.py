@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+TOLD = 5
+"""How many failures are told; the count has them all."""
 
 
 @dataclass(frozen=True)
@@ -19,3 +22,23 @@ class Score:
     passed: int
     total: int
     failures: tuple[str, ...] = ()
+
+
+@dataclass
+class Tally:
+    """Counts the cases of a promise, one after the other."""
+
+    promise: str
+    passed: int = 0
+    total: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def add(self, failure: str) -> None:
+        """One more case: what went wrong in it, or nothing at all."""
+        self.total += 1
+        self.passed += not failure
+        if failure and len(self.failures) < TOLD:
+            self.failures.append(failure)
+
+    def score(self) -> Score:
+        return Score(self.promise, self.passed, self.total, tuple(self.failures))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nettrain.config.writer import inline
+from nettrain.errors import visible
 from nettrain.show.progress import duration
 from nettrain.show.style import number
 
@@ -46,7 +47,7 @@ def summary(
         colour: whether the text goes to a terminal.
     """
     pen = _Pen(colour)
-    ended = f"{duration(seconds)}, written to {folder}"
+    ended = visible(f"{duration(seconds)}, written to {folder}")
     blocks = [_table(metrics, pen), "\n".join([ended, *_watched(diagnosis or {})])]
     for finding, follows in grouped(findings):
         run = folder if finding.get("primary") else ""
@@ -63,7 +64,8 @@ def _watched(diagnosis: Mapping[str, Any]) -> Iterator[str]:
     if "share_of_step" in diagnosis:
         yield f"diagnosis added {diagnosis['share_of_step']:.0%} to a step"
     if diagnosis.get("changed"):
-        yield f"judged otherwise than by default: {'; '.join(diagnosis['changed'])}"
+        changed = visible("; ".join(diagnosis["changed"]))
+        yield f"judged otherwise than by default: {changed}"
 
 
 class _Pen:
@@ -89,7 +91,9 @@ def rows(metrics: Mapping[str, Any]) -> list[list[str]]:
     pairs = [name.partition("/") for name in named]
     names = dict.fromkeys(m for part, _, m in pairs if part in _PARTS and m != "step")
     heads = ["", *_PARTS, "best"]
-    found = [[n, *_values(n, {**last, **metrics}), _best(n, best)] for n in names]
+    found = [
+        [visible(n), *_values(n, {**last, **metrics}), _best(n, best)] for n in names
+    ]
     found = [row for row in found if any(row[1:])]
     kept = [i for i in range(len(heads)) if i == 0 or any(row[i] for row in found)]
     return [[row[i] for i in kept] for row in (heads, *found)]
@@ -150,11 +154,12 @@ def line(finding: Finding, *, colour: bool = False) -> str:
     What no number measures tells the first clause of why.
     """
     pen = _Pen(colour)
-    head = pen(f"{finding['severity']}[{finding['id']}]", finding["severity"])
+    head = pen(visible(f"{finding['severity']}[{finding['id']}]"), finding["severity"])
     numbers = ", ".join(measured(finding)[:2])
     told = numbers or (finding.get("why") or "").partition(";")[0]
     told = textwrap.shorten(told, _WIDTH, placeholder=" …")
-    return f"{head} {title(finding)} at {where(finding)}" + (told and f": {told}")
+    text = f" {title(finding)} at {where(finding)}" + (told and f": {told}")
+    return head + visible(text)
 
 
 def grouped(findings: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:
@@ -187,13 +192,14 @@ def message(
         width: of the text; commands, edits and excerpts stay whole.
     """
     pen = _Pen(colour, width)
-    head = f"{finding['severity']}[{finding['id']}]"
+    head = visible(f"{finding['severity']}[{finding['id']}]")
     primary = ": the primary cause" if finding.get("primary") else ""
-    rows = [pen(head, finding["severity"]) + pen(f" {title(finding)}{primary}", "bold")]
+    called = visible(f" {title(finding)}{primary}")
+    rows = [pen(head, finding["severity"]) + pen(called, "bold")]
     rows.append(_row("where", where(finding), pen))
     if config and finding.get("config_line"):
         rows.append(_row("config", f"{config}:{finding['config_line']}", pen))
-    rows += [f"  {row}" for row in excerpt.splitlines()]
+    rows += [f"  {row}" for row in visible(excerpt).splitlines()]
     if measured(finding):
         rows.append(_row("measured", ", ".join(measured(finding)), pen))
     if finding.get("why"):
@@ -250,6 +256,7 @@ def _row(head: str, text: str, pen: _Pen) -> str:
 
     What became non-finite comes with its last 20 losses and gradient norms.
     """
+    text = visible(text)
     clauses = text.split("; ") if len(text) > 2 * pen.width else [text]
     wrapped = [
         row
@@ -274,9 +281,9 @@ def _remedy(remedy: Mapping[str, Any], trial: str, pen: _Pen) -> list[str]:
     """What to change in words, as edits, and the command that tries it."""
     edits = remedy.get("patch") or ()
     rows = [_row("change", remedy["text"], pen)] if remedy.get("text") else []
-    rows += [" " * (_INDENT + 2) + f"- {inline(edit)}" for edit in edits]
+    rows += [" " * (_INDENT + 2) + f"- {visible(inline(edit))}" for edit in edits]
     if edits and trial:
-        rows.append(f"  {pen('try'.ljust(_INDENT), 'faint')}{trial}")
+        rows.append(f"  {pen('try'.ljust(_INDENT), 'faint')}{visible(trial)}")
     return rows
 
 

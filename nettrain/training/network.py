@@ -24,7 +24,7 @@ from nettrain.graph.node import made_at
 from nettrain.graph.spec import Shape
 from nettrain.nn import Layer, Loss, Trace, initial_values
 from nettrain.optim import Optimizer, clip_norm, clip_value, optimize
-
+from nettrain.training import stored
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -194,6 +194,36 @@ def _update(
     return optimize(recipe.optimizer, clipped, rate, count).updates
 
 
+# ---------------------------------------------------------------- other programs
+
+
+def forward(recipe: Recipe, rows: int) -> tuple[Node, Definition]:
+    """A prediction of so many rows: its input, and `outputs`."""
+    x, outputs, _ = _predicted(recipe, rows)
+    return x, Definition({"outputs": outputs})
+
+
+def scoring(
+    recipe: Recipe, outputs: Shape, targets: Shape
+) -> tuple[Node, Node, Definition]:
+    """Outputs and targets of those shapes: their inputs, `loss` and `predictions`."""
+    y = leaf("input", "outputs", outputs, recipe.dtype)
+    t = leaf("input", "targets", targets, recipe.targets_dtype)
+    loss = recipe.loss
+    return (
+        y,
+        t,
+        Definition({"loss": loss.cost(y, t), "predictions": loss.predictions(y)}),
+    )
+
+
+def measuring(step: Step) -> Definition:
+    """Of a traced step `loss`, and its gradients by path, without penalties."""
+    loss = step.definition.outputs["loss"]
+    found = adjoints(loss, step.gradients)
+    return Definition({"loss": loss} | {leaf.path: g for leaf, g in found.items()})
+
+
 @dataclass(frozen=True)
 class CompiledStep:
     """A training step that can be run."""
@@ -238,8 +268,8 @@ class Predictor:
         """A predictor with weights of its own; they have to fit the recipe's model."""
         _, _, trace = _predicted(recipe, rows=1)
         leaves = {path: p.node for path, p in trace.parameters.items()} | trace.states
-        zeros = {path: np.zeros(n.shape, n.dtype) for path, n in leaves.items()}
-        state = State(zeros)
+        stored.check(weights, leaves)
+        state = State({path: np.zeros(n.shape, n.dtype) for path, n in leaves.items()})
         state.load(weights)
         return cls(recipe, executor, state)
 
@@ -262,8 +292,8 @@ class Predictor:
         return np.concatenate(parts) if parts else np.zeros((0, self.recipe.outputs))
 
     def _compile_forward(self, rows: int) -> tuple[Node, Program]:
-        x, outputs, _ = _predicted(self.recipe, rows)
-        return x, self._executor.program(Definition({"outputs": outputs}), self.state)
+        x, definition = forward(self.recipe, rows)
+        return x, self._executor.program(definition, self.state)
 
     def score(
         self, outputs: np.ndarray, targets: np.ndarray
@@ -280,12 +310,7 @@ class Predictor:
         return float(result["loss"]), result["predictions"].copy()
 
     def _compile_score(self, key: tuple[Shape, Shape]) -> tuple[Node, Node, Program]:
-        y = leaf("input", "outputs", key[0], self.recipe.dtype)
-        t = leaf("input", "targets", key[1], self.recipe.targets_dtype)
-        loss = self.recipe.loss
-        definition = Definition(
-            {"loss": loss.cost(y, t), "predictions": loss.predictions(y)}
-        )
+        y, t, definition = scoring(self.recipe, *key)
         return y, t, self._executor.program(definition, State({}))
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
@@ -298,6 +323,22 @@ class Predictor:
         definition = Definition({"predictions": self.recipe.loss.predictions(y)})
         return y, self._executor.program(definition, State({}))
 
+    def release(self) -> None:
+        """Give back the memory of all programs; they are compiled again when needed."""
+        for cache in (self._forward, self._scores, self._heads):
+            cache.clear()
+
+
+def _first_state(step: Step, seed: int, executor: Executor) -> State:
+    definition = step.definition
+    zeros = {node.path: node.spec.filled(0) for node in definition.leaves("state")}
+    values = {**zeros, **initial_values(step.trace, seed)}
+    state = executor.allocate(definition, values)
+    for path, value in values.items():
+        # A parameter that no update changes may not occur in the definition.
+        state.setdefault(path, value)
+    return state
+
 
 class Network(Predictor):
     """Programs of one recipe on one state.
@@ -306,18 +347,27 @@ class Network(Predictor):
         recipe: what they compute.
         state: parameters, running averages, optimizer slots and counters, by path.
         first: the training step of the full batch size, as it was traced.
+
+    Args:
+        recipe: what they compute.
+        executor: runs them.
+        batch: rows of a full batch.
+        state: that of another network of the same layers, to be shared; without it
+            the recipe's first values.
     """
 
-    def __init__(self, recipe: Recipe, executor: Executor, batch: int) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        executor: Executor,
+        batch: int,
+        state: State | None = None,
+    ) -> None:
         self._batch = batch
         self.first = trace_step(recipe, batch)
-        definition = self.first.definition
-        zeros = {node.path: node.spec.filled(0) for node in definition.leaves("state")}
-        values = {**zeros, **initial_values(self.first.trace, recipe.seed)}
-        super().__init__(recipe, executor, executor.allocate(definition, values))
-        for path, value in values.items():
-            # A parameter that no update changes may not occur in the definition.
-            self.state.setdefault(path, value)
+        if state is None:
+            state = _first_state(self.first, recipe.seed, executor)
+        super().__init__(recipe, executor, state)
         self._steps = Cache(_weakly(self._compile_step))
         self._measures = Cache(_weakly(self._compile_measure))
 
@@ -380,10 +430,13 @@ class Network(Predictor):
     def _compile_measure(self, batch: int) -> tuple[Step, Program]:
         known = batch == self._batch
         traced = self.first if known else trace_step(self.recipe, batch)
-        loss = traced.definition.outputs["loss"]
-        found = adjoints(loss, traced.gradients)
-        outputs = {"loss": loss} | {leaf.path: g for leaf, g in found.items()}
-        return traced, self._executor.program(Definition(outputs), self.state)
+        return traced, self._executor.program(measuring(traced), self.state)
+
+    def release(self) -> None:
+        """Give back the memory of all programs; they are compiled again when needed."""
+        for cache in (self._steps, self._measures):
+            cache.clear()
+        super().release()
 
     # ---------------------------------------------------------------- the state
 
@@ -395,8 +448,10 @@ class Network(Predictor):
         """Take the state from a checkpoint, which may hold more than that.
 
         Raises:
-            KeyError: for a tensor that it lacks.
+            Error: `checkpoint-mismatch` where a tensor is missing or of another shape.
         """
+        wanted = {self._stored(path): array for path, array in self.state.items()}
+        stored.check(tensors, wanted)
         self.state.load({path: tensors[self._stored(path)] for path in self.state})
 
     def weights(self) -> dict[str, np.ndarray]:

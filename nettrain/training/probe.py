@@ -16,6 +16,7 @@ from nettrain.diagnose.finding import Finding
 from nettrain.diagnose.spikes import RECENT, spike
 from nettrain.diagnose.statistics import Means
 from nettrain.execute import State
+from nettrain.training import stored
 from nettrain.training.evaluate import Evaluation, scores
 from nettrain.training.network import Network
 from nettrain.training.plan import Plan
@@ -53,6 +54,8 @@ class Probe:
         assert watch is not None
         self._watch, self._judge, self._plan = watch, judge, plan
         self._task = network.recipe.loss.task
+        classes = max(2, network.recipe.outputs)
+        self._classes = classes if self._task == "classification" else 0
         self.interval = interval
         self._means = Means(watch)
         self._losses: deque[float] = deque(maxlen=RECENT)
@@ -223,11 +226,8 @@ class Probe:
 
     def survive(self, blame: Blame, skipped: int, rollbacks: int) -> None:
         """Remember the first update that could not be made, and how many there were."""
-        known = self.evidence.survived
-        first = known.blame if known else blame
-        self.evidence = dataclasses.replace(
-            self.evidence, survived=Survived(first, skipped, rollbacks)
-        )
+        survived = Survived(blame, skipped, rollbacks)
+        self.evidence = dataclasses.replace(self.evidence, survived=survived)
 
     def dead_units(self) -> dict[str, np.ndarray]:
         """By layer, (epochs, units): whether a unit was dead in an epoch."""
@@ -242,6 +242,12 @@ class Probe:
         return {**self._with_recent().tensors(), **self._means.tensors(), **norms}
 
     def restore(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Go back to where `tensors` was called.
+
+        Raises:
+            Error: `checkpoint-mismatch` where they are not of this network.
+        """
+        stored.check_evidence(tensors, self.evidence, self._watch, self._classes)
         self.evidence = self.evidence.restored(tensors)
         self._means.restore(tensors)
         self._losses = deque(self.evidence.losses.tolist(), RECENT)

@@ -213,7 +213,7 @@ class _Pass:
 def _pass(recipe: Recipe, step: Step, part: Part) -> _Pass:
     """Trace the model as it trains for rows that the seed draws."""
     key = randomness.key(recipe.seed, "diagnosis/signals")
-    rows = randomness.permutation(key, len(part))[: _most(step)]
+    rows = randomness.permutation(key, len(part))[: rows_seen(step)]
     x = leaf("input", "inputs", (len(rows), *recipe.inputs), recipe.dtype)
     t = leaf("input", "targets", (len(rows), *recipe.targets), recipe.targets_dtype)
     trace = step.trace.sibling(training=True)
@@ -221,7 +221,7 @@ def _pass(recipe: Recipe, step: Step, part: Part) -> _Pass:
     return _Pass(trace, loss, (x, part.inputs[rows]), (t, part.targets[rows]))
 
 
-def _most(step: Step) -> int:
+def rows_seen(step: Step) -> int:
     """How many rows are looked at: no fewer than a batch has."""
     batch = step.inputs.shape[0]
     nodes = topological([step.cost])

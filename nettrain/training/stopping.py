@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from nettrain.training import stored
 from nettrain.training.settings import Stop
 
 
@@ -57,4 +58,5 @@ class Stopping:
 
     def restore(self, tensors: Mapping[str, np.ndarray]) -> None:
         best, step, waited = tensors["loop/stopping"]
+        stored.check_counts("loop/stopping", np.array([step, waited]))
         self.best, self.best_step, self.waited = float(best), int(step), int(waited)

@@ -118,7 +118,7 @@ BAD = [
     ("patch: [{do: put, path: a}]", "config-type", 3, 14, 3, None),
     ("patch: [{do: remove, pth: a}]", "config-unknown-key", 3, 22, 3, '"path"'),
     ("patch: [{do: remove, path: name}]", "config-unknown-key", 3, 28, 4, None),
-    ("patch: [{do: remove, path: a..b}]", "config-value", 3, 9, 24, None),
+    ("patch: [{do: remove, path: a..b}]", "config-value", 3, 28, 4, None),
     ("patch: [{do: set, path: model.dense2, value: 1}]",
      "config-unknown-key", 3, 25, 12, 'did you mean "dense1"?'),
     ("patch: [{do: set, path: model.1, value: relu}]",

@@ -216,7 +216,7 @@ def test_a_file_larger_than_the_limit(tmp_path: Path) -> None:
         ('a: "x\nb: 3', 1, 4),
         ("a: @x", 1, 4),
         ("- a\nb: 1", 2, 1),
-        ("a: 1\n b: 2", 2, 3),
+        ("a: 1\n b: 2", 2, 2),
         ("a: 1\nb\nc: 3", 2, 1),
         ("a: 1\n---\nb: 2", 2, 1),
         ("a: *x", 1, 4),
@@ -229,7 +229,7 @@ def test_a_file_larger_than_the_limit(tmp_path: Path) -> None:
         ('a: ["b" "c"]', 1, 9),
         ("a: x\nb: \x00", 2, 4),
         ("a: \x1b[31m", 1, 4),
-        ("a: >-5 x", 1, 8),
+        ("a: >-5 x", 1, 4),
     ],
 )
 def test_syntax_errors(text: str, line: int, column: int) -> None:

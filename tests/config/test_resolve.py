@@ -386,7 +386,7 @@ def test_a_bare_component_from_python_is_spelt_out(resolved, dense) -> None:
     [
         ({"data": {"source": object()}}, "config-type", "mapping: data.source"),
         ({"data": {1: 2}}, "config-key", "mapping: data"),
-        ({"seed": 10**301}, "config-type", "mapping: seed"),
+        ({"seed": 10**301}, "config-limit", "mapping: seed"),
         ({"data": {"source": "moons"}, "model": 3}, "config-type", "mapping: model"),
         ({"model": []}, "config-missing-key", "mapping"),
         ({"extends": "b.yaml"}, "config-missing-file", "mapping: extends"),

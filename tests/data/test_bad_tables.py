@@ -15,6 +15,7 @@ from nettrain.data import DataConfig, Dataset, delimited, prepare, sources
 from nettrain.errors import Error
 
 from .conftest import found, placed
+from .corpus import CASES
 
 # name: (content, data section, [(code, line:column), …])
 CELLS: dict[str, tuple[str | bytes, dict[str, Any], list[tuple[str, str]]]] = {
@@ -204,20 +205,28 @@ CELLS: dict[str, tuple[str | bytes, dict[str, Any], list[tuple[str, str]]]] = {
 }
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", [*CELLS, *CASES])
 def test_code_and_place(prepared: Callable[..., Dataset], name: str) -> None:
-    content, section, expected = CELLS[name]
+    content, section, expected = (CELLS | CASES)[name]
     with pytest.raises(Error) as caught:
         prepared(content, **section)
     assert caught.value.exit_code == 3
-    if name != "one class":
-        places = [(code, f"table.csv:{where}") for code, where in expected]
-        assert found(caught.value) == places
-    assert [code for code, _ in found(caught.value)] == [code for code, _ in expected]
+    for (code, place), (expected_code, where) in zip(
+        found(caught.value), expected, strict=True
+    ):
+        assert code == expected_code
+        if where:  # else it is about the config, or a count
+            assert place == f"table.csv:{where}"
 
 
 def test_there_are_many() -> None:
-    assert len(CELLS) >= 40
+    """Different mistakes, each in a file of its own."""
+    cases = [*CELLS.values(), *CASES.values()]
+    assert len({(content, repr(section)) for content, section, _ in cases}) == len(
+        cases
+    )
+    assert not set(CELLS) & set(CASES)
+    assert len(cases) >= 200
 
 
 @pytest.mark.parametrize(

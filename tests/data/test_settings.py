@@ -36,7 +36,7 @@ def problems(section: dict[str, Any]) -> list[Problem]:
         (
             {"split": {"stratify": True, "by": "order"}},
             "config-stratify",
-            "data.split",
+            "data.split.stratify",
         ),
         ({"split": {"by": "time"}}, "config-type", "data.split.by"),
         ({"split": 0.2}, "config-type", "data.split"),

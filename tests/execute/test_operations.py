@@ -10,86 +10,38 @@ import pytest
 
 from nettrain.execute import Definition
 from nettrain.execute.kernels import KERNELS, may_overwrite
-from nettrain.graph import Constant, Leaf, Node, Operation, adjoints, leaf
+from nettrain.graph import Node, leaf
 from nettrain.graph import operations as ops
 from nettrain.graph.node import apply
-from nettrain.graph.operations.reduce import Summary
+from nettrain.selftest.programs import Case, cases
 
-
-def _operations() -> list[type[Operation]]:
-    def below(cls: type[Operation]) -> set[type[Operation]]:
-        found = set(cls.__subclasses__())
-        return found.union(*map(below, found))
-
-    ours = [c for c in below(Operation) if c.__module__.startswith("nettrain.graph.")]
-    found = {c for c in ours if c.samples and c not in (Leaf, Constant)}
-    return sorted(found, key=lambda c: c.__name__)
-
-
-CASES = [
-    pytest.param(cls, sample, dtype, id=f"{cls.__name__}-{i}-{dtype}")
-    for cls in _operations()
-    if cls.name != "operation" and not cls.__subclasses__()
-    for i, sample in enumerate(cls.samples)
-    for dtype in ("float64", "float32")
-]
-every_sample = pytest.mark.parametrize(("cls", "sample", "dtype"), CASES)
-
-
-def made(cls: Any, sample: Any, dtype: str) -> tuple[Node, dict[Node, np.ndarray]]:
-    """The operation on input leaves, and values for them."""
-    rng = np.random.default_rng(3)
-    feed = {}
-    dtypes = sample.dtypes or (None,) * len(sample.shapes)
-    for i, (shape, given) in enumerate(zip(sample.shapes, dtypes, strict=True)):
-        x = leaf("input", f"x{i}", shape, given or dtype)
-        value = rng.uniform(sample.low, sample.high, shape)
-        value = rng.random(shape) > 0.5 if x.dtype == "bool" else value
-        feed[x] = np.asarray(value).astype(x.dtype)
-    return apply(cls(*sample.attributes), *feed), feed
-
-
-def weighted(y: Node) -> Node:
-    """A scalar that no two elements of y enter in the same way."""
-    weights = np.linspace(0.5, 1.5, y.spec.size).reshape(y.shape)
-    return ops.sum(y * weights.astype(y.dtype))
-
-
-def tolerance(cls: Any, sample: Any, dtype: str) -> float:
-    """Nothing, but where another formula is quicker: a summary from sums of squares."""
-    if cls is not Summary or sample.high < 1e-12:
-        return 0.0
-    return 1e-4 if dtype == "float32" else 1e-12
+every_sample = pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case.name) for case in cases()]
+)
 
 
 @every_sample
 def test_values_and_gradients_have_the_same_bits(
-    cls: Any, sample: Any, dtype: str, check: Callable[..., Any]
+    case: Case, check: Callable[..., Any]
 ) -> None:
-    y, feed = made(cls, sample, dtype)
-    outputs = {"y": y}
-    if y.spec.is_float:
-        found = adjoints(weighted(y), feed)
-        outputs |= {f"gradient of {x.name}": g for x, g in found.items()}
+    definition, feed = case.definition()
     before = {x: value.copy() for x, value in feed.items()}
-    check(Definition(outputs), {}, [feed, feed], tolerance(cls, sample, dtype))
+    check(definition, {}, [feed, feed], case.tolerance)
     for x, value in feed.items():
         np.testing.assert_array_equal(value, before[x])
 
 
 @every_sample
 def test_dying_operands_are_replaced_rightly(
-    cls: Any, sample: Any, dtype: str, check: Callable[..., Any]
+    case: Case, check: Callable[..., Any]
 ) -> None:
     """Operands that are buffers, used by nobody else, in C order and transposed."""
-    y, feed = made(cls, sample, dtype)
+    y, feed = case.made()
     plain = [_changed(x) for x in feed]
     turned = [_turned(_changed(_turned(x))) for x in feed]
     outputs = {"plain": apply(y.op, *plain), "turned": apply(y.op, *turned)}
-    rtol = {"float32": 1e-6, "float64": 1e-12}[dtype]
-    check(
-        Definition(outputs), {}, [feed, feed], max(rtol, tolerance(cls, sample, dtype))
-    )
+    rtol = max({"float32": 1e-6, "float64": 1e-12}[case.dtype], case.tolerance)
+    check(Definition(outputs), {}, [feed, feed], rtol)
 
 
 def _changed(x: Node) -> Node:

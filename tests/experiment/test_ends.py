@@ -98,9 +98,9 @@ def test_a_warning_is_told_and_kept(
         def note(self, text: str) -> None:
             told.append(text)
 
-    def warns(self: Loop, row: dict[str, Any]) -> dict[str, Any]:
+    def warns(self: Loop, row: dict[str, Any], train: Any) -> dict[str, Any]:
         warnings.warn("mind the step", stacklevel=1)
-        return real(self, row)
+        return real(self, row, train)
 
     monkeypatch.setattr(Loop, "_evaluated", warns)
     with warnings.catch_warnings():

@@ -51,16 +51,36 @@ def test_close_writes_what_is_pending(tmp_path):
     assert (tmp_path / "log").read_bytes() == b"last\n"
 
 
-def test_sync_flushes_the_name_too_and_only_what_is_new(tmp_path, trial_disk):
+@pytest.mark.parametrize("there", [False, True])
+def test_sync_flushes_the_name_too_and_only_what_is_new(tmp_path, trial_disk, there):
+    if there:  # who made it may have died before its name was durable
+        (tmp_path / "log").touch()
     disk = trial_disk()
     log = AppendOnly(disk, tmp_path / "log")
-    assert ("fsync folder", tmp_path.name) in disk.calls
     log.write("a\n")
     log.sync()
-    assert disk.calls[-2:] == [("write", "log"), ("fsync", "log")]
+    assert disk.calls[-5:] == [
+        ("write", "log"),
+        ("fsync", "log"),
+        ("open", tmp_path.name),
+        ("fsync folder", tmp_path.name),
+        ("close", tmp_path.name),
+    ]
+    before = len(disk.calls)
     log.sync()
-    assert disk.calls.count(("fsync", "log")) == 1
+    assert len(disk.calls) == before
+    log.write("b\n")
+    log.sync()
+    assert disk.calls[before:] == [("write", "log"), ("fsync", "log")]
     log.close()
+
+
+def test_closed_twice_it_closes_nothing_of_others(tmp_path, trial_disk):
+    disk = trial_disk()
+    log = AppendOnly(disk, tmp_path / "log")
+    log.close()
+    log.close()
+    assert disk.calls.count(("close", "log")) == 1
 
 
 def test_rows_of_an_earlier_process_are_synced_before_they_are_vouched_for(

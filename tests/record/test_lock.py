@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
+import shutil
+
 import pytest
 
 from nettrain.disk import Disk
@@ -7,13 +11,18 @@ from nettrain.errors import Error
 from nettrain.record import lock
 
 
+def _refused(folder, code="locked-run"):
+    with pytest.raises(Error) as caught, lock.held(Disk(), folder):
+        pytest.fail("a second holder came in")
+    assert caught.value.code == code
+    return caught.value
+
+
 def test_second_holder_is_refused_with_the_folder_named(tmp_path):
     with lock.held(Disk(), tmp_path):
-        with pytest.raises(Error) as caught, lock.held(Disk(), tmp_path):
-            pass
-        assert caught.value.code == "locked-run"
-        assert caught.value.exit_code == 5
-        assert str(tmp_path) in caught.value.message
+        error = _refused(tmp_path)
+        assert error.exit_code == 5
+        assert str(tmp_path) in error.message
     with lock.held(Disk(), tmp_path):
         pass
 
@@ -26,20 +35,93 @@ def test_lock_is_let_go_after_an_error_and_its_file_stays(tmp_path):
         pass
 
 
+class Meddled(Disk):
+    """Something happens at a name just after it was locked, at the first time."""
+
+    def __init__(self, name, happens):
+        self.name, self.happens, self.locked = name, happens, 0
+
+    def system(self, action, path, call, *given):
+        result = call(*given)
+        if action == "lock" and path.name == self.name:
+            self.locked += 1
+            if self.locked == 1:
+                self.happens(path)
+        return result
+
+
 def test_file_removed_between_opening_and_locking_is_not_trusted(tmp_path):
-    class Raced(Disk):
-        locked = 0
-
-        def system(self, action, path, call, *given):
-            result = call(*given)
-            if action == "lock":
-                self.locked += 1
-                if self.locked == 1:
-                    path.unlink()
-            return result
-
-    disk = Raced()
+    disk = Meddled(lock.LOCK, os.unlink)
     with lock.held(disk, tmp_path):
         assert disk.locked == 2
-        with pytest.raises(Error, match="in use"), lock.held(Disk(), tmp_path):
+        _refused(tmp_path)
+
+
+def test_folder_replaced_between_opening_and_locking_is_not_trusted(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+
+    def replaced(path):
+        path.rename(tmp_path / "old")
+        path.mkdir()
+
+    disk = Meddled("run", replaced)
+    with lock.held(disk, folder):
+        assert disk.locked == 2
+        _refused(folder)
+        with lock.held(Disk(), tmp_path / "old"):
             pass
+
+
+@pytest.mark.parametrize("meddle", [os.unlink, lambda p: p.write_bytes(b"")])
+def test_file_removed_or_emptied_under_its_holder_lets_nobody_in(tmp_path, meddle):
+    with lock.held(Disk(), tmp_path):
+        meddle(tmp_path / lock.LOCK)
+        _refused(tmp_path)
+
+
+def test_folder_that_cannot_be_locked_is_held_by_its_file(tmp_path):
+    class Network(Disk):
+        def system(self, action, path, call, *given):
+            if action == "lock" and path == tmp_path:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            return call(*given)
+
+    with lock.held(Network(), tmp_path):
+        with pytest.raises(Error) as caught, lock.held(Network(), tmp_path):
+            pytest.fail("a second holder came in")
+        assert caught.value.code == "locked-run"
+    with lock.held(Network(), tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "folder"])
+def test_what_is_no_file_is_no_lock(tmp_path, kind):
+    outside, folder = tmp_path / "outside", tmp_path / "run"
+    outside.write_text("mine")
+    folder.mkdir()
+    name = folder / lock.LOCK
+    if kind in ("link", "dangling"):
+        name.symlink_to(outside if kind == "link" else tmp_path / "gone")
+        _refused(folder, "disk-link")
+    elif kind == "folder":
+        name.mkdir()
+        _refused(folder, "disk-special")
+    else:
+        os.mkfifo(name)  # which can be locked as well as a file, and hangs nobody
+        with lock.held(Disk(), folder):
+            _refused(folder)
+    assert outside.read_text() == "mine"
+    assert not (tmp_path / "gone").exists()
+    shutil.rmtree(folder)
+
+
+def test_nothing_is_left_open(tmp_path):
+    def opened():
+        return len(os.listdir("/proc/self/fd"))
+
+    before = opened()
+    with lock.held(Disk(), tmp_path):
+        _refused(tmp_path)
+        assert opened() == before + 2
+    assert opened() == before

@@ -90,6 +90,18 @@ def test_file_without_rows_gives_empty_columns(tmp_path):
         lambda text: text + "1,2\n",
         lambda text: text.replace("0.1", "o.1"),
         lambda text: text + "x" * 200_000 + "\n",
+        lambda text: text.replace("\n1,1,", "\n-1,1,"),
+        lambda text: text.replace("\n1,1,", "\n1,1.0,"),
+        lambda text: text.replace("model/dense1", "\x1b[31m"),
+        lambda text: text.replace("\n1,1,", "\n" + "9" * 30 + ",1,"),
+        lambda text: text.replace("\n1,1,", "\n" + "9" * 9000 + ",1,"),
+        # A column of texts is as wide as the longest: 1 MB of file, 12 GB of column.
+        lambda text: (
+            text
+            + (text[text.index("\n") + 1 :] * 10_000).replace(
+                "model/dense1/weight", "x" * 100_000, 1
+            )
+        ),
     ],
 )
 def test_damage_is_an_error(tmp_path, change):

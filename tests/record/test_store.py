@@ -43,7 +43,7 @@ class Run:
         return self
 
     def save(self, step, **given):
-        self.metrics.append({"step": step, "train/loss": 1 / step})
+        self.metrics.append({"step": step, "epoch": 1, "train/loss": 1 / step})
         self.statistics.append({"step": step, "node": "a"})
         return self.store.save(self.tensors(step), step=step, epoch=1, **given)
 
@@ -196,7 +196,7 @@ def test_damaged_checkpoint_is_set_aside_and_the_previous_one_used(run, damage):
     assert found.checkpoint.meta.step == 2
     (skipped,) = found.skipped
     assert (skipped.step, "damaged" in skipped.reason) == (3, True)
-    assert said == [str(skipped)]
+    assert said == [f"{skipped}; {file_name(2)} is used instead"]
     aside = run.folder.checkpoints / f".bad-{file_name(3)}"
     assert aside.read_bytes() == damaged
     assert [row["step"] for row in read_metrics(run.disk, run.folder.metrics)] == [1, 2]
@@ -210,8 +210,11 @@ def test_setting_aside_is_durable_before_rows_are_cut(tmp_path, tensors, trial_d
     run.path(2).write_bytes(b"")
     disk.calls.clear()
     recover(run.folder)
-    assert [call for call in disk.calls if call[0] != "stat"][-13:] == [
+    assert [call for call in disk.calls if call[0] != "stat"][-16:] == [
         ("rename", f".bad-{file_name(2)}"),
+        ("open", file_name(1)),
+        ("fsync", file_name(1)),
+        ("close", file_name(1)),
         ("open", "checkpoints"),
         ("fsync folder", "checkpoints"),
         ("close", "checkpoints"),

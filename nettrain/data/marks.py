@@ -1,0 +1,71 @@
+"""Cells as numbers and as texts, some of which stand for a missing value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from nettrain.data import decimals
+from nettrain.data.cells import text, written
+from nettrain.data.table import is_number, parse
+
+_CASE = ord("a") - ord("A")
+
+
+class Marks:
+    """Reads cells, of which "" and some texts stand for missing values."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        self.marks = frozenset({"", *missing})
+        starts = {mark.encode()[:1] for mark in self.marks}
+        words = [c for c in range(ord("!"), 127) if c not in b"+-.0123456789"]
+        self._words = np.zeros(256, bool)
+        self._words[[c for c in words if bytes([c]) not in starts]] = True
+
+    def numbers(
+        self, window: bytes, start: np.ndarray, end: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cells as float64 (n,), NaN where missing, and those that are no numbers."""
+        data = np.frombuffer(window, np.uint8)
+        values, sure = decimals.read(window, start, end)
+        for mark in filter(is_number, self.marks):
+            missing = _equal(data, start, end, mark.encode())
+            values[missing], sure[missing] = math.nan, True
+        doubtful = np.flatnonzero(~sure)
+        values[doubtful] = math.nan
+        for mark in self.marks:
+            if not doubtful.size:
+                return values, doubtful
+            other = np.ones(len(doubtful), bool)
+            other[_equal(data, start[doubtful], end[doubtful], mark.encode())] = False
+            doubtful = doubtful[other]
+        cells = written(window, start[doubtful], end[doubtful])
+        values[doubtful], invalid = parse(self.texts(cells))
+        return values, doubtful[invalid]
+
+    def texts(self, cells: list[str]) -> list[str]:
+        """The texts of cells as `written` gives them, "" where one is missing."""
+        marks = self.marks
+        plain = "".join(cells).isascii()
+        texts = map(str.strip if plain else text, cells)
+        return ["" if text in marks else text for text in texts]
+
+    def words(self, window: bytes, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Cells that begin as no number does and nothing that stands for missing."""
+        data = np.frombuffer(window, np.uint8)
+        first = data[start] | _CASE
+        second = data.take(start + 1, mode="clip") | _CASE
+        infinite = (first == ord("i")) & (second == ord("n"))
+        return self._words[data[start]] & ~infinite & (start < end)
+
+
+def _equal(
+    data: np.ndarray, start: np.ndarray, end: np.ndarray, text: bytes
+) -> np.ndarray:
+    """Which cells hold exactly `text`."""
+    cells = np.flatnonzero(end - start == len(text))
+    for i, byte in enumerate(text):
+        cells = cells[data.take(start[cells] + i) == byte]
+    return cells

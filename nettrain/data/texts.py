@@ -1,0 +1,101 @@
+"""The texts of columns, each different one read once and kept once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nettrain.data.cells import quoted, written
+from nettrain.data.marks import Marks
+
+DISTINCT = 10_000
+"""As many texts are looked for again in later blocks."""
+_WORDS = 3
+"""Cells of up to so many words of 8 bytes are compared."""
+_MASKS = np.array([2 ** (8 * k) - 1 for k in range(9)], np.uint64)
+_MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads all bits
+
+
+class Texts:
+    """The texts of some columns of a table, gathered block by block.
+
+    Attributes:
+        words: for each column, how many cells begin as no number does, nor what stands
+            for a missing value.
+    """
+
+    def __init__(self, marks: Marks, columns: Sequence[int]) -> None:
+        self.words = np.zeros(len(columns), np.int64)
+        self._marks = marks
+        self._pieces: dict[int, list[np.ndarray]] = {column: [] for column in columns}
+        self._known: dict[str, str] = {}
+
+    def __contains__(self, column: int) -> bool:
+        return column in self._pieces
+
+    def add(self, window: bytes, start: np.ndarray, end: np.ndarray) -> None:
+        """Add rows of cells, start and end (rows, columns)."""
+        if not self._pieces:
+            return
+        self.words += np.count_nonzero(self._marks.words(window, start, end), axis=0)
+        first, which = distinct(window, start.ravel(), end.ravel())
+        cells = written(window, start.ravel()[first], end.ravel()[first])
+        texts = np.array(self._once(self._marks.texts(cells)), dtype=object)
+        rows = texts[which].reshape(start.shape)
+        for pieces, column in zip(self._pieces.values(), rows.T, strict=True):
+            pieces.append(column.copy())
+
+    def _once(self, texts: list[str]) -> list[str]:
+        """Equal texts as one object."""
+        if len(self._known) > DISTINCT:
+            return texts
+        return list(map(self._known.setdefault, texts, texts))
+
+    def column(self, column: int) -> np.ndarray:
+        """The texts of a column, object (n,); they are given away."""
+        return np.concatenate(self._pieces.pop(column))
+
+
+def distinct(
+    window: bytes, start: np.ndarray, end: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cells of which all others are copies, in their order, and which each one is."""
+    parts = _parts(window, start, end)
+    key = np.zeros(len(start), np.uint64)
+    for part in parts:
+        key = (key ^ part) * _MIXER
+        key ^= key >> np.uint64(32)
+    order = np.argsort(key)
+    new = np.ones(len(key), bool)
+    new[1:] = key[order[1:]] != key[order[:-1]]
+    first = order[new]
+    rank = np.argsort(first)
+    which = np.empty(len(key), np.int64)
+    which[order] = np.argsort(rank)[np.cumsum(new) - 1]
+    first = first[rank]
+    if all((part[first][which] == part).all() for part in parts):
+        return first, which
+    every = np.arange(len(key))  # different cells have the same key
+    return every, every
+
+
+def _parts(window: bytes, start: np.ndarray, end: np.ndarray) -> list[np.ndarray]:
+    """uint64 (n,), several: cells are equal where all of them are.
+
+    Long cells count as different wherever they are.
+    """
+    width = end - start
+    parts = [width.astype(np.uint64)]
+    if b'""' in window:  # stands for one quote, but not in a bare cell
+        before = np.frombuffer(window, np.uint8).take(start - 1, mode="clip")
+        parts.append((before == ord('"')).astype(np.uint64))
+    padded = window + bytes(8 * (_WORDS + 1))
+    words = np.ndarray(len(window) + 8 * _WORDS, "<u8", padded, strides=(1,))
+    for first in range(0, 8 * _WORDS, 8):
+        if first < width.max():
+            inside = _MASKS.take(width - first, mode="clip")
+            parts.append(words[start + first] & inside)
+    long = width > 8 * _WORDS
+    parts[-1][long] = start[long]
+    return parts
