@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nettrain.disk import Disk
+from nettrain.disk import Disk, read_regular
 from nettrain.errors import Error
 
 
@@ -289,3 +289,52 @@ def test_removed_lock_file_is_no_longer_the_same(tmp_path):
     (tmp_path / "lock").write_bytes(b"")
     assert not disk.is_still(file)
     disk.close(file)
+
+
+# ---------------------------------------------------------------- what is no file
+
+
+def _pipe(path):
+    os.mkfifo(path)
+
+
+def _device(path):
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("make", [_pipe, _device, os.mkdir])
+@pytest.mark.parametrize("links", [True, False])
+def test_what_may_never_end_is_not_read(tmp_path, make, links):
+    make(tmp_path / "x")
+    with pytest.raises(OSError) as caught:
+        read_regular(tmp_path / "x", links)
+    assert caught.value.errno in (errno.ENOTSUP, errno.ELOOP)
+
+
+def test_our_own_files_are_not_read_through_a_link_but_others_are(tmp_path):
+    (tmp_path / "x").write_bytes(b"12345")
+    (tmp_path / "link").symlink_to("x")
+    assert read_regular(tmp_path / "link") == b"12345"
+    assert read_regular(tmp_path / "link", most=2) == b"12"
+    assert Disk().read(tmp_path / "x") == b"12345"
+    with pytest.raises(Error) as caught:
+        Disk().read(tmp_path / "link")
+    assert caught.value.code == "disk-link"
+
+
+@pytest.mark.parametrize("call", ["read", "append", "create"])
+def test_pipe_in_place_of_a_file_is_an_error_and_nobody_waits(tmp_path, call):
+    os.mkfifo(tmp_path / "x")
+    with pytest.raises(Error) as caught:
+        getattr(Disk(), call)(tmp_path / "x")
+    assert caught.value.code == ("disk-exists" if call == "create" else "disk-special")
+
+
+def test_nothing_is_left_open_by_a_read(tmp_path):
+    (tmp_path / "x").write_bytes(b"1")
+    before = len(os.listdir("/proc/self/fd"))
+    Disk().read(tmp_path / "x")
+    for wrong in (tmp_path, tmp_path / "y"):
+        with pytest.raises(Error):
+            Disk().read(wrong)
+    assert len(os.listdir("/proc/self/fd")) == before

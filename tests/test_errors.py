@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from nettrain.errors import EXIT_CODES, Error, Errors, Place, raise_all
+from nettrain.errors import EXIT_CODES, Error, Errors, Place, raise_all, visible
 
 PLACE = Place("configs/mlp.yaml", 14, 3, "  learning_rte: 0.01\n", 12)
 
@@ -84,3 +84,18 @@ def test_errors_cross_to_other_processes_whole(again):
         assert type(again(original)) is type(original)
         assert str(again(original)) == str(original)
         assert again(original).exit_code == original.exit_code
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 数 — ok\nnext", "plain é 数 — ok\nnext"),
+        ("a\x1b]0;owned\x07b", "a\\u001B]0;owned\\u0007b"),
+        ("\x9b31m\r\t\x7f", "\\u009B31m\\u000D\\u0009\\u007F"),
+        ("\u202eneman\u2066", "\\u202Eneman\\u2066"),
+        ("\ud800\0", "\\uD800\\u0000"),
+    ],
+)
+def test_nothing_that_a_terminal_obeys_is_told(text, shown):
+    assert visible(text) == shown
+    assert str(Error("data-x", text, place=Place(text), fix=text)).count(shown) == 3

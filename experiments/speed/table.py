@@ -135,9 +135,9 @@ def write(kind: str, path: Path, size: int) -> None:
     """A table of about `size` bytes; `crlf` is `short` with the other line ends."""
     make = short if kind == "crlf" else KINDS[kind]
     end = "\r\n" if kind == "crlf" else "\n"
-    rows = [",".join(row) for row in make(np.random.default_rng(0))]
-    header = ",".join(f"c{i}" for i in range(rows[0].count(",") + 1)) + end
-    body = (end.join(rows) + end).encode()
+    rows = list(make(np.random.default_rng(0)))
+    header = ",".join(f"c{i}" for i in range(len(rows[0]))) + end
+    body = "".join(",".join(row) + end for row in rows).encode()
     with path.open("wb") as file:
         file.write(header.encode())
         for _ in range(size // len(body)):

@@ -8,6 +8,7 @@ and column. Both readings give the same cells and the same numbers.
 from __future__ import annotations
 
 from bisect import bisect_right
+from codecs import getincrementaldecoder
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -48,16 +49,27 @@ def _decoded(data: bytes, file: str) -> bytes:
     """The same without a byte order mark, if it is text in UTF-8."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     message, fix = "not UTF-8 text", "save the file as UTF-8"
-    try:
-        if not data.isascii():
-            data.decode()
-        bad = data.find(b"\0")
+    bad = _undecodable(data)
+    if bad < 0:
         message, fix = "a null character, which text has none of", "remove it"
-    except UnicodeDecodeError as error:
-        bad = error.start
+        bad = data.find(b"\0")
     if bad < 0:
         return data
     raise Error("data-encoding", message, place=Lines(data, file).place(bad), fix=fix)
+
+
+def _undecodable(data: bytes) -> int:
+    """Where the first byte stands that is not UTF-8, or -1."""
+    decoder, start = getincrementaldecoder("utf-8")(), 0
+    # In pieces: the text may take four times the memory of its bytes.
+    for stop in range(BLOCK, 0 if data.isascii() else len(data) + BLOCK, BLOCK):
+        held = len(decoder.getstate()[0])  # of a character that was cut through
+        try:
+            decoder.decode(data[start:stop], stop >= len(data))
+        except UnicodeDecodeError as error:
+            return start - held + error.start
+        start = stop
+    return -1
 
 
 class _Block(NamedTuple):
@@ -167,11 +179,10 @@ class _Sheet:
         if column in self._texts:
             return self._texts.column(column)
         texts = Texts(self.marks, [column])
+        step = len(self.structure.names)
         for block in self._blocks:
             window, body = self._again(block)
-            start, end = (
-                span[column :: len(self.structure.names), None] for span in body[:2]
-            )
+            start, end = (span[column::step, None] for span in body[:2])
             texts.add(window, start, end)
         return texts.column(column)
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nettrain.data.cells import quoted, written
+from nettrain.data.cells import written
 from nettrain.data.marks import Marks
 
 DISTINCT = 10_000
 """As many texts are looked for again in later blocks."""
 _WORDS = 3
 """Cells of up to so many words of 8 bytes are compared."""
+_SLOTS = 1 << 16
 _MASKS = np.array([2 ** (8 * k) - 1 for k in range(9)], np.uint64)
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads all bits
 
@@ -42,9 +43,9 @@ class Texts:
         first, which = distinct(window, start.ravel(), end.ravel())
         cells = written(window, start.ravel()[first], end.ravel()[first])
         texts = np.array(self._once(self._marks.texts(cells)), dtype=object)
-        rows = texts[which].reshape(start.shape)
+        rows = which.reshape(start.shape)
         for pieces, column in zip(self._pieces.values(), rows.T, strict=True):
-            pieces.append(column.copy())
+            pieces.append(texts[column])
 
     def _once(self, texts: list[str]) -> list[str]:
         """Equal texts as one object."""
@@ -60,24 +61,27 @@ class Texts:
 def distinct(
     window: bytes, start: np.ndarray, end: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cells of which all others are copies, in their order, and which each one is."""
+    """Cells of which all others are copies, in their order, and which each one is.
+
+    Some copies may be taken for different.
+    """
     parts = _parts(window, start, end)
     key = np.zeros(len(start), np.uint64)
     for part in parts:
         key = (key ^ part) * _MIXER
         key ^= key >> np.uint64(32)
-    order = np.argsort(key)
-    new = np.ones(len(key), bool)
-    new[1:] = key[order[1:]] != key[order[:-1]]
-    first = order[new]
-    rank = np.argsort(first)
-    which = np.empty(len(key), np.int64)
-    which[order] = np.argsort(rank)[np.cumsum(new) - 1]
-    first = first[rank]
-    if all((part[first][which] == part).all() for part in parts):
-        return first, which
-    every = np.arange(len(key))  # different cells have the same key
-    return every, every
+    slot = (key % np.uint64(_SLOTS)).astype(np.int64)
+    every = np.arange(len(start))
+    table = np.empty(_SLOTS, np.int64)
+    table[slot] = every  # of cells with one slot the last stays
+    likely = table[slot]
+    same = np.ones(len(start), bool)
+    for part in parts:
+        same &= part[likely] == part
+    likely = np.where(same, likely, every)
+    chosen = np.zeros(len(start), bool)
+    chosen[likely] = True
+    return np.flatnonzero(chosen), (np.cumsum(chosen) - 1)[likely]
 
 
 def _parts(window: bytes, start: np.ndarray, end: np.ndarray) -> list[np.ndarray]:

@@ -403,22 +403,24 @@ class Evidence:
         own["ascent"] = float(own["ascent"])
         units = {
             path: Units(*(tensors[f"{_PREFIX}/{kind}/{path}"] for kind in _OF_UNITS))
-            for path in _paths(tensors, _OF_UNITS[0])
+            for path in self._paths(tensors, _OF_UNITS[0])
         }
         slopes = {
             path: tensors[f"{_PREFIX}/slopes/{path}"]
-            for path in _paths(tensors, "slopes")
+            for path in self._paths(tensors, "slopes")
         }
         survived = Survived.of(tensors[_SURVIVED]) if _SURVIVED in tensors else None
         return dataclasses.replace(
             self, **own, units=units, slopes=slopes, survived=survived
         )
 
+    def _paths(self, tensors: Mapping[str, Array], kind: str) -> list[str]:
+        """Paths of the pre-activations that have a tensor of that kind.
 
-def _paths(tensors: Mapping[str, Array], kind: str) -> list[str]:
-    """Paths of the pre-activations that have a tensor of that kind."""
-    first = f"{_PREFIX}/{kind}/"
-    return [name.removeprefix(first) for name in tensors if name.startswith(first)]
+        In forward order, as they were: a file has its tensors in an order of its own.
+        """
+        paths = [node.path for node in self.nodes]
+        return [path for path in paths if f"{_PREFIX}/{kind}/{path}" in tensors]
 
 
 def _appended(series: Array, value: Any) -> Array:

@@ -155,6 +155,8 @@ def resume(
         checkpoint = recover(folder, notes.append).checkpoint
         if checkpoint and _goes_on(folder, setup, network, checkpoint):
             network = make_network(setup)
+            # From here on the folder does not hold what it came to.
+            status.write(folder, "running", checkpoint.meta.step, checkpoint.meta.epoch)
             checkpoint = _before_its_end(folder, checkpoint, notes.append)
         if checkpoint and (changed := _other_rates(began, setup, checkpoint.meta.step)):
             notes.append(changed)

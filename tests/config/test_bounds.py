@@ -18,7 +18,7 @@ from nettrain.component import Problem, build, show
 from nettrain.config import parse
 from nettrain.config.reader import BYTES
 from nettrain.config.tree import Source
-from nettrain.errors import Error
+from nettrain.errors import Error, Errors
 from nettrain.experiment.setup import set_up
 from nettrain.training.metrics import Metric
 from nettrain.training.settings import Stop
@@ -152,6 +152,13 @@ def test_many_mistakes_are_not_all_told(text: str, tmp_path: Path) -> None:
     assert len(errors) == 101
     assert errors[-1].code in ("config-limit", errors[0].code)
     assert len(str(caught.value)) < 100_000
+
+
+def test_reading_ends_after_a_hundred_mistakes() -> None:
+    assert len(parse("1: a\n" * 100, SOURCE).faults) == 100
+    with pytest.raises(Errors) as caught:
+        parse("1: a\n" * 9_000, SOURCE)
+    assert len(caught.value.errors) == 101
 
 
 def test_looking_for_mistakes_ends() -> None:

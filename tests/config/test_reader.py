@@ -123,6 +123,9 @@ def test_a_tab_in_the_excerpt_takes_one_column() -> None:
 
 
 def test_a_line_too_long_to_show_is_not_shown() -> None:
+    for column, shown in [(160, True), (161, False)]:
+        place = document("a:" + " " * (column - 3) + "x").place(("a",))
+        assert (place.column, bool(place.text)) == (column, shown)
     place = document("a: [" + "1, " * 100 + "x]").place(("a", 100))
     assert (place.column, place.text) == (305, "")
     assert place.excerpt() == ""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from nettrain.data import cells as finding
 from nettrain.data import decimals, delimited
+from nettrain.data import texts as texts_of_columns
 from nettrain.data.table import Table
 from nettrain.errors import Error
 
@@ -268,3 +269,32 @@ def test_a_long_line_is_not_quoted_whole() -> None:
     (early,), (late,) = table.find([(0, 3)]), table.find([(0, 4000)])
     assert (str(early.place), len(early.place.text)) == ("f:2:7", 1000)
     assert (str(late.place), late.place.text) == ("f:2:8001", "")
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5])
+def test_a_bad_byte_is_found_in_any_piece(
+    monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr(delimited, "BLOCK", block)
+    good = "a,y\n" + "ä€😀," * 5
+    assert delimited._undecodable(good.encode()) == -1
+    for data in (good.encode() + b"\xff,1", good.encode()[:-2], b"\x80", b"a\xf0\x9f"):
+        with pytest.raises(UnicodeDecodeError) as caught:
+            data.decode()
+        assert delimited._undecodable(data) == caught.value.start
+
+
+def test_equal_texts_are_one_object_and_quotes_tell_cells_apart() -> None:
+    rows = ['a""b', '"a""b"', "x" * 30, "x" * 29 + "y", "x" * 30, '"a""b"', 'a""b', "é"]
+    text = "n,y\n" + "".join(f"{cell},1\n" for cell in rows * 3)
+    texts = delimited.read(text.encode(), "f").texts("n").tolist()
+    first = ['a""b', 'a"b', "x" * 30, "x" * 29 + "y", "x" * 30, 'a"b', 'a""b', "é"]
+    assert texts == first * 3
+    assert len(set(map(id, texts))) == 5
+
+
+def test_texts_with_one_key_stay_different(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts_of_columns, "_SLOTS", 1)
+    cells = ["north", "south", "north", "", "southern", "south", "Rotterdam", "a" * 40]
+    table = delimited.read(("n,y\n" + ",1\n".join([*cells, ""])).encode(), "f")
+    assert table.texts("n").tolist() == cells

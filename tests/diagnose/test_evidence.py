@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from nettrain.diagnose import Check, Evidence, PreActivation, Units
@@ -79,6 +81,15 @@ def test_tensors_hold_all_that_grew() -> None:
         np.testing.assert_array_equal(value, tensors[name])
         assert value.dtype == tensors[name].dtype
     assert again.tensors().keys() == tensors.keys()
+
+
+def test_layers_stay_in_forward_order_whatever_that_of_a_file() -> None:
+    both = check(1)
+    again = dataclasses.replace(both, units={"2": both.units["0"], **both.units})
+    tensors = Evidence(nodes=NODES[::-1]).after(again).tensors()
+    backwards = dict(reversed(tensors.items()))
+    assert list(Evidence(nodes=NODES).restored(backwards).units) == ["0", "2"]
+    assert list(Evidence(nodes=NODES[::-1]).restored(tensors).units) == ["2", "0"]
 
 
 def test_the_beginning_goes_through_a_checkpoint_too() -> None:

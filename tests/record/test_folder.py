@@ -257,3 +257,45 @@ def test_newest_finished_run_with_the_fingerprint_is_found(tmp_path):
     assert find_finished(tmp_path, "digits", "f").path == tmp_path / "digits" / "2"
     assert find_finished(tmp_path, "digits", "h") is None
     assert find_finished(tmp_path, "other", "f") is None
+
+
+# ---------------------------------------------------------------- hostile content
+
+
+@pytest.mark.parametrize("inner", ["checkpoints", "plots"])
+def test_linked_inner_folder_is_never_written_into(tmp_path, inner):
+    folder = _begun(tmp_path / "runs")
+    outside = tmp_path / "outside"
+    (folder.path / inner).rename(outside)
+    (folder.path / inner).symlink_to(outside)
+    (outside / "step-000000000001.safetensors").write_bytes(b"mine")
+    with pytest.raises(Error) as caught, RunFolder.open(folder.path).lock():
+        pytest.fail("it was locked for writing")
+    assert (caught.value.code, caught.value.exit_code) == ("run-link", 4)
+    assert inner in caught.value.message
+    assert (outside / "step-000000000001.safetensors").read_bytes() == b"mine"
+
+
+def test_json_is_no_deeper_than_what_is_written(tmp_path):
+    folder = _begun(tmp_path)
+    deep = "[" * 60 + "]" * 60
+    (folder.path / "findings.json").write_text(deep)
+    with pytest.raises(Error, match="nested deeper than 50") as caught:
+        folder.read_json("findings.json")
+    assert caught.value.code == "run-damaged"
+
+
+def test_text_that_utf8_has_not_is_written_all_the_same(tmp_path):
+    folder = _begun(tmp_path)
+    with folder.lock():
+        path = folder.write_text("report.html", "caf\udce9")
+    assert path.read_text() == "caf\\udce9"
+
+
+def test_pictures_have_names_of_ours(tmp_path):
+    folder = _begun(tmp_path)
+    for name in ("cost.svg", "-rf.svg", "a b.svg", ".hidden.svg", "\x1b.svg"):
+        (folder.path / "plots" / name).write_text("")
+    assert folder.pictures() == ["cost.svg"]
+    (folder.path / "plots/cost.svg").unlink()
+    assert folder.pictures() == []

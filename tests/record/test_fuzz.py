@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from nettrain.errors import Error
 from nettrain.experiment import pictures
+from nettrain.experiment.load import load_run
 from nettrain.record.checkpoint import decode
 from nettrain.record.folder import RunFolder
 from tests.hostile import runs
@@ -86,7 +87,7 @@ deep: Json = []
 for _ in range(90):
     deep = [deep]
 ODD += [deep, {"step": deep}]
-odd = st.sampled_from(ODD)
+odd = st.sampled_from(ODD).map(copy.deepcopy)
 
 
 def _places(value: Json, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -141,6 +142,53 @@ def test_json_of_a_run(run: Path, name: str, examples: int) -> None:
             survives(spoilt, data)
 
     tried(examples, check)
+
+
+WRONG: list[tuple[str, tuple[Any, ...], Json, str]] = [
+    ("run.json", ("status",), "done", "status"),
+    ("run.json", ("step",), True, "step"),
+    ("run.json", ("lines", "config"), "config.yaml", "lines.config"),
+    ("run.json", ("summary", "best"), [], "summary.best"),
+    ("run.json", ("diagnosis", "share_of_step"), "nan", "diagnosis.share_of_step"),
+    ("findings.json", (), {}, "nothing"),
+    ("findings.json", (0, "severity"), "worse", "0.severity"),
+    ("findings.json", (0, "healthy"), [1], "0.healthy"),
+    ("findings.json", (0, "why"), None, "0.why"),
+    ("data.json", ("task",), "x", "task"),
+    ("data.json", ("columns", 0, "kind"), "x", "a column of no kind"),
+    ("data.json", ("columns", 0, "kind"), "categorical", "KeyError"),
+    ("data.json", ("columns", 2, "categories"), ["a"], "an input of shape"),
+    ("data.json", ("input_shape",), [2**40, 2**40], "an input of shape"),
+    ("data.json", ("targets",), [], "0 targets"),
+    ("data.json", ("preprocess", 0, "learned", "mean"), [1.0] * 5, "broadcast"),
+    (
+        "data.json",
+        ("preprocess", 0, "learned", "mean"),
+        [[1.0]] * 5,
+        "of other columns",
+    ),
+    ("data.json", ("preprocess", 0, "learned"), {}, "KeyError"),
+    ("data.json", ("preprocess", 0, "step"), "os.system", "unknown preprocessing"),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value", "told"), WRONG)
+def test_what_is_wrong_is_named(
+    run: Path, name: str, path: tuple[Any, ...], value: Json, told: str
+) -> None:
+    with runs.copied(run, run.parent / "copy" / "run") as spoilt:
+        plain = {"": json.loads((spoilt / name).read_text())}
+        holder: Json = plain
+        for key in ("", *path)[:-1]:
+            holder = holder[key]
+        holder[("", *path)[-1]] = value
+        (spoilt / name).write_text(json.dumps(plain[""]))
+        with pytest.raises(Error) as caught:
+            loaded = load_run(spoilt)
+            assert loaded.findings is not None
+            assert loaded.model is not None
+        assert caught.value.exit_code == 4
+        assert told in caught.value.message
 
 
 # ---------------------------------------------------------------- rows
@@ -352,3 +400,15 @@ def plausible(draw: st.DrawFn, header: dict[str, Any]) -> dict[str, Any]:
         other = draw(st.sampled_from(names))
         header[name], header[other] = header[other], header[name]
     return header
+
+
+def test_no_model_is_made_without_one_of_its_weights(run: Path) -> None:
+    with runs.copied(run, run.parent / "copy" / "run") as spoilt:
+        path = spoilt / "checkpoints" / runs.LAST
+        header, body = runs.opened(path.read_bytes())
+        for kind in ("parameter", "best"):
+            header[f"x/{kind}"] = header.pop(f"{kind}/model/dense1/bias")
+        path.write_bytes(runs.sealed(header, body))
+        with pytest.raises(Error, match="no model/dense1/bias") as caught:
+            load_run(spoilt).predict([[0.0, 0.0, "north"]])
+        assert caught.value.code == "checkpoint-mismatch"
