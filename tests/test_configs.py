@@ -177,7 +177,7 @@ def _plugins() -> Iterator[None]:
     before = set(family._REGISTRY)
     yield
     for new in set(family._REGISTRY) - before:
-        family._REGISTRY.pop(new)
+        family.forget(new)
 
 
 @pytest.mark.usefixtures("_plugins")

@@ -62,6 +62,12 @@ def register(name: str) -> Callable[[type[C]], type[C]]:
     return decorate
 
 
+def forget(name: str) -> None:
+    """Take a name back, in all families: that of a plugin which has been tried out."""
+    _REGISTRY.pop(name, None)
+    _registered.cache_clear()
+
+
 def registered(base: type[C]) -> dict[str, type[C]]:
     """Every registered component of a family, by name in alphabetical order."""
     return dict(_registered(typing.cast(type, base)))

@@ -98,7 +98,6 @@ def _unquote(
     pair. No cell has fewer quotes than that, so their sum tells whether one has more.
     """
     quoted = (window.take(start) == _QUOTE) & (window.take(end - 1) == _QUOTE)
-    quoted &= end - start >= 2
     pairs = np.count_nonzero(quotes[1:-1:2] + 1 == quotes[2::2])
     if len(quotes) != 2 * (np.count_nonzero(quoted) + pairs):
         return False

@@ -129,8 +129,6 @@ class _Sheet:
         """Whole rows from `offset` on, in about `size` bytes or as many as it takes."""
         while True:
             stop = offset + size
-            # A line end of two characters is not cut through.
-            stop += self.data[stop - 1 : stop + 1] == b"\r\n"
             window, final = self.data[offset:stop], stop >= len(self.data)
             if final and not window.endswith((b"\n", b"\r")):
                 window += b"\n"

@@ -28,7 +28,7 @@ from nettrain.record.statistics import read_statistics
 from nettrain.record.store import Found, newest
 from nettrain.training.evaluate import evaluate
 from nettrain.training.metrics import Metric
-from nettrain.training.network import Predictor, Recipe
+from nettrain.training.network import Predictor, Recipe, forward
 
 
 @dataclass(frozen=True)
@@ -144,10 +144,13 @@ class Run:
     def model(self) -> Model:
         """The trained model: the best weights where the config restores them."""
         preparation = read_preparation(self._folder)
-        experiment = self.experiment
-        network = Predictor.trained(
-            self._recipe(preparation), executor(experiment.executor), self.weights
-        )
+        experiment, recipe = self.experiment, self._recipe(preparation)
+        made = forward(recipe, rows=1)[1].outputs["outputs"].shape[1:]
+        if made != (recipe.outputs,):
+            message = f"{self.path / 'data.json'} is not of this model: "
+            message += f"it wants {recipe.outputs} outputs, and there are {made}"
+            raise Error("run-damaged", message)
+        network = Predictor.trained(recipe, executor(experiment.executor), self.weights)
         batch = experiment.data.evaluation_batch_size
         return Model(
             network, preparation, batch, experiment.metrics, experiment.threads

@@ -264,7 +264,7 @@ def test_an_operation_with_a_wrong_derivative(call: Call, folder: Path) -> None:
         answer = call("check", "config.yaml", *words)
         probe = checked(call, *words)["probe"]
     finally:
-        family._REGISTRY.pop("wrong_square", None)
+        family.forget("wrong_square")
     assert answer.code == 0
     off = "off at model/dense1/weight, model/dense1/bias"
     assert f"4 gradients beside central differences: {off}" in answer.out
@@ -303,7 +303,7 @@ def test_a_parameter_that_no_gradient_reaches(
     try:
         answer = call(verb, "config.yaml", "--plugin", "mine.py")
     finally:
-        family._REGISTRY.pop("idle", None)
+        family.forget("idle")
     assert answer.code == 2 and answer.out == ""
     assert "config.yaml:10" in answer.err
     assert "model/idle1/weight" in answer.err

@@ -49,7 +49,7 @@ BROKEN = {
 def _forgotten() -> Iterator[None]:
     """What a plugin registers is gone after the test."""
     yield
-    family._REGISTRY.pop("cubic", None)
+    family.forget("cubic")
 
 
 def test_a_plugin_s_component(call: Call, folder: Path) -> None:

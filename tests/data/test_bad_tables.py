@@ -314,6 +314,17 @@ def test_a_thousand_bad_cells_are_counted(prepared: Callable[..., Dataset]) -> N
     assert "480 more" in errors[-1].message
 
 
+def test_the_first_of_several_columns_are_listed(
+    prepared: Callable[..., Dataset],
+) -> None:
+    with pytest.raises(Error) as caught:
+        prepared("a,b,y\n" + "1,2,0\n" * 30 + "x,z,1\n" * 30)
+    places = [place for _, place in found(caught.value)]
+    expected = [f"table.csv:{32 + i}:{c}" for i in range(10) for c in (1, 3)]
+    assert places[:20] == expected
+    assert "40 more" in caught.value.errors[-1].message  # type: ignore[attr-defined]
+
+
 def test_a_thousand_ragged_rows_are_counted(prepared: Callable[..., Dataset]) -> None:
     with pytest.raises(Error) as caught:
         prepared("a,y\n" + "1,0,\n" * 1000)

@@ -99,6 +99,10 @@ def outcome(data: bytes, block: int) -> Any:
 @given(st.one_of(tables(), wild), st.sampled_from([3, 10, 30, 1 << 17]))
 @example(b"a,b\n1,2\n", 3)
 @example(b'a\n"x"\r\n', 6)
+@example("a\n\u00a0\n1\n".encode(), 30)
+@example(b"a\n\t\n1\n", 30)
+@example(b"a,b\r\n1,2\r\n3,x\r\n5,6", 5)
+@example(b"a,b\r\n1,2\r\n3\r\n5,6", 10)
 @example(b'a,b\n"x\r\ny",1\r\n"",2', 8)
 def test_both_readings_and_all_sizes_of_blocks_agree(data: bytes, block: int) -> None:
     fast = outcome(data, block)
@@ -217,6 +221,8 @@ def test_texts_are_as_they_were_written() -> None:
         (["north"] * 9 + ["1"] * 8, "categorical"),
         (["", "NA", "x", "1"], "numeric"),
         (["NA", "", "x", "y", "1"], "categorical"),
+        (["x", "", "", "", "1"], "numeric"),
+        (["NA", "NA", "NA", "x", "1"], "numeric"),
         (["inf"] * 3 + ["ink"] * 3, "numeric"),
         (["inf"] * 3 + ["ink"] * 4, "categorical"),
         (["-inf", "i", "+x"], "categorical"),
@@ -260,6 +266,14 @@ def test_errors_of_many_blocks_come_in_their_order(
     lines = [int(place.split(":")[1]) for place in places[:20]]
     assert lines == [4 * i + j for i in range(7) for j in (3, 4, 5)][:20]
     assert "10 more" in caught.value.errors[-1].message  # type: ignore[attr-defined]
+
+
+def test_the_header_is_first_however_many_quotes_are_broken() -> None:
+    with pytest.raises(Error) as caught:
+        delimited.read(b"a,a\n" + b'"x"y,1\n' * 30, "f")
+    codes = [code for code, _ in found(caught.value)]
+    assert codes == ["data-duplicate-column"] + ["data-quote"] * 20
+    assert "11 more" in caught.value.errors[-1].message  # type: ignore[attr-defined]
 
 
 def test_a_long_line_is_not_quoted_whole() -> None:

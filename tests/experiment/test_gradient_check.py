@@ -56,7 +56,7 @@ def _plugins() -> Iterator[None]:
 
     yield
     for operation in (Cube, TrueCube):
-        family._REGISTRY.pop(operation.name, None)
+        family.forget(operation.name)
 
 
 def checked(*model: Any, runner: str = "numpy", **sections: Any) -> list[GradientCheck]:

@@ -101,19 +101,21 @@ def _problems(case: Case, place: Place) -> dict[str, Any]:
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
     signal.alarm(SECONDS)
-    problems, codes, began = [], [], time.monotonic()
+    problems, codes, showed, began = [], [], False, time.monotonic()
     with watch.watching(place.folder) as seen:
         for words in commands:
             code, said = runs.call(words)
             codes.append(f"{words[0]} {code}")
             problems += [f"{words[0]}: {p}" for p in _wrong(code, said)]
+            if words[0] in ("run", "report", "resume"):
+                drawn, shown = _drawn(case, place)
+                problems += [f"{words[0]}: {p}" for p in drawn]
+                showed |= shown
     signal.alarm(0)
     resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
     problems += seen
     if snapshot(place.outside) != before:
         problems.append("something outside has changed")
-    drawn, showed = _drawn(case, place)
-    problems += drawn
     if case.shows and not showed:
         problems.append(f"{case.shows} stands on no page")
     seconds = round(time.monotonic() - began, 2)

@@ -160,6 +160,7 @@ WRONG: list[tuple[str, tuple[Any, ...], Json, str]] = [
     ("data.json", ("columns", 2, "categories"), ["a"], "an input of shape"),
     ("data.json", ("input_shape",), [2**40, 2**40], "an input of shape"),
     ("data.json", ("targets",), [], "0 targets"),
+    ("data.json", ("classes",), ["a", "b"], "it wants 2 outputs"),
     ("data.json", ("preprocess", 0, "learned", "mean"), [1.0] * 5, "broadcast"),
     (
         "data.json",
