@@ -189,15 +189,40 @@ def _train(
                 status.write(folder, "running", loop.step, loop.epoch)
                 outcome = _timed(loop, files, history)
                 network.release()  # what follows compiles programs of its own
-                _measure_rates(folder, setup, files, outcome)
-                _finish(folder, status, network, probe, loop.monitor, outcome)
-            except BaseException as error:
+                with _ending(interruption, folder, status, outcome, watcher):
+                    _measure_rates(folder, setup, files, outcome)
+                    _finish(folder, status, network, probe, loop.monitor, outcome)
+            except Exception as error:
                 why = f"{type(error).__name__}: {error}"
                 with contextlib.suppress(Error):
                     status.write(folder, "failed", loop.step, loop.epoch, reason=why)
                     files.event("failed", text=why)
                 raise
         return Ended(folder, outcome, signal=interruption.number, config=status.config)
+
+
+def _ending(
+    interruption: signals.Interruption,
+    folder: RunFolder,
+    status: Status,
+    outcome: Outcome,
+    watcher: Watcher,
+) -> contextlib.AbstractContextManager[None]:
+    """What is left once the training is over and saved: a signal ends it at once.
+
+    `nettrain resume` does it then.
+    """
+
+    def last() -> None:
+        at = f"step {outcome.step}, epoch {outcome.epoch}"
+        why = "a signal, when the training was over"
+        status.write(folder, "interrupted", outcome.step, outcome.epoch, reason=why)
+        watcher.note(f"all is saved at {at}; the pictures are missing")
+        watcher.note(f"  nettrain resume {folder.path}")
+
+    if outcome.status == "interrupted":
+        return contextlib.nullcontext()
+    return interruption.over(last)
 
 
 def _timed(loop: Loop, files: Files, history: Sequence[Mapping[str, Any]]) -> Outcome:

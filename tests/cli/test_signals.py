@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 
+import nettrain as nt
 from nettrain.cli.main import main
-from nettrain.experiment import signals
+from nettrain.experiment import pictures, signals
 from nettrain.selftest import kills
 from nettrain.selftest.faulty_disk import SIGNALS, Fault, FaultyDisk
 from tests.cli.conftest import CONFIG, ROOT, rows
@@ -162,6 +163,73 @@ def test_seeds_end_with_the_first_signal(made: kills.Subject, place: Path) -> No
     found = [status(place / f"seed-{n}")["status"] for n in (11, 12)]
     assert found == ["finished", "interrupted"]
     assert f"nettrain resume {place}/seed-12" in kills._told(place)
+
+
+# ---------------------------------------------------------------- after the training
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "kind"),
+    [
+        ("training.network:Network.train", 16, INT),  # the last update
+        ("experiment.run:diagnosis_share", 1, TERM),
+        ("experiment.pictures:draw", 1, HUP),
+        ("experiment.report:report", 1, INT),
+    ],
+    ids=str,
+)
+def test_once_the_training_is_over_it_ends_at_once_and_resume_draws(
+    made: kills.Subject, place: Path, name: str, number: int, kind: int
+) -> None:
+    assert doing(made, when(name, number, kind)).attempt(place) == 128 + kind
+    facts = status(place)
+    assert (facts["status"], facts["step"]) == ("interrupted", 16)
+    assert facts["reason"] == "a signal, when the training was over"
+    told = kills._told(place)
+    assert "all is saved at step 16, epoch 4; the pictures are missing\n" in told
+    assert f"\n  nettrain resume {place}\n" in told
+    assert told.endswith("interrupted\n")
+    assert not (place / "report.html").exists()
+    assert made.ended(place) == ""
+
+
+def test_while_learning_rates_are_measured(made: kills.Subject, place: Path) -> None:
+    rate = "optimizer.sgd.learning_rate=0.00001"
+    measured = dataclasses.replace(made, overrides=(rate, "train.stop=null"))
+    whole = place.with_name("measured")
+    assert measured.attempt(whole) == 0
+    assert (whole / "plots/learning-rate.svg").exists()
+    do = when("experiment.rates:_trained", 3, TERM)
+    assert doing(measured, do).attempt(place) == 143
+    assert status(place)["status"] == "interrupted"
+    assert not (place / "plots/learning-rate.svg").exists()
+    assert measured.attempt(place) == 0
+    assert kills.content(place) == kills.content(whole)
+    kills._forget(whole)
+
+
+def test_seeds_end_where_one_is_being_drawn(made: kills.Subject, place: Path) -> None:
+    words = ["run", str(made.config), "--out", str(place), "--seeds", "3"]
+    do = when("experiment.report:report", 1, HUP)
+    process = kills._start(do, words, kills._log(place), FaultyDisk(), True)
+    process.join()
+    assert process.exitcode == 129
+    assert [p.name for p in place.iterdir()] == ["seed-11"]
+
+
+def test_from_python_it_is_a_keyboard_interrupt(
+    made: kills.Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(*given: object, **more: object) -> None:
+        signal.raise_signal(INT)
+
+    monkeypatch.setattr(pictures, "draw", draw)
+    with pytest.raises(KeyboardInterrupt):
+        nt.train(made.config, out=tmp_path / "run")
+    assert status(tmp_path / "run")["status"] == "interrupted"
+    monkeypatch.undo()
+    assert nt.load_run(tmp_path / "run").status == "interrupted"
+    assert made.ended(tmp_path / "run") == ""
 
 
 # ---------------------------------------------------------------- other commands

@@ -86,14 +86,12 @@ class Case:
         make: makes it, and says which commands are to open it.
         pictures: whether all pictures are drawn, which takes its time.
         shows: what must stand in a page, as a proof that it came so far.
-        quiet: whether it is refused by every command.
     """
 
     name: str
     make: Callable[[Place], list[Command]] = field(repr=False)
     pictures: bool = False
     shows: str = ""
-    quiet: bool = False
 
 
 class Evil:

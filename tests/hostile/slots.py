@@ -44,7 +44,7 @@ def _in_place(name: str, content: Callable[[Place], bytes]) -> Case:
 
 
 def _named(name: str, case: Case) -> Case:
-    return Case(name, case.make, case.pictures, case.shows, case.quiet)
+    return Case(name, case.make)
 
 
 # ---------------------------------------------------------------- pickles

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -191,22 +190,14 @@ _X, _Y = _npy(np.arange(24.0).reshape(12, 2)), _npy(np.arange(12) % 3)
 
 
 def _zip_bomb() -> bytes:
-    """Ten megabytes that become ten gigabytes, were they unpacked."""
-    head = _claims("(1342177264,)")[:-128]
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    block = bytes(1 << 20)
-    packed = packer.compress(head)
-    packed += b"".join(packer.compress(block) for _ in range(256)) + packer.flush()
-    data = _npz(**{"x.npy": b"", "y.npy": _Y})
-    info = zipfile.ZipInfo("x.npy")
+    """A quarter of a megabyte that becomes 256 MiB, and claims to be 10 GiB."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("y.npy", _Y)
-        with archive.open(info, "w", force_zip64=True) as member:
-            member.write(head)
+        with archive.open("x.npy", "w", force_zip64=True) as member:
+            member.write(_claims("(1342177264,)")[:-128])
             for _ in range(256):
-                member.write(block)
-    assert packed and data
+                member.write(bytes(1 << 20))
     return file.getvalue()
 
 
@@ -293,12 +284,11 @@ def _trained(text: str, config: str = runs.CONFIG) -> Callable[[Place], list[Com
     def make(place: Place) -> list[Command]:
         rows = runs.table(60).splitlines()[1:]
         lines = [f"{_quoted('width' + text)},length,zone,kind"]
-        for number, row in enumerate(rows):
+        for row in rows:
             x, y, zone, kind = row.split(",")
             # A unit of 10^6 makes a finding that names the column.
             x = str(float(x) * 1e6)
             lines.append(f"{x},{y},{_quoted(zone + text)},{_quoted(kind + text)}")
-            assert number >= 0
         table = "\n".join(lines) + "\n"
         mended = config.replace("  preprocess: [standardize]\n", "")
         commands = place.config(mended.replace("epochs: 3", "epochs: 2"), table)
@@ -318,13 +308,6 @@ def _trained(text: str, config: str = runs.CONFIG) -> Callable[[Place], list[Com
 def _rewritten(text: str) -> Callable[[Place], list[Command]]:
     """A run folder in whose files every text that is free says so."""
 
-    def strings(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: strings(member) for key, member in value.items()}
-        if isinstance(value, list):
-            return [strings(member) for member in value]
-        return value
-
     def make(place: Place) -> list[Command]:
         run = place.run
         facts = json.loads((run / "run.json").read_text())
@@ -336,7 +319,7 @@ def _rewritten(text: str) -> Callable[[Place], list[Command]]:
         facts["summary"] |= {f"test/{text}": 1.0}
         facts["summary"]["last"] |= {f"validation/{text}": 0.5}
         facts["diagnosis"]["changed"] = [text]
-        (run / "run.json").write_text(json.dumps(strings(facts)))
+        (run / "run.json").write_text(json.dumps(facts))
         finding = {
             "id": f"G1{text}",
             "name": f"x{text}",
