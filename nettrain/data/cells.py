@@ -54,9 +54,9 @@ def find(data: bytes, delimiter: int) -> Cells | None:
     if b'"' in data:
         at = np.flatnonzero(ends | (window == _QUOTE))
         is_quote = window.take(at) == _QUOTE
-        inside = np.bitwise_xor.accumulate(is_quote)
-        quotes = at[is_quote]
-        at = at[~(is_quote | inside)]
+        outside = np.cumsum(is_quote) & 1 == 0
+        quotes = at.compress(is_quote)
+        at = at.compress(outside & ~is_quote)
     else:
         at = np.flatnonzero(ends)
     kinds = window.take(at)
@@ -73,7 +73,9 @@ def find(data: bytes, delimiter: int) -> Cells | None:
         end = end - ((kinds == _LF) & (end > start) & (window.take(end - 1) == _CR))
     if b" " in data:
         _trim(window, start, end)
-    if quotes is not None and not _unquote(window, start, end, quotes[quotes < used]):
+    if quotes is not None and not _unquote(
+        window, start, end, quotes[: np.searchsorted(quotes, used)]
+    ):
         return None
     return _without_blank_rows(window, Cells(start, end, last, used))
 
@@ -118,14 +120,16 @@ def _without_blank_rows(window: np.ndarray, cells: Cells) -> Cells | None:
     if (alone & ~empty & ((first <= _SPACE) | (first > 126))).any():
         return None
     kept = ~(alone & empty)
-    return cells if kept.all() else Cells(start[kept], end[kept], last[kept], used)
+    if kept.all():
+        return cells
+    return Cells(*(values.compress(kept) for values in (start, end, last)), used)
 
 
 # ---------------------------------------------------------------- texts
 
 
 def written(window: bytes, start: np.ndarray, end: np.ndarray) -> list[str]:
-    """The contents of cells, in their order, one character for a byte; see `text`."""
+    """The contents of cells, in their order; blanks may stand around them."""
     if not len(start):
         return []
     first, stop = int(start[0]), int(end[-1])
@@ -136,17 +140,12 @@ def written(window: bytes, start: np.ndarray, end: np.ndarray) -> list[str]:
     gaps[:, 1] = end - start + 1
     kept = np.repeat(np.tile([False, True], len(start)), gaps.ravel())
     contents = data[kept].tobytes()
-    cells = contents.decode("latin-1").split("\0")[:-1]
+    cells = contents.decode().split("\0")[:-1]
     if b'""' in contents:
         for i, at in enumerate(start.tolist()):
             if quoted(window, at):
                 cells[i] = cells[i].replace('""', '"')
     return cells
-
-
-def text(cell: str) -> str:
-    """The text of a cell as `written` gives it, without the blanks around."""
-    return (cell if cell.isascii() else cell.encode("latin-1").decode()).strip()
 
 
 def quoted(window: bytes, start: int) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nettrain.data import decimals
-from nettrain.data.cells import text, written
+from nettrain.data.cells import written
 from nettrain.data.table import is_number, parse
 
 _CASE = ord("a") - ord("A")
@@ -48,9 +48,7 @@ class Marks:
     def texts(self, cells: list[str]) -> list[str]:
         """The texts of cells as `written` gives them, "" where one is missing."""
         marks = self.marks
-        plain = "".join(cells).isascii()
-        texts = map(str.strip if plain else text, cells)
-        return ["" if text in marks else text for text in texts]
+        return ["" if text in marks else text for text in map(str.strip, cells)]
 
     def words(self, window: bytes, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Cells that begin as no number does and nothing that stands for missing."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nettrain.data.cells import Cells, quoted, text, written
+from nettrain.data.cells import Cells, quoted, written
 from nettrain.data.faults import LISTED, more
 from nettrain.data.lines import Lines
 from nettrain.data.table import NUMBER, Found
@@ -56,7 +56,7 @@ class Structure:
             self._header = offset
             self._refuse_many(offset, cells, first)
             header = written(window, cells.start[:first], cells.end[:first])
-            self.names = tuple(map(text, header))
+            self.names = tuple(map(str.strip, header))
         rows = cells.last[first:]
         if cells.broken:
             self._note(offset, _quote_faults(window, cells))
@@ -153,7 +153,7 @@ def _shown(window: bytes, cells: Cells, cell: int) -> tuple[int, str, int]:
     """Where a cell begins, its quote included; its text; the width of the caret."""
     start, end = cells.start[cell : cell + 1], cells.end[cell : cell + 1]
     first = _offset(window, cells, cell)
-    shown = text(written(window[first : end[0]], start - first, end - first)[0])
+    shown = written(window[first : end[0]], start - first, end - first)[0].strip()
     return first, shown, 1 if first < start[0] else len(shown)
 
 
