@@ -364,7 +364,7 @@ BAD: dict[str, list[tuple[str, str, str | None]]] = {
         ("source: «mnist»", "config-unknown-component", "known:"),
         ("source: {moons: {samples: «1»}}", "config-range", "at least 2"),
         ("source: {moons: {noise: «-1»}}", "config-range", "at least 0"),
-        ("source: {moons: {«sample»: 10}}", "config-unknown-key", '"samples"'),
+        ("source: {moons: {«samplez»: 10}}", "config-unknown-key", '"samples"'),
         ("source: «[iris]»", "config-type", "without brackets"),
         ("«source»:", "config-type", None),
         ("source: «''»", "config-unknown-component", "known:"),
