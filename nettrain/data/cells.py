@@ -82,12 +82,15 @@ def find(data: bytes, delimiter: int) -> Cells | None:
 
 def _trim(window: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:
     """Leave the spaces around cells out."""
-    solid = np.flatnonzero(window != _SPACE)
     leading = np.flatnonzero((window.take(start) == _SPACE) & (start < end))
+    trailing = np.flatnonzero((window.take(end - 1) == _SPACE) & (start < end))
+    if not leading.size and not trailing.size:
+        return
+    solid = np.flatnonzero(window != _SPACE)
     beyond = solid[np.searchsorted(solid, start[leading])]
     start[leading] = np.minimum(beyond, end[leading])
-    trailing = np.flatnonzero((window.take(end - 1) == _SPACE) & (start < end))
-    end[trailing] = solid[np.searchsorted(solid, end[trailing]) - 1] + 1
+    before = solid[np.searchsorted(solid, end[trailing]) - 1]
+    end[trailing] = np.maximum(before + 1, start[trailing])
 
 
 def _unquote(

@@ -29,6 +29,8 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 
 BLOCK = 1 << 18
 """Bytes read at a time: what is made of them stays in the processor's cache."""
+_KEPT = 1 << 24
+"""More bytes than all that is made of a block."""
 
 
 def read(
@@ -104,6 +106,9 @@ class _Sheet:
 
     def columns(self) -> list[Written]:
         """Read the file from start to end."""
+        # glibc keeps freed memory for the next block once it has seen much of it freed;
+        # getting it back from the system, page by page, would take as long as reading.
+        np.empty(_KEPT, np.uint8)
         offset = 0
         while offset < len(self.data):
             window, cells = self._window(offset, BLOCK)
