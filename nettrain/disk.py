@@ -45,6 +45,12 @@ _CODES = {
 }
 
 
+_CANNOT_FLUSH = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What fsync(2) says of a folder where the file system has no such thing."""
+_CANNOT_LOCK = (*_CANNOT_FLUSH, errno.EBADF, errno.ENOLCK, errno.ENOSYS)
+"""What flock(2) says there; EBADF is NFS's word for a folder."""
+
+
 @dataclass(frozen=True)
 class File:
     """An open file and the name it was opened under."""
@@ -54,7 +60,14 @@ class File:
 
 
 class Disk:
-    """The real disk. Paths may be relative; folders are not created by the way."""
+    """The real disk. Paths may be relative; folders are not created by the way.
+
+    Attributes:
+        flushes_folders: whether no file system has said yet that it cannot; see
+            `fsync_folder`.
+    """
+
+    flushes_folders = True
 
     def system(
         self, action: str, path: Path, call: Callable[..., R], *given: object
@@ -82,9 +95,23 @@ class Disk:
         return File(self._do("create", path, os.open, path, flags, 0o666), path)
 
     def append(self, path: Path) -> File:
-        """A file for writing at its end, made where there is none."""
+        """A file for writing at its end, made where there is none.
+
+        One that has a second name is refused: by a copy of hard links, such as `cp -al`
+        makes, what is written here would be written there too.
+        """
         flags = _OURS | os.O_CREAT | os.O_APPEND
-        return File(self._do("open", path, os.open, path, flags, 0o666), path)
+        file = File(self._do("open", path, os.open, path, flags, 0o666), path)
+        try:
+            if self._do("stat", path, os.fstat, file.descriptor).st_nlink > 1:
+                message = f"{path} has another name too, as a hard link"
+                fix = f"copy {path.parent} with cp -r, and go on with the copy"
+                raise Error("disk-link", message, fix=fix)
+        except BaseException:
+            with contextlib.suppress(Error):
+                self.close(file)
+            raise
+        return file
 
     def write(self, file: File, data: bytes | bytearray) -> None:
         """All of `data`, however little of it one call takes."""
@@ -117,6 +144,9 @@ class Disk:
 
         The lock is the kernel's: it ends with its holder, however that ends. A file is
         made where there is none.
+
+        Raises:
+            Error: `disk-lock` where the file system cannot lock such a thing.
         """
         flags = os.O_RDWR | os.O_CREAT | _PLAIN
         if folder:
@@ -129,6 +159,9 @@ class Disk:
             self.close(file)
             if isinstance(error.__cause__, BlockingIOError):
                 return None
+            if _number(error) in _CANNOT_LOCK:
+                fix = "keep runs elsewhere: nettrain selftest --folder DIR tries a disk"
+                raise Error("disk-lock", error.message, fix=fix) from error.__cause__
             raise
         return file
 
@@ -185,8 +218,18 @@ class Disk:
                 raise
 
     def fsync_folder(self, path: Path) -> None:
-        """Wait until the names in a folder stand on the medium."""
-        self._flush("fsync folder", path, os.O_DIRECTORY | os.O_CLOEXEC)
+        """Wait until the names in a folder stand on the medium.
+
+        A file system that cannot do this at all, such as some network mounts and FUSE,
+        has nothing better to offer, so one goes on there without this promise, and
+        `flushes_folders` says so. Any other failure is an error.
+        """
+        try:
+            self._flush("fsync folder", path, os.O_DIRECTORY | os.O_CLOEXEC)
+        except Error as error:
+            if _number(error) not in _CANNOT_FLUSH:
+                raise
+            self.flushes_folders = False
 
     def settle(self, path: Path) -> None:
         """Wait until a file stands on the medium that another process has written."""
@@ -294,6 +337,11 @@ def read_regular(
             return file.read(most)
     finally:
         os.close(descriptor)
+
+
+def _number(error: Error) -> int | None:
+    """Of the system's own error, if one stands behind this."""
+    return getattr(error.__cause__, "errno", None)
 
 
 def _refused(action: str, path: Path, error: OSError | ValueError) -> Error:

@@ -143,6 +143,34 @@ def test_interrupted_call_is_made_again_but_a_close_is_not(tmp_path):
     assert disk.actions.count("close") == len(opened) - 2  # of which two were in vain
 
 
+UNSUPPORTED = [errno.EINVAL, errno.ENOTSUP]
+
+
+@pytest.mark.parametrize("code", UNSUPPORTED)
+def test_where_no_folder_can_be_flushed_it_goes_on_and_this_is_known(tmp_path, code):
+    disk = Failing("fsync folder", code)
+    assert disk.flushes_folders
+    disk.make_folders(tmp_path / "a" / "b")
+    disk.replace(tmp_path / "a" / "run.json", b"new")
+    assert (tmp_path / "a" / "run.json").read_bytes() == b"new"
+    assert not disk.flushes_folders
+    assert Disk().flushes_folders
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EROFS, errno.EBADF])
+def test_where_flushing_a_folder_fails_it_does_not_go_on(tmp_path, code):
+    disk = Failing("fsync folder", code)
+    with pytest.raises(Error, match="cannot fsync folder"):
+        disk.replace(tmp_path / "run.json", b"new")
+    assert disk.flushes_folders
+
+
+@pytest.mark.parametrize("code", UNSUPPORTED)
+def test_a_file_that_cannot_be_flushed_is_an_error(tmp_path, code):
+    with pytest.raises(Error, match="cannot fsync"):
+        Failing("fsync", code).replace(tmp_path / "run.json", b"new")
+
+
 def test_settle_waits_for_a_file_that_is_no_link(tmp_path):
     disk = Failing()
     (tmp_path / "a").write_bytes(b"brought here")
@@ -180,6 +208,18 @@ def test_created_file_is_a_new_one(tmp_path):
     with pytest.raises(Error) as caught:
         Disk().create(tmp_path / "a")
     assert caught.value.code == "disk-exists"
+
+
+def test_a_file_with_a_second_name_is_not_written_to(tmp_path):
+    (tmp_path / "a").write_bytes(b"precious")
+    os.link(tmp_path / "a", tmp_path / "b")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(Error, match="hard link") as caught:
+        Disk().append(tmp_path / "b")
+    assert caught.value.code == "disk-link"
+    assert len(os.listdir("/proc/self/fd")) == before
+    (tmp_path / "a").unlink()
+    Disk().close(Disk().append(tmp_path / "b"))
 
 
 def test_open_files_do_not_reach_child_processes(tmp_path):
@@ -259,6 +299,14 @@ def test_lock_is_held_once_and_ends_with_its_holder(tmp_path):
     second = Disk().lock(tmp_path / "lock")
     assert second is not None
     Disk().close(second)
+
+
+@pytest.mark.parametrize("code", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_named_as_what_is_wrong(tmp_path, code):
+    with pytest.raises(Error, match="cannot lock") as caught:
+        Failing("lock", code).lock(tmp_path / "lock")
+    assert caught.value.code == "disk-lock"
+    assert "--folder" in caught.value.fix
 
 
 def test_lock_of_a_killed_process_does_not_block(tmp_path):

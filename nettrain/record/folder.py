@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nettrain.disk import Disk
+from nettrain.disk import Disk, File
 from nettrain.errors import Error
 from nettrain.record import json_text, lock
 
@@ -67,6 +67,7 @@ class RunFolder:
     def __init__(self, path: Path, disk: Disk, *, fresh: bool = False) -> None:
         self.path, self.disk = path, disk
         self._fresh = fresh
+        self._held: File | None = None
 
     @property
     def metrics(self) -> Path:
@@ -150,12 +151,29 @@ class RunFolder:
             Error: `locked-run` if another process is; `run-exists` if one began a run
                 here since `create`.
         """
-        with lock.held(self.disk, self.path):
-            self._refuse_links()
-            if self._fresh:
-                self._check_free()
-                self._begin()
-            yield
+        with lock.held(self.disk, self.path) as self._held:
+            try:
+                self._refuse_links()
+                if self._fresh:
+                    self._check_free()
+                    self._begin()
+                yield
+            finally:
+                self._held = None
+
+    def check_ours(self) -> None:
+        """Refuse to go on where the folder that is held is no longer the one in place.
+
+        Who removes or moves a folder while a run is trained in it may begin another one
+        in its place, and hold that one's lock.
+
+        Raises:
+            Error: `run-gone`.
+        """
+        if self._held is not None and not self.disk.is_still(self._held):
+            message = f"{self.path} was removed or replaced while it was written to"
+            fix = "put it back and resume the run, or start it again elsewhere"
+            raise Error("run-gone", message, fix=fix)
 
     def _refuse_links(self) -> None:
         """What is written, renamed and removed in the inner folders has to be ours."""
@@ -194,6 +212,7 @@ class RunFolder:
     def write(self, name: str, data: bytes) -> Path:
         """Replace a file, or a picture `plots/NAME`."""
         path = self._file(name)
+        self.check_ours()
         drawn = name == REPORT or path.parent != self.path  # and can be drawn again
         self.disk.replace(path, data, durable=not drawn)
         return path

@@ -125,11 +125,10 @@ def misfit(value: Any, form: Form) -> str | None:
     if isinstance(form, tuple):
         found = [misfit(value, one) for one in form]
         return None if None in found else max(filter(None, found), default="", key=len)
-    if isinstance(form, (list, dict)):
-        if not isinstance(value, type(form)):
-            return ""
-        inner = _list(value, form) if isinstance(form, list) else _mapping(value, form)
-        return next(inner, None)
+    if isinstance(form, list):
+        return next(_list(value, form), None) if isinstance(value, list) else ""
+    if isinstance(form, dict):
+        return next(_mapping(value, form), None) if isinstance(value, dict) else ""
     if isinstance(form, type):
         fits = type(value) is form
     else:

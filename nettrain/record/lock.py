@@ -8,7 +8,6 @@ cannot be held on every network file system.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,45 +17,40 @@ from nettrain.errors import Error
 
 LOCK = ".lock"
 
-_UNSUPPORTED = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP)
-"""What a file system says that cannot lock a folder, such as NFS."""
-
 _held: set[File] = set()
 """What this process holds."""
 
 
 @contextlib.contextmanager
-def held(disk: Disk, folder: Path) -> Iterator[None]:
+def held(disk: Disk, folder: Path) -> Iterator[File]:
     """Hold the folder's lock. A holder that died does not block; nobody waits.
 
     The file stays when the lock is let go: if it were removed, one process could hold
     the removed file and another its successor, and both would believe to be alone.
 
+    Gives what is held: the folder where its file system can do that, else the file.
+    The lock is worth nothing once `disk.is_still` denies that the name means this.
+
     Raises:
         Error: `locked-run` where another process holds it.
     """
-    with _folder(disk, folder), _one(disk, folder, folder / LOCK):
-        yield
-
-
-@contextlib.contextmanager
-def _folder(disk: Disk, folder: Path) -> Iterator[None]:
-    """Hold the folder itself, where its file system can do that."""
     with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(_one(disk, folder, folder))
-        except Error as error:
-            if getattr(error.__cause__, "errno", None) not in _UNSUPPORTED:
-                raise
-        yield
+        files = []
+        for path in (folder, folder / LOCK):
+            try:
+                files.append(stack.enter_context(_one(disk, folder, path)))
+            except Error as error:
+                if error.code != "disk-lock" or path != folder:
+                    raise
+        yield files[0]
 
 
 @contextlib.contextmanager
-def _one(disk: Disk, folder: Path, path: Path) -> Iterator[None]:
+def _one(disk: Disk, folder: Path, path: Path) -> Iterator[File]:
     file = _acquired(disk, folder, path)
     _held.add(file)
     try:
-        yield
+        yield file
     finally:
         if file in _held:  # a fork that comes this way has nothing to let go
             _held.remove(file)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ from nettrain.record.folder import METRICS, STATISTICS, RunFolder
 _NAME = re.compile(r"step-([0-9]{12})\.safetensors")
 _TEMPORARY = re.compile(r"\.(step-[0-9]{12}|post-mortem)\.safetensors\.tmp")
 _ENDED = re.compile(r"\.ended-step-([0-9]{12})\.safetensors")
+
+UNFLUSHED = (
+    "the file system of {} cannot flush a folder: what is saved outlives "
+    "this process, but may not outlive a power cut"
+)
 
 _OF_ONE_FILE = (
     "checkpoint-damaged",
@@ -70,6 +76,7 @@ class CheckpointStore:
         self._folder, self._keep, self._say = folder, keep, say
         self._metrics, self._statistics = metrics, statistics
         self._made_from = (seed, config_sha256, data_sha256)
+        self._warned = False
 
     def save(
         self,
@@ -97,17 +104,25 @@ class CheckpointStore:
     def _write(
         self, name: str, tensors: Mapping[str, np.ndarray], step: int, epoch: int
     ) -> Path:
+        self._folder.check_ours()
         prefixes = self._metrics.sync(), self._statistics.sync()
         meta = CheckpointMeta(step, epoch, *self._made_from, *prefixes)
         path = self._folder.checkpoints / name
         self._folder.disk.replace(path, encode(tensors, meta))
+        self._warn()
         return path
+
+    def _warn(self) -> None:
+        """Where no folder can be flushed nothing outlives a power cut for certain."""
+        if not self._folder.disk.flushes_folders and not self._warned:
+            self._warned = True
+            warnings.warn(UNFLUSHED.format(self._folder.path), stacklevel=3)
 
     def _retire(self, protect: Collection[int], newest: int) -> None:
         disk, folder = self._folder.disk, self._folder.checkpoints
         names = disk.list(folder)
         for step in _numbers(_NAME, names)[self._keep :]:
-            if step not in protect:
+            if step not in protect and step != newest:
                 disk.remove(folder / file_name(step))
         for step in _numbers(_ENDED, names):
             if step <= newest:  # training has come past that end

@@ -102,7 +102,7 @@ def _fsync(disk: Disk, folder: Path) -> str:
 
 def _fsync_folder(disk: Disk, folder: Path) -> str:
     disk.fsync_folder(folder)
-    return ""
+    return "" if disk.flushes_folders else f"{folder} cannot be flushed"
 
 
 # ---------------------------------------------------------------- between processes

@@ -9,6 +9,7 @@ a real SIGKILL.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import multiprocessing
@@ -35,6 +36,7 @@ from nettrain.record.folder import CHECKPOINTS, RUN
 from nettrain.record.store import file_name
 from nettrain.selftest.faulty_disk import ERRORS, KILLS, SIGNALS, Fault, FaultyDisk
 from nettrain.selftest.score import Score, Tally
+from nettrain.selftest.shortened import shortened
 
 Do = Callable[[Sequence[str]], int]
 """Does what a command line says; its exit code: `nettrain.cli.main.main`, or `anew`."""
@@ -101,35 +103,20 @@ def _child(
     do: Do, words: Sequence[str], log: Path, disk: FaultyDisk, short: bool
 ) -> None:
     """What the process does; everything that it prints goes to its log."""
+    gc.freeze()  # what it was forked with is not looked through, nor copied for that
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for standard in (1, 2):
         os.dup2(descriptor, standard)
     sys.stdout, sys.stderr = (os.fdopen(fd, "w", closefd=False) for fd in (1, 2))
-    if short:
-        _shorten()
     signals.end_at_once()  # as the command does
     disk.install()
     try:
-        code = do(words)
+        with shortened() if short else contextlib.nullcontext():
+            code = do(words)
     finally:
         calls = [[action, str(path)] for action, path in disk.calls]
         log.with_suffix(".calls").write_text(json.dumps(calls))
     sys.exit(code)
-
-
-def _shorten() -> None:
-    """Leave out what takes time and writes little: pictures, and timing.
-
-    In their place stands what they would be drawn from.
-    """
-    from nettrain.experiment import pictures, run
-
-    def draw(folder: Any, *, graph: str, **more: Any) -> None:
-        folder.write_text("plots/graph.svg", graph)
-        folder.write_text("plots/cost.svg", repr(more))
-
-    pictures.draw = draw
-    run.diagnosis_share = lambda setup, interval: 0.0  # type: ignore[attr-defined]
 
 
 def _start(do: Do, words: Sequence[str], *more: Any) -> BaseProcess:
@@ -232,7 +219,11 @@ def _warm(made: Subject, folder: Path) -> None:
     """Import all that a run needs, so that a process forked from this one has it."""
     if made.do is not anew:
         silent = io.StringIO()
-        with contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
+        with (
+            contextlib.redirect_stdout(silent),
+            contextlib.redirect_stderr(silent),
+            shortened() if made.short else contextlib.nullcontext(),
+        ):
             made.do(made.words(folder))
         _forget(folder)
 

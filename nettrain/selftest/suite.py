@@ -84,6 +84,7 @@ def promises(do: kills.Do, quick: bool) -> tuple[Promise, ...]:
         quick: in some ten seconds, not in a minute or two.
     """
     programs, steps, states = (20, 4, 500) if quick else (100, 8, 10_000)
+    flaws = 31 if quick else 1
     calls, errors, signals, moments = (200, 500, 400, 3) if quick else (8, 25, 30, 20)
     return (
         Promise(
@@ -102,7 +103,11 @@ def promises(do: kills.Do, quick: bool) -> tuple[Promise, ...]:
             "the same bytes in any surroundings",
             partial(surroundings, do, each=not quick),
         ),
-        Promise("damage", "a damaged checkpoint is found out", damage),
+        Promise(
+            "damage",
+            "a damaged checkpoint is found out",
+            partial(damage, every=flaws),
+        ),
         Promise(
             "power-cuts",
             "a power cut: nothing saved is lost",
@@ -157,7 +162,7 @@ def tried(given: tuple[Promise, ...], folder: Path) -> Iterator[Tried]:
 def _in_a_process(promise: Promise, place: Path) -> dict[str, Any]:
     """Try it in a child, and end all that is left of it, whatever happens here."""
     told, tell = os.pipe()
-    line, status = b"", None
+    line = b""
     with warnings.catch_warnings():
         # Of forks beside threads: those of the linear algebra, which wait.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -171,13 +176,13 @@ def _in_a_process(promise: Promise, place: Path) -> dict[str, Any]:
         with open(told, "rb") as pipe:
             line = pipe.readline()
         if not line:
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            # It comes to its own end; not waited for yet, its number stays its own.
+            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     finally:
         with contextlib.suppress(OSError):
             os.killpg(child, signal.SIGKILL)
-        if status is None:
-            os.waitpid(child, 0)
-    if status is None:
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if line:
         answer: dict[str, Any] = json.loads(line)
         return answer
     ended = f"signal {-status}" if status < 0 else f"exit code {status}"

@@ -24,6 +24,7 @@ from nettrain.selftest import executors, suite
 from nettrain.selftest.score import Score
 from nettrain.selftest.suite import Promise
 from tests.cli.conftest import ROOT, Call
+from tests.selftest.processes import ended
 
 
 @pytest.fixture
@@ -211,6 +212,7 @@ given = (
     Promise("two", "the second", wait),
 )
 suite.promises = lambda do, quick: given
+suite._LOADED = ()
 sys.argv = ["nettrain", "selftest"]
 sys.exit(main())
 """
@@ -244,11 +246,7 @@ def test_a_signal_leaves_nothing_behind(
     assert err == "interrupted\n"
     assert list(tmp_path.iterdir()) == []
     for child in children:
-        for _ in range(1000):
-            if _gone(child):
-                break
-            time.sleep(0.01)
-        assert _gone(child)
+        assert ended(child)
 
 
 def test_a_signal_to_what_is_tried_is_not_this_command_s(
@@ -259,19 +257,6 @@ def test_a_signal_to_what_is_tried_is_not_this_command_s(
     assert answer.code == 1
     assert "its process ended with signal 15" in answer.out
     assert "interrupted" not in answer.err
-
-
-def _gone(process: int) -> bool:
-    """Whether it has ended; nobody may have waited for it yet."""
-    try:
-        return b") Z " in Path(f"/proc/{process}/stat").read_bytes()
-    except OSError:
-        pass
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def test_on_a_terminal_it_says_what_it_is_at(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,23 +26,18 @@ def test_every_bit_and_every_end(tmp_path: Path) -> None:
 class TestTheTrial:
     """With a fault planted in the product the trial has to see it."""
 
-    @pytest.fixture(autouse=True)
-    def a_few(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        every = damage.damages
-
-        def few(data: bytes) -> Iterator[damage.Damage]:
-            return itertools.islice(every(data), 0, None, 97)
-
-        monkeypatch.setattr(damage, "damages", few)
+    EVERY = 97
 
     def test_is_passed(self, tmp_path: Path) -> None:
-        assert damage.damage(tmp_path).failures == ()
+        score = damage.damage(tmp_path, self.EVERY)
+        assert (score.failures, score.passed) == ((), score.total)
+        assert score.total > 100
 
     def test_sees_a_hash_that_is_not_looked_at(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(checkpoint, "_verify", lambda data: None)
-        score = damage.damage(tmp_path)
+        score = damage.damage(tmp_path, self.EVERY)
         assert score.passed < score.total - 20
         assert "the checkpoint of step 2 is used" in score.failures[0]
 
@@ -55,7 +48,7 @@ class TestTheTrial:
             return len(data) >= prefix.length
 
         monkeypatch.setattr(append.Prefix, "begins", begins)
-        score = damage.damage(tmp_path)
+        score = damage.damage(tmp_path, self.EVERY)
         assert 0 < score.passed < score.total
         assert score.failures[0].startswith("metrics.jsonl, bit")
 
@@ -64,5 +57,5 @@ class TestTheTrial:
     ) -> None:
         told = property(lambda found: [str(skipped) for skipped in found.skipped])
         monkeypatch.setattr(store.Found, "told", told)
-        score = damage.damage(tmp_path)
+        score = damage.damage(tmp_path, self.EVERY)
         assert "is used instead" in score.failures[0]

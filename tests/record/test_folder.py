@@ -127,6 +127,42 @@ def test_run_begun_by_another_between_create_and_lock_is_left_alone(tmp_path):
     assert other.metrics.read_text() == "rows"
 
 
+def _gone(path):
+    os.rename(path, path.with_name("moved"))
+
+
+def _replaced(path):
+    _gone(path)
+    with RunFolder.create("digits", path).lock():
+        pass
+
+
+@pytest.mark.parametrize("happens", [_gone, _replaced])
+def test_nothing_is_written_where_the_folder_was(tmp_path, happens):
+    folder = RunFolder.create("digits", tmp_path / "run")
+    folder.check_ours()
+    with folder.lock():
+        folder.write_json("run.json", {"format": 1})
+        happens(folder.path)
+        for write in (
+            lambda: folder.write_json("run.json", {"format": 1}),
+            lambda: folder.write_text("plots/cost.svg", ""),
+            folder.check_ours,
+        ):
+            with pytest.raises(Error) as caught:
+                write()
+            assert caught.value.code == "run-gone"
+    assert not (folder.path / "run.json").exists()
+    assert not (folder.path / "plots/cost.svg").exists()
+
+
+def test_a_removed_lock_file_does_not_end_its_holder(tmp_path):
+    folder = RunFolder.create("digits", tmp_path / "run")
+    with folder.lock():
+        os.unlink(folder.path / ".lock")
+        folder.check_ours()
+
+
 def test_lock_can_be_taken_again_by_its_run(tmp_path):
     folder = _begun(tmp_path)
     folder.metrics.write_text("rows")

@@ -18,16 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nettrain.errors import Error
-from nettrain.experiment import pictures
 from nettrain.experiment.load import load_run
 from nettrain.record.checkpoint import decode
-from nettrain.record.folder import RunFolder
+from nettrain.selftest.shortened import shortened
 from tests.hostile import runs
 
 Json = Any
 Check = Callable[[st.DataObject], None]
 often = pytest.mark.parametrize(
-    "examples", [8, pytest.param(300, marks=pytest.mark.long)], ids=str
+    "examples", [5, pytest.param(300, marks=pytest.mark.long)], ids=str
 )
 
 
@@ -39,18 +38,14 @@ def tried(examples: int, check: Check) -> None:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, for copying only."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pictures, "draw", _only_the_graph)
+    with shortened(predicted=True):
         return runs.make(tmp_path_factory.mktemp("fuzz"))
 
 
 @pytest.fixture(autouse=True)
-def only_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "draw", _only_the_graph)
-
-
-def _only_the_graph(folder: RunFolder, *, graph: str, **more: object) -> None:
-    folder.write_text("plots/graph.svg", graph)
+def short() -> Iterator[None]:
+    with shortened(predicted=True):
+        yield
 
 
 def survives(run: Path, data: st.DataObject) -> None:

@@ -87,12 +87,25 @@ def test_folder_that_cannot_be_locked_is_held_by_its_file(tmp_path):
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
             return call(*given)
 
-    with lock.held(Network(), tmp_path):
+    with lock.held(Network(), tmp_path) as held:
+        assert held.path == tmp_path / lock.LOCK
         with pytest.raises(Error) as caught, lock.held(Network(), tmp_path):
             pytest.fail("a second holder came in")
         assert caught.value.code == "locked-run"
     with lock.held(Network(), tmp_path):
         pass
+
+
+def test_where_nothing_can_be_locked_nobody_comes_in(tmp_path):
+    class Unlocked(Disk):
+        def system(self, action, path, call, *given):
+            if action == "lock":
+                raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+            return call(*given)
+
+    with pytest.raises(Error) as caught, lock.held(Unlocked(), tmp_path):
+        pytest.fail("somebody came in")
+    assert caught.value.code == "disk-lock"
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "folder"])

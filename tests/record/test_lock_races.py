@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 RACES = Path(__file__).with_name("races.py")
-ROUNDS = 200
+ROUNDS = [60, pytest.param(1000, marks=pytest.mark.long)]
 REFUSED = {"locked-run", "run-exists"}
 
 
@@ -29,43 +29,42 @@ def _race(kind, folder, rounds):
     return collections.Counter(json.loads(made.stdout))
 
 
+@pytest.mark.parametrize("rounds", ROUNDS, ids=str)
 @pytest.mark.parametrize("kind", ["plain", "unlinked"])
-def test_nobody_comes_in_beside_a_holder(tmp_path, kind):
-    said = _race(kind, tmp_path, ROUNDS)
+def test_nobody_comes_in_beside_a_holder(tmp_path, kind, rounds):
+    said = _race(kind, tmp_path, rounds)
     assert set(said) <= {"in", "locked-run", "unlinked", "rounds with somebody in"}
-    assert said["rounds with somebody in"] == ROUNDS
-    assert said["locked-run"] > ROUNDS  # it was a race
+    assert said["rounds with somebody in"] == rounds
+    assert said["locked-run"] > rounds  # it was a race
 
 
-def test_killed_holder_does_not_block(tmp_path):
-    said = _race("killed", tmp_path, ROUNDS)
+@pytest.mark.parametrize("rounds", ROUNDS, ids=str)
+def test_killed_holder_does_not_block(tmp_path, rounds):
+    said = _race("killed", tmp_path, rounds)
     told = {"died", "in", "locked-run", "after in", "rounds with somebody in"}
     assert set(said) <= told
-    assert said["after in"] == ROUNDS
-    assert said["died"] > ROUNDS // 4
-    assert said["locked-run"] > ROUNDS // 2
+    assert said["after in"] == rounds
+    assert said["died"] > rounds // 4
+    assert said["locked-run"] > rounds // 2
 
 
-def test_fork_of_a_holder_is_none_and_blocks_nobody_after_it(tmp_path):
-    said = _race("forked", tmp_path, ROUNDS)
-    assert said["died"] == said["after in"] == said["fork locked-run"] == ROUNDS
+@pytest.mark.parametrize("rounds", ROUNDS, ids=str)
+def test_fork_of_a_holder_is_none_and_blocks_nobody_after_it(tmp_path, rounds):
+    said = _race("forked", tmp_path, rounds)
+    assert said["died"] == said["after in"] == said["fork locked-run"] == rounds
     assert set(said) <= {
         "died", "after in", "fork locked-run", "rounds with somebody in",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "rounds", [40, pytest.param(1000, marks=pytest.mark.long)], ids=str
-)
+@pytest.mark.parametrize("rounds", ROUNDS, ids=str)
 def test_one_begins_a_run_in_a_folder_and_nobody_else_touches_it(tmp_path, rounds):
     said = _race("created", tmp_path, rounds)
     assert said["won"] == said["whole"] == rounds
     assert set(said) <= REFUSED | {"won", "whole", "rounds with somebody in"}
 
 
-@pytest.mark.parametrize(
-    "rounds", [40, pytest.param(1000, marks=pytest.mark.long)], ids=str
-)
+@pytest.mark.parametrize("rounds", ROUNDS, ids=str)
 def test_default_folders_have_a_number_each(tmp_path, rounds):
     assert _race("numbered", tmp_path, rounds)["own numbers"] == rounds
 

@@ -116,6 +116,26 @@ def test_protected_step_stays(run):
     assert _steps(run) == [7, 6, 5]
 
 
+def test_what_was_just_saved_stays_whatever_else_lies_there(run):
+    for step in (100, 200, 300, 400):
+        run.path(step).write_bytes(b"another one's")
+    run.save(1)
+    assert 1 in _steps(run)
+
+
+def test_nothing_is_saved_where_the_folder_was(run):
+    with run.folder.lock():
+        run.save(1)
+        run.folder.path.rename(run.folder.path.with_name("moved"))
+        other = RunFolder.create("digits", run.folder.path)
+        with other.lock():
+            with pytest.raises(Error) as caught:
+                run.save(2)
+            assert caught.value.code == "run-gone"
+            assert os.listdir(other.checkpoints) == []
+    assert run.said == ["checkpoint step 1 saved"]
+
+
 def test_one_checkpoint_alone_is_not_enough(tmp_path, tensors):
     with pytest.raises(ValueError, match="at least 2"):
         Run(tmp_path / "run", tensors, keep=1)
@@ -136,6 +156,24 @@ def test_checkpoint_says_what_the_run_is(run):
     assert (meta.config_sha256, meta.data_sha256) == ("c" * 64, "d" * 64)
     assert meta.metrics.begins(run.folder.metrics.read_bytes())
     assert meta.statistics.begins(run.folder.statistics.read_bytes())
+
+
+def test_where_no_folder_can_be_flushed_this_is_said_once(tmp_path, tensors):
+    class Unflushed(Disk):
+        def system(self, action, path, call, *given):
+            if action == "fsync folder":
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            return call(*given)
+
+    run = Run(tmp_path / "run", tensors, Unflushed())
+    with pytest.warns(UserWarning, match="may not outlive a power cut") as told:
+        for step in (1, 2, 3):
+            run.save(step)
+    assert len(told) == 1
+    assert _steps(run) == [3, 2, 1]
+    assert len(run.said) == 3
+    run.metrics.close()
+    run.statistics.close()
 
 
 # ---------------------------------------------------------------- recovery

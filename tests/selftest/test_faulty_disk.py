@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_installed_it_is_every_disk(
 
 
 def test_errors_at_disk_calls(room: Path) -> None:
-    check(kills.with_errors(main, room, every=260), 10)
+    check(kills.with_errors(main, room, every=520), 5)
     assert not list(room.iterdir())
 
 
@@ -110,6 +111,24 @@ def test_a_picture_that_cannot_be_written_is_no_finished_run(
     assert facts["status"] == "failed"
     assert "no space left" in facts["reason"]
     assert made.ended(folder) == ""
+    kills._forget(folder)
+
+
+def test_a_run_goes_on_where_no_folder_can_be_flushed(made: kills.Subject) -> None:
+    only = frozenset({"fsync folder"})
+    fault = Fault("no such thing", errno.EINVAL, only, forever=True)
+    folder = made.config.with_name("unflushed")
+
+    def warned(words: Sequence[str]) -> int:
+        warnings.resetwarnings()  # here they are errors
+        return main(words)
+
+    tried = dataclasses.replace(made, do=warned)
+    assert tried.attempt(folder, FaultyDisk(fault)) == 0
+    assert made.differs(folder) == ""
+    assert kills._told(folder).count("may not outlive a power cut") == 1
+    events = (folder / "events.jsonl").read_text()
+    assert events.count("may not outlive a power cut") == 1
     kills._forget(folder)
 
 

@@ -13,6 +13,7 @@ from nettrain.selftest.power.model import ModelDisk
 from nettrain.selftest.power.promises import NEEDED, Due
 from nettrain.selftest.power.stories import Story
 from nettrain.selftest.power.trace import Tree
+from nettrain.selftest.shortened import shortened
 
 CONFIG: dict[str, Any] = {
     "name": "power",
@@ -38,7 +39,8 @@ def trained(out: Path) -> Story:
     """The story of a whole run into the folder `out`, which is not touched."""
     disk = ModelDisk({str(above): None for above in list(out.parents)[-2::-1]})
     disk.start()
-    run(CONFIG, out=out, disk=disk)
+    with shortened():
+        run(CONFIG, out=out, disk=disk)
     return Story("training", disk.trace, Due(), out, disk.tree())
 
 
@@ -49,12 +51,13 @@ def resumed(tree: Tree, out: Path) -> Tree:
     """
     disk = ModelDisk(tree)
     config = tree.get(str(out / RESOLVED))
-    if str(out / RUN) in tree:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / RESOLVED).write_bytes(config or b"")
-        resume(out, disk=disk)
-    else:
-        run(CONFIG, out=out, disk=disk)
+    with shortened():
+        if str(out / RUN) in tree:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / RESOLVED).write_bytes(config or b"")
+            resume(out, disk=disk)
+        else:
+            run(CONFIG, out=out, disk=disk)
     return disk.tree()
 
 
