@@ -88,14 +88,30 @@ def view(
     return np.ndarray(shape, dtype, storage.raw, strides=steps)
 
 
+def _repeats(x: np.ndarray) -> bool:
+    """Whether elements of x are broadcast: the same memory seen several times."""
+    return any(n > 1 and not step for n, step in zip(x.shape, x.strides, strict=True))
+
+
 def natural(arrays: Sequence[np.ndarray]) -> np.ndarray | None:
     """An array laid out as NumPy lays out an elementwise result; None for C order.
 
     NumPy's results keep the order of axes of their operands. A buffer in C order would
     make every elementwise operation on transposed data walk memory across its grain.
+    Operands that are repeated have no say where others are not: they are the smaller.
     """
+    shape = np.broadcast_shapes(*[x.shape for x in arrays])
+    arrays = [x for x in arrays if x.shape == shape and not _repeats(x)] or arrays
     if all(x.flags.c_contiguous for x in arrays):
         return None
     flags = [["readonly"]] * len(arrays) + [["writeonly", "allocate"]]
     walk = np.nditer([*arrays, None], ["zerosize_ok"], flags)  # type: ignore[arg-type]
     return walk.operands[-1]
+
+
+def across(x: np.ndarray, out: np.ndarray) -> bool:
+    """Whether x, repeated to the shape of `out`, has its axes in another order."""
+    spread = np.broadcast_to(x, out.shape).strides
+    moving = [i for i, n in enumerate(out.shape) if n > 1 and spread[i]]
+    steps = [spread[i] for i in sorted(moving, key=lambda i: -out.strides[i])]
+    return steps != sorted(steps, reverse=True)

@@ -10,15 +10,16 @@ are one ufunc need no entry here; any other without an entry computes with its o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from nettrain.execute.namespace import NUMPY, inside
+from nettrain.execute.buffers import across, natural
+from nettrain.execute.namespace import NUMPY, add_rows, inside, spread, within
 from nettrain.graph import Operation
-from nettrain.graph.operations import elementwise, reduce, shape
+from nettrain.graph.operations import elementwise, gather, reduce, shape, window
 from nettrain.graph.operations.matmul import Matmul
 from nettrain.graph.spec import Shape
 
@@ -35,6 +36,30 @@ def ufunc(op: Operation) -> Any:
     return found if isinstance(found, np.ufunc) else None
 
 
+VIEWS = (
+    shape.Reshape,
+    shape.Transpose,
+    shape.BroadcastTo,
+    shape.Slice,
+    window.Unfold,
+    elementwise.StopGradient,
+)
+"""Operations whose value can be another way to look at their input's memory."""
+
+
+def as_view(op: Operation, source: Array) -> Array | None:
+    """An operation's value as a view of its input; None where it has to be computed."""
+    if isinstance(op, shape.Reshape):
+        try:
+            return np.reshape(source, op.shape, copy=False)
+        except ValueError:
+            return None
+    made: Array | None = None
+    if isinstance(op, VIEWS):
+        made = op.forward(NUMPY, source)
+    return made
+
+
 def calls(
     op: Operation,
     inputs: list[Array],
@@ -48,8 +73,37 @@ def calls(
         return kernel(op, inputs, out, scratch)
     function = ufunc(op)
     if function is not None:
-        return [partial(function, *inputs, out=out)]
+        inputs, bound = _along(inputs, out, scratch)
+        return [*bound, partial(function, *inputs, out=out)]
     return [partial(_copy_forward, op, inputs, out)]
+
+
+def _along(
+    inputs: list[Array], out: Array, scratch: Scratch
+) -> tuple[list[Array], list[Call]]:
+    """Operands, those copied first that are repeated across the grain of the result.
+
+    To copy the few elements into its order of axes costs less than to read them again
+    and again out of order: a tenth, where a gradient of pooled channels goes back to
+    windows whose channels lie last.
+    """
+    given: list[Array] = []
+    bound: list[Call] = []
+    for x in inputs:
+        if 1 < x.size < out.size and across(x, out):
+            copy = _ordered_as(out, x.shape, x.dtype.name, scratch)
+            bound.append(partial(np.copyto, copy, x))
+            x = copy
+        given.append(x)
+    return given, bound
+
+
+def _ordered_as(like: Array, size: Shape, dtype: str, scratch: Scratch) -> Array:
+    """A buffer whose axes lie in memory as the last ones of another array."""
+    steps = like.strides[like.ndim - len(size) :]
+    axes = sorted(range(len(size)), key=lambda i: -steps[i])
+    buffer = scratch(tuple(size[i] for i in axes), dtype)
+    return buffer.transpose(np.argsort(axes))
 
 
 def _copy_forward(op: Operation, inputs: list[Array], out: Array) -> None:
@@ -114,7 +168,12 @@ def _cast(
 def _matmul(
     op: Operation, inputs: list[Array], out: Array, scratch: Scratch
 ) -> list[Call]:
-    return [partial(np.matmul, *inputs, out=out)]
+    a, b = inputs
+    if a.shape[-1] != 1:
+        return [partial(np.matmul, a, b, out=out)]
+    # Products of one term: BLAS takes up to ten times as long. Its sums begin with 0,
+    # so that -0 becomes 0.
+    return [partial(np.multiply, a, b, out=out), partial(np.add, out, _zero(out), out)]
 
 
 def _ordered(x: Array, scratch: Scratch) -> tuple[Array, list[Call]]:
@@ -136,8 +195,46 @@ def _sum(
 def _max(
     op: reduce.Max, inputs: list[Array], out: Array, scratch: Scratch
 ) -> list[Call]:
-    top = partial(np.maximum.reduce, inputs[0], axis=op.axes, out=out)
-    return [partial(top, keepdims=op.keepdims)]
+    (x,) = inputs
+    parts = [] if op.keepdims else _elements(x, op.axes)
+    if not parts:
+        top = partial(np.maximum.reduce, x, axis=op.axes, out=out)
+        return [partial(top, keepdims=op.keepdims)]
+    first, *others = parts
+    return [
+        partial(np.copyto, out, first),
+        *[partial(np.maximum, out, part, out=out) for part in others],
+    ]
+
+
+_FEW = 64
+"""Up to so many elements, each is reduced by a pass over all windows."""
+
+
+def _elements(x: Array, axes: tuple[int, ...]) -> list[Array]:
+    """One element of all windows at a time, where x is windows and axes their elements.
+
+    A window's elements do not lie side by side, and to go from one window to the next
+    in the innermost loop is many times faster than to reduce a window there.
+    """
+    rank = x.ndim - len(axes)
+    few = math.prod(x.shape[rank:]) <= _FEW and axes == tuple(range(rank, x.ndim))
+    if x.flags.c_contiguous or not few:
+        return []
+    return [x[(..., *at)] for at in np.ndindex(*x.shape[rank:])]
+
+
+def _ties(
+    op: reduce.Ties, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
+    x, y = inputs
+    count = _ordered_as(out, y.shape, y.dtype.name, scratch)
+    # Sums of zeros and ones are exact in any order.
+    return [
+        partial(np.equal, x, y, out=out, casting="unsafe"),
+        partial(np.add.reduce, out, axis=op.axes, out=count, keepdims=True),
+        partial(np.divide, out, count, out=out),
+    ]
 
 
 def _logsumexp(
@@ -204,11 +301,12 @@ _CANCELLED = 1e-3
 
 def _summarize(op: Operation, x: Array, out: Array) -> None:
     """Five passes without a copy; where squares would be lost it goes the long way."""
-    low, high = float(x.min()), float(x.max())
-    if not (_TINY < max(-low, high) < _HUGE and x.flags.c_contiguous):
+    ordered = x.transpose(np.argsort([-step for step in x.strides], kind="stable"))
+    low, high = float(ordered.min()), float(ordered.max())
+    if not (_TINY < max(-low, high) < _HUGE and ordered.flags.c_contiguous):
         np.copyto(out, op.forward(NUMPY, x))
         return
-    flat = x.reshape(-1)
+    flat = ordered.reshape(-1)
     mean = float(np.add.reduce(flat)) / flat.size
     square = float(np.dot(flat, flat)) / flat.size
     variance = square - mean * mean
@@ -232,6 +330,69 @@ def _pad(
     return [partial(out.fill, 0), partial(np.copyto, middle, inputs[0])]
 
 
+def _reshape(
+    op: Operation, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
+    """The copy that is left where a reshape is no view."""
+    (x,) = inputs
+    return [partial(np.copyto, np.reshape(out, x.shape, copy=False), x)]
+
+
+def _fold(
+    op: window.Fold, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
+    (y,) = inputs
+    bound: list[Call] = []
+    for rows in _blocks(y, op.axes):
+        target = out[rows]
+        bound.append(partial(target.fill, 0))
+        for part, where in spread(y[rows], op.axes, op.steps, op.dilations):
+            bound.append(partial(np.add, target[where], part, out=target[where]))
+    return bound
+
+
+_BLOCK = 2**22
+"""Bytes of windows that are folded at a time: they are read once for each element."""
+
+
+def _blocks(y: Array, axes: tuple[int, ...]) -> list[tuple[slice, ...]]:
+    """The outermost axis, if it is none of `axes`, in pieces that the cache holds."""
+    outer = next((i for i, n in enumerate(y.shape) if n > 1), 0)
+    if outer in axes or y.nbytes <= _BLOCK:
+        return [()]
+    length = y.shape[outer]
+    size = max(length * _BLOCK // y.nbytes, 1)
+    before = (slice(None),) * outer
+    return [(*before, slice(at, at + size)) for at in range(0, length, size)]
+
+
+def _take(
+    op: gather.Take, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
+    x, indices = inputs
+    look_up = partial(_look_up, x, indices, op.axis, out)
+    return [partial(gather.checked, op.where, look_up)]
+
+
+def _look_up(x: Array, indices: Array, axis: int, out: Array) -> None:
+    within(indices, x.shape[axis])
+    np.take(x, indices, axis=axis, out=out, mode="clip")
+
+
+def _scatter_add(
+    op: gather.ScatterAdd, inputs: list[Array], out: Array, scratch: Scratch
+) -> list[Call]:
+    x, indices = inputs
+    rows, bound = _ordered(x, scratch)
+    flat, copying = _ordered(indices, scratch)
+    outer = math.prod(out.shape[: op.axis])
+    inner = math.prod(out.shape[op.axis + 1 :])
+    target = np.reshape(out, (outer, op.size, inner), copy=False)
+    rows = rows.reshape(outer, indices.size, inner)
+    add = partial(add_rows, rows, flat.reshape(-1), target)
+    return [*bound, *copying, partial(gather.checked, op.where, add)]
+
+
 KERNELS: Mapping[type[Operation], Kernel] = {
     elementwise.Relu: _relu,
     elementwise.Step: _step,
@@ -240,20 +401,30 @@ KERNELS: Mapping[type[Operation], Kernel] = {
     elementwise.Cast: _cast,
     elementwise.Where: _where,
     Matmul: _matmul,
+    gather.Take: _take,
+    gather.ScatterAdd: _scatter_add,
     reduce.Sum: _sum,
     reduce.Max: _max,
     reduce.LogSumExp: _logsumexp,
     reduce.SumOfSquares: _sum_of_squares,
     reduce.Summary: _summary,
+    reduce.Ties: _ties,
     shape.Concat: _concat,
     shape.Pad: _pad,
+    shape.Reshape: _reshape,
+    window.Fold: _fold,
 }
 
 IN_PLACE = (elementwise.Relu, elementwise.Sigmoid, elementwise.Softplus)
 """Operations beside the ufuncs whose kernel may write over an input."""
 
 
-ELEMENTWISE = (elementwise.Elementwise, elementwise.Cast, elementwise.Where)
+ELEMENTWISE = (
+    elementwise.Elementwise,
+    elementwise.Cast,
+    elementwise.Where,
+    reduce.Ties,
+)
 
 
 def may_overwrite(op: Operation) -> bool:
@@ -261,6 +432,17 @@ def may_overwrite(op: Operation) -> bool:
     return ufunc(op) is not None or isinstance(op, IN_PLACE)
 
 
-def keeps_order(op: Operation) -> bool:
-    """Whether NumPy's result would have the operands' order of axes in memory."""
-    return isinstance(op, ELEMENTWISE)
+def order(op: Operation, inputs: Sequence[Array]) -> Array | None:
+    """An array whose order of axes in memory the result takes over; None for C order.
+
+    Elementwise results have their operands' order, as in NumPy; what windows become
+    has the order of their positions.
+    """
+    if isinstance(op, ELEMENTWISE):
+        return natural(inputs)
+    if isinstance(op, window.Fold):
+        first: tuple[Any, ...] = (..., *(0,) * len(op.axes))
+        return natural([inputs[0][first]])
+    if isinstance(op, reduce.Max) and (parts := _elements(inputs[0], op.axes)):
+        return None if op.keepdims else natural(parts[:1])
+    return None

@@ -1,10 +1,10 @@
 """The NumPy executor: a definition becomes a list of calls on buffers fixed beforehand.
 
 Planned, in the order of what it is worth: a buffer is used again after its node's last
-use; reshapes, transposes, slices and broadcasts are views made at plan time and vanish
-from the step; every other operation writes into a buffer, its dying operand's own
-where it can; buffers have the axis order NumPy would give them; parameters and
-optimizer state of one rule lie in one vector (`layout`).
+use; reshapes, transposes, slices, windows and broadcasts are views made at plan time
+and vanish from the step; every other operation writes into a buffer, its dying
+operand's own where it can; buffers have the axis order NumPy would give them;
+parameters and optimizer state of one rule lie in one vector (`layout`).
 
 Observers are planned right after the node they look at, while its value is still there.
 """
@@ -19,7 +19,8 @@ import numpy as np
 
 from nettrain.errors import Error
 from nettrain.execute import kernels as kernel_table
-from nettrain.execute.buffers import Pool, Storage, aligned, natural, strides, view
+from nettrain.execute import loop
+from nettrain.execute.buffers import Pool, Storage, aligned, strides, view
 from nettrain.execute.kernels import KERNELS, Call, Kernel
 from nettrain.execute.layout import Flat, Vector, flatten, over_vectors
 from nettrain.execute.namespace import NUMPY
@@ -33,17 +34,9 @@ from nettrain.execute.program import (
 )
 from nettrain.execute.schedule import Schedule, schedule
 from nettrain.graph import Constant, Leaf, Node, Operation
-from nettrain.graph.operations import elementwise, shape
+from nettrain.graph.loops import merging
 from nettrain.graph.rewrite import folding, rewrite, sharing, simplify
 from nettrain.graph.spec import Shape, Spec
-
-VIEWS = (
-    shape.Reshape,
-    shape.Transpose,
-    shape.BroadcastTo,
-    shape.Slice,
-    elementwise.StopGradient,
-)
 
 
 class Numpy:
@@ -105,8 +98,8 @@ def _vectors(
 
 
 def _optimized(definition: Definition) -> Definition:
-    rules = (simplify, folding(NUMPY), sharing())
     roots = [*definition.updates, *definition.roots()]
+    rules = (merging(roots), simplify, folding(NUMPY), sharing())
     return definition.mapped(rewrite(roots, *rules))
 
 
@@ -295,17 +288,13 @@ class _Planner:
 
     def _as_view(self, node: Node) -> bool:
         """Make a node's array a view of its input's, where nothing is computed."""
-        if not isinstance(node.op, VIEWS) or self._has_place(node):
+        if not node.inputs or self._has_place(node):
             return False
-        (x,) = node.inputs
+        x = node.inputs[0]
         source, storage = self._arrays[x], self._storages[x]
-        if isinstance(node.op, shape.Reshape):
-            try:
-                made = np.reshape(source, node.shape, copy=False)
-            except ValueError:
-                return False
-        else:
-            made = node.op.forward(NUMPY, source)
+        made = kernel_table.as_view(node.op, source)
+        if made is None:
+            return False
         self._place(node, made, storage)
         if storage in self._lookers:
             self._lookers[storage].append(node)
@@ -324,7 +313,7 @@ class _Planner:
             return view(storage, size, dtype, None)
 
         storage, out = self._room(node, inputs)
-        self._calls += kernel_table.calls(node.op, inputs, out, scratch, self._kernels)
+        self._calls += loop.calls(node.op, inputs, out, scratch, self._kernels)
         for lent in borrowed:
             self._free(lent)
         self._place(node, out, storage)
@@ -341,8 +330,8 @@ class _Planner:
         if leaf is not None and self._can_replace(leaf, node):
             return self._storages[leaf], self._arrays[leaf]
         like = None
-        if leaf is None and kernel_table.keeps_order(node.op):
-            like = natural(inputs)
+        if leaf is None:
+            like = kernel_table.order(node.op, inputs)
         if kernel_table.may_overwrite(node.op):
             for x, array in zip(node.inputs, inputs, strict=True):
                 if self._dies(x) and _fits(array, node, like):

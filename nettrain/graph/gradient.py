@@ -8,6 +8,7 @@ weights, time and second derivatives need nothing more.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from nettrain.errors import Error
 from nettrain.graph import operations as ops
 from nettrain.graph.node import Leaf, Node, constant, made_at, scope, topological
+from nettrain.graph.operations.shape import Pad
 from nettrain.graph.spec import Spec
 
 
@@ -56,10 +58,25 @@ def adjoints(
         seed = ones(cost.spec)
     if seed.spec != cost.spec:
         raise Error("graph-shape", f"the seed {seed!r} is not of the spec of {cost!r}")
+    return pullback([(cost, seed)], nodes)
+
+
+def pullback(
+    seeds: Iterable[tuple[Node, Node]], nodes: Iterable[Node]
+) -> dict[Node, Node]:
+    """Σ over the seeds of seed · d node / d x, for each x of `nodes` that is reached.
+
+    Args:
+        seeds: nodes, each with the gradient of the cost that comes back to it from
+            outside, of its spec.
+        nodes: x; any nodes of the graph.
+    """
     wanted = set(nodes)
-    order = topological([cost])
+    contributions: dict[Node, list[Node]] = {}
+    for node, seed in seeds:
+        contributions.setdefault(node, []).append(seed)
+    order = topological(contributions)
     active = _depends(order, wanted)
-    contributions: dict[Node, list[Node]] = {cost: [seed]}
     found: dict[Node, Node] = {}
     for node in reversed(order):
         if node not in active or node not in contributions:
@@ -88,9 +105,9 @@ def _depends(order: list[Node], wanted: set[Node]) -> set[Node]:
 
 def _accumulate(node: Node, parts: list[Node]) -> Node:
     """The sum of what comes back to a node, marked as its gradient."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = ops.add(total, part)
+    total = _side_by_side(parts)
+    if total is None:
+        total = functools.reduce(ops.add, parts)
     if isinstance(total.op, Leaf):
         return total  # A copy of a leaf would be another leaf.
     return Node(
@@ -101,6 +118,24 @@ def _accumulate(node: Node, parts: list[Node]) -> Node:
         origin=total.origin,
         adjoint_of=node,
     )
+
+
+def _side_by_side(parts: list[Node]) -> Node | None:
+    """The sum of gradients of slices that make up the whole: nothing is to be added."""
+    pads = [part.op for part in parts if isinstance(part.op, Pad)]
+    if len(pads) < max(len(parts), 2):
+        return None
+    rank = len(parts[0].shape)
+    cut = {i for op in pads for i in range(rank) if op.before[i] or op.after[i]}
+    if len(cut) != 1 or any(any(op.interior) for op in pads):
+        return None
+    (axis,) = cut
+    order = sorted(range(len(pads)), key=lambda i: pads[i].before[axis])
+    pieces = [parts[i].inputs[0] for i in order]
+    ends = np.cumsum([0, *(x.shape[axis] for x in pieces)])
+    if [pads[i].before[axis] for i in order] != ends[:-1].tolist():
+        return None
+    return ops.concat(pieces, axis) if ends[-1] == parts[0].shape[axis] else None
 
 
 def _propagate(

@@ -1,7 +1,8 @@
 """Passes over a graph: each takes nodes and gives nodes with the same values.
 
-`rewrite` is the one walk; `simplify`, `sharing` (common subexpressions) and `folding`
-(constant folding) are rules for it. After a pass the graph is verified.
+`rewrite` is the one walk; `simplify`, `sharing` (common subexpressions), `folding`
+(constant folding) and `loops.merging` are rules for it. After a pass the graph is
+verified.
 """
 
 from __future__ import annotations

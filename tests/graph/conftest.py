@@ -13,7 +13,7 @@ from nettrain.graph import Node, topological
 
 
 class Namespace:
-    """An array-API namespace with the two functions that an executor supplies.
+    """An array-API namespace with the functions that an executor supplies.
 
     Attributes:
         beyond: the names asked for that the namespace itself does not have.
@@ -26,7 +26,8 @@ class Namespace:
     def __getattr__(self, name: str) -> Any:
         if self.xp is not np and not hasattr(self.xp, name):
             self.beyond.add(name)
-        return {"erf": self._erf, "pad": self._pad}.get(name) or getattr(self.xp, name)
+        mine = getattr(type(self), f"_{name}", None)
+        return mine.__get__(self) if mine else getattr(self.xp, name)
 
     def _erf(self, x: Any) -> Any:
         values = np.asarray(x)
@@ -51,6 +52,34 @@ class Namespace:
         ]
         padded[tuple(inner)] = values
         return self.xp.asarray(padded)
+
+    def _unfold(self, x: Any, axes: Any, *windows: Any) -> Any:
+        values = np.asarray(x)
+        for axis, size, step, dilation in zip(axes, *windows, strict=True):
+            last = values.shape[axis] - (size - 1) * dilation
+            starts = np.arange(0, last, step)[:, None]
+            places = starts + dilation * np.arange(size)
+            values = np.moveaxis(np.take(values, places, axis), axis + 1, -1)
+        return self.xp.asarray(values)
+
+    def _fold(self, y: Any, axes: Any, lengths: Any, *windows: Any) -> Any:
+        values = np.asarray(y)
+        rank = values.ndim - len(axes)
+        shape = list(values.shape[:rank])
+        for axis, length in zip(axes, lengths, strict=True):
+            shape[axis] = length
+        places = np.indices(values.shape)
+        for i, (axis, step, dilation) in enumerate(zip(axes, *windows, strict=True)):
+            places[axis] = places[axis] * step + places[rank + i] * dilation
+        total = np.zeros(shape, values.dtype)
+        np.add.at(total, tuple(places[:rank]), values)
+        return self.xp.asarray(total)
+
+    def _scatter_add(self, rows: Any, indices: Any, size: int) -> Any:
+        values = np.asarray(rows)
+        total = np.zeros((len(values), size, values.shape[2]), values.dtype)
+        np.add.at(total, (slice(None), np.asarray(indices)), values)
+        return self.xp.asarray(total)
 
 
 def evaluate(nodes: Sequence[Node], values: Mapping[Node, Any]) -> list[Any]:

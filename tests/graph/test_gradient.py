@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import weakref
 from typing import Any
@@ -309,3 +310,45 @@ def test_inputs_come_before_users() -> None:
     assert len(place) == len(order) == 7
     assert all(place[i] < place[node] for node in order for i in node.inputs)
     assert order[:2] == [x, y]
+
+
+SLICES = {
+    "all of it": [np.s_[:, :2], np.s_[:, 2:]],
+    "out of order": [np.s_[4:], np.s_[:1], np.s_[1:4]],
+    "a gap": [np.s_[:, :2], np.s_[:, 3:]],
+    "the end left out": [np.s_[:2], np.s_[2:4]],
+    "the start left out": [np.s_[1:2], np.s_[2:]],
+    "overlapping": [np.s_[:, :2], np.s_[:, 1:]],
+    "the same twice": [np.s_[:3], np.s_[:3], np.s_[3:]],
+    "every second": [np.s_[::2], np.s_[1::2]],
+    "two axes": [np.s_[:3, :2], np.s_[3:, 2:]],
+    "quarters": [np.s_[:3, :2], np.s_[3:, :2], np.s_[:3, 2:], np.s_[3:, 2:]],
+    "overlap and gap": [np.s_[:, :2], np.s_[:, 1:3]],
+    "steps and the rest": [np.s_[:5:2], np.s_[3:]],
+    "the whole first": [np.s_[:], np.s_[:3], np.s_[3:]],
+    "the whole too": [np.s_[:3], np.s_[3:], np.s_[:]],
+    "one element": [np.s_[0], np.s_[1:]],
+}
+
+
+@pytest.mark.parametrize("cuts", SLICES.values(), ids=SLICES)
+def test_what_comes_back_to_slices_comes_back_to_the_whole(
+    cuts: Any, evaluate: Any
+) -> None:
+    x = variables("x", (6, 4))
+    parts = [x[cut] for cut in cuts]
+    parts = [ops.sum(p * p * p * (i + 1.0)) for i, p in enumerate(parts)]
+    (found,) = gradients(functools.reduce(ops.add, parts), [x])
+    array = np.random.default_rng(0).normal(size=(6, 4))
+    wanted = np.zeros((6, 4))
+    for i, cut in enumerate(cuts):
+        wanted[cut] += 3.0 * array[cut] ** 2 * (i + 1)
+    (slope,) = evaluate([found], {x: array})
+    np.testing.assert_allclose(slope, wanted, rtol=1e-12)
+
+
+def test_gradients_of_slices_that_make_up_the_whole_are_not_added() -> None:
+    x = variables("x", (6, 4))
+    cost = ops.sum(ops.exp(x[:2])) + ops.sum(ops.sin(x[2:]))
+    (found,) = gradients(cost, [x])
+    assert found.op.name == "concat"

@@ -1,8 +1,8 @@
 """The primitives: some forty operations, closed under differentiation.
 
 One file a family: `elementwise` (with `arithmetic` and `compare`), `reduce`, `shape`,
-`matmul`, `random`. Windows (`window`), indexing by arrays (`gather`) and rolled loops
-(`scan`) belong beside them.
+`matmul`, `random`, windows (`window`), indexing by arrays (`gather`) and rolled loops
+(`scan`).
 
 To add one: a subclass of `Operation` with its formula, `spec`, `forward`, `vjp` and
 `samples`; a function of the same name; an entry here. Its samples make its tests.
@@ -48,6 +48,7 @@ from nettrain.graph.operations.elementwise import (
     tanh,
     where,
 )
+from nettrain.graph.operations.gather import scatter_add, take
 from nettrain.graph.operations.matmul import matmul
 from nettrain.graph.operations.random import random_bits
 from nettrain.graph.operations.reduce import (
@@ -58,8 +59,10 @@ from nettrain.graph.operations.reduce import (
     sum,
     sum_of_squares,
     summary,
+    ties,
     var,
 )
+from nettrain.graph.operations.scan import scan
 from nettrain.graph.operations.shape import (
     broadcast_to,
     concat,
@@ -72,6 +75,7 @@ from nettrain.graph.operations.shape import (
     stack,
     transpose,
 )
+from nettrain.graph.operations.window import fold, unfold
 
 __all__ = [
     "absolute",
@@ -87,6 +91,7 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "fold",
     "getitem",
     "greater",
     "greater_equal",
@@ -114,6 +119,8 @@ __all__ = [
     "random_bits",
     "relu",
     "reshape",
+    "scan",
+    "scatter_add",
     "sigmoid",
     "sign",
     "sin",
@@ -128,8 +135,11 @@ __all__ = [
     "sum",
     "sum_of_squares",
     "summary",
+    "take",
     "tanh",
+    "ties",
     "transpose",
+    "unfold",
     "var",
     "where",
 ]

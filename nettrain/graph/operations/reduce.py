@@ -12,9 +12,6 @@ from typing import Any, ClassVar
 from nettrain.errors import Error
 from nettrain.graph.node import Array, Node, Operation, Sample, apply
 from nettrain.graph.operations.elementwise import (
-    cast,
-    divide,
-    equal,
     exp,
     multiply,
     negative,
@@ -95,9 +92,35 @@ class Max(Reduction):
 
     def vjp(self, g: Node, y: Node, *inputs: Node) -> Sequence[Node | None]:
         (x,) = inputs
-        ties = cast(equal(x, self.spread(y, x)), x.dtype)
-        share = divide(ties, sum(ties, axis=self.axes, keepdims=True))
+        share = ties(x, self.spread(y, x), self.axes)
         return (multiply(self.spread(g, x), share),)
+
+
+@dataclass(frozen=True, eq=False)
+class Ties(Operation):
+    """s = [x = y] / Σ [x = y] over the axes: equal shares for all that are the largest.
+
+    x any shape, y of size 1 along the axes, s as x. No derivative.
+    """
+
+    name = "ties"
+    samples = (
+        Sample(((2, 3), (2, 1)), ((1,),), low=1.0, high=1.0),
+        Sample(((3, 2, 3, 2), (3, 2, 1, 1)), ((2, 3),), low=1.0, high=1.0),
+    )
+    axes: tuple[int, ...]
+
+    def spec(self, *inputs: Spec) -> Spec:
+        x, y = inputs
+        require(FLOATS, x, y)
+        if y.shape != tuple(1 if i in self.axes else n for i, n in enumerate(x.shape)):
+            raise Error("graph-shape", f"{y.shape} is no reduction of {x.shape}")
+        return x
+
+    def forward(self, xp: Any, *inputs: Array) -> Array:
+        x, y = inputs
+        found = xp.astype(x == y, x.dtype)
+        return found / xp.sum(found, axis=self.axes, keepdims=True, dtype=x.dtype)
 
 
 class LogSumExp(Reduction):
@@ -192,6 +215,11 @@ def var(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
 def max(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
     """The largest element over the axes."""
     return apply(Max(normalize_axes(axis, len(x.shape)), keepdims), x)
+
+
+def ties(x: Node, y: Node, axis: Axis = None) -> Node:
+    """The share that each element of x has in being y, 0 for those that are not."""
+    return apply(Ties(normalize_axes(axis, len(x.shape))), x, y)
 
 
 def min(x: Node, axis: Axis = None, keepdims: bool = False) -> Node:
