@@ -1,10 +1,11 @@
-"""Layers made of layers: in a row, beside a shortcut, again and again."""
+"""Layers made of layers: in a row, beside each other, again and again; and shapes."""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from nettrain.component import Range, register
 from nettrain.errors import Error
@@ -16,9 +17,9 @@ from nettrain.nn.trace import Trace
 Children = Iterator[tuple[str, tuple[str | int, ...], Layer]]
 
 
-def _row(layers: list[Layer], field: str, prefix: str = "") -> Children:
+def _row(layers: list[Layer], *place: str | int, prefix: str = "") -> Children:
     for i, (name, layer) in enumerate(zip(names(layers), layers, strict=True)):
-        yield prefix + name, (field, i), layer
+        yield prefix + name, (*place, i), layer
 
 
 def _chain(children: Children, x: Node, trace: Trace) -> Node:
@@ -99,10 +100,176 @@ class Repeat(Layer):
 
     def children(self) -> Children:
         for number in range(1, self.times + 1):
-            yield from _row(self.block, "block", f"{number}/")
+            yield from _row(self.block, "block", prefix=f"{number}/")
 
     def apply(self, x: Node, trace: Trace) -> Node:
         return _chain(self.children(), x, trace)
+
+
+@register("branch")
+class Branch(Layer):
+    """y = f_1(x) and f_2(x) and …, put together: concatenated, added, multiplied.
+
+    Of padding, a time step is real where it is real at the end of every path.
+
+    Attributes:
+        paths: the layers of each f, in a row; `[]` passes x on. The first layer of the
+            second path is called `branch1/2/…`.
+        merge: `concat` along an axis, or element by element `add`, `multiply`, `mean`;
+            `last`: the last path's, which looks at the others by `memory`.
+        axis: of `concat`; `auto`: 1 for images (N, C, …), the last one otherwise.
+    """
+
+    paths: list[list[Layer]]
+    merge: Literal["concat", "add", "multiply", "mean", "last"] = "concat"
+    axis: int | Literal["auto"] = "auto"
+
+    def check(self) -> Iterator[str]:
+        yield from super().check()
+        if not self.paths:
+            yield "paths: a branch needs at least one path"
+        for path in self.paths:
+            yield from name_clashes(path)
+
+    def children(self) -> Children:
+        for i, _ in enumerate(self.paths):
+            yield from self._path(i)
+
+    def _path(self, i: int) -> Children:
+        return _row(self.paths[i], "paths", i, prefix=f"{i + 1}/")
+
+    def apply(self, x: Node, trace: Trace) -> Node:
+        before, ends, masks = trace.mask, [], []
+        for i, _ in enumerate(self.paths):
+            trace.mask = before
+            ends.append(_chain(self._path(i), x, trace))
+            masks.append(trace.mask)
+        if self.merge == "last":
+            return ends[-1]
+        y = self._merged(ends, trace)
+        told = dict.fromkeys(m for m in masks if m is not None)
+        trace.mask = functools.reduce(ops.logical_and, told) if told else None
+        return y
+
+    def _merged(self, ends: list[Node], trace: Trace) -> Node:
+        if self.merge != "concat":
+            if len({y.shape for y in ends}) > 1:  # broadcasting would hide the mistake
+                raise self._misfit(ends, trace, "needs equal shapes")
+            combine = ops.multiply if self.merge == "multiply" else ops.add
+            y = functools.reduce(combine, ends)
+            return y * (1.0 / len(ends)) if self.merge == "mean" else y
+        rank = len(ends[0].shape)
+        axis = self.axis if self.axis != "auto" else 1 if rank > 3 else rank - 1
+        try:
+            return ops.concat(ends, axis)
+        except Error:
+            needs = f"along axis {axis} needs shapes that differ there alone"
+            raise self._misfit(ends, trace, needs) from None
+
+    def _misfit(self, ends: list[Node], trace: Trace, needs: str) -> Error:
+        listed = " and ".join(str(y.shape) for y in ends)
+        return Error(
+            "config-branch",
+            f"{trace.path}: the paths make {listed}, and {self.merge} {needs}",
+            fix="end the paths with layers of one size",
+        )
+
+
+@register("reuse")
+class Reuse(Layer):
+    """An earlier layer again, with the same weights: its gradients add up.
+
+    Attributes:
+        layer: name of the earlier layer, such as `dense1`, or `branch1/1/dense1`.
+    """
+
+    layer: str
+
+    def apply(self, x: Node, trace: Trace) -> Node:
+        return trace.again(self.layer, x)
+
+
+@register("reshape")
+class Reshape(Layer):
+    """Each example's elements, in row-major order, in another shape: (N, …) to (N, S…).
+
+    Attributes:
+        shape: S, without the batch; one size may be -1 and is worked out.
+    """
+
+    shape: list[Annotated[int, Range(at_least=-1)]]
+
+    def apply(self, x: Node, trace: Trace) -> Node:
+        trace.mask = None
+        shape = (*x.shape[:1], *self.shape)
+        known = math.prod(n for n in shape if n != -1)
+        rest = x.spec.size // known if known else 0
+        made = tuple(rest if n == -1 else n for n in shape)
+        if not x.shape or shape.count(-1) > 1 or math.prod(made) != x.spec.size:
+            raise Error(
+                "graph-shape",
+                f"{trace.path}: the elements of {x.shape} do not fit {shape}",
+            )
+        return ops.reshape(x, made)
+
+
+@register("permute")
+class Permute(Layer):
+    """The axes behind the batch in another order: `permute: [2, 1]` turns (N, C, T),
+    as convolutions have it, into (N, T, C), as recurrent layers and attention do.
+
+    Attributes:
+        axes: which axis of the input, from 1, stands at each place of the output.
+    """
+
+    axes: list[Annotated[int, Range(at_least=1)]]
+
+    def check(self) -> Iterator[str]:
+        yield from super().check()
+        if sorted(self.axes) != list(range(1, len(self.axes) + 1)):
+            yield f"axes: {list(self.axes)} is no order of 1, 2, …"
+
+    def apply(self, x: Node, trace: Trace) -> Node:
+        trace.mask = None
+        if len(x.shape) != len(self.axes) + 1:
+            raise Error(
+                "graph-shape",
+                f"{trace.path}: {x.shape} has another number of axes than a batch and "
+                f"{list(self.axes)}",
+            )
+        return ops.permute_dims(x, (0, *self.axes))
+
+
+@register("slice")
+class Slice(Layer):
+    """Some columns, time steps or channels: the inputs from `start` up to `stop`.
+
+    Attributes:
+        start: the first one's index, from 0; from the end if negative.
+        stop: the index before which to stop; left out: the end.
+        axis: of the input; 1 is time in (N, T, F), -1 the last.
+    """
+
+    start: int = 0
+    stop: int | None = None
+    axis: int = -1
+
+    def apply(self, x: Node, trace: Trace) -> Node:
+        rank = len(x.shape)
+        axis = self.axis % rank if -rank <= self.axis < rank else 0
+        if not axis:
+            message = f"axis {self.axis} is none of {x.shape} behind the batch"
+            raise Error("config-axis", f"{trace.path}: {message}")
+        chosen = slice(self.start, self.stop)
+        if not len(range(x.shape[axis])[chosen]):
+            raise Error(
+                "config-index",
+                f"{trace.path}: nothing stands from {self.start} to {self.stop} on "
+                f"axis {axis} of {x.shape}",
+            )
+        if axis == 1 and trace.mask is not None:
+            trace.mask = trace.mask[:, chosen]
+        return x[(*(slice(None),) * axis, chosen)]
 
 
 @register("flatten")
@@ -112,4 +279,5 @@ class Flatten(Layer):
     def apply(self, x: Node, trace: Trace) -> Node:
         if not x.shape:
             raise Error("graph-shape", f"{trace.path} needs a batch, got {x!r}")
+        trace.mask = None
         return ops.reshape(x, (x.shape[0], math.prod(x.shape[1:])))

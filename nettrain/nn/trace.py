@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nettrain import randomness
+from nettrain.component import listed, suggest
 from nettrain.errors import Error
 from nettrain.graph import Leaf, Node, Spec, constant, scope
 from nettrain.graph import operations as ops
@@ -97,6 +98,13 @@ class Trace:
         weight_l2: per parameter with a penalty, λ of the λ w in its gradient.
         neurons: per pre-activation, the nonlinearity applied to it.
         calls: every layer applied, an outer one before those inside it.
+        within: per node that a loop adds to its pre-activations in each time step, (T,
+            …), the time steps and the pre-activations that are watched: what comes back
+            to these is what comes back to that part of the node.
+        mask: bool (N, T), which time steps of the sequences being traced are real and
+            not padding; None where all are. A layer that finds padding sets it, layers
+            that mix time steps look at it (`sequence_mask`), and one that leaves no
+            time axis sets it to None.
     """
 
     def __init__(
@@ -131,6 +139,9 @@ class Trace:
         self.weight_l2: dict[Node, float] = {}
         self.neurons: dict[Node, Neurons] = {}
         self.calls: list[Call] = []
+        self.within: dict[Node, list[tuple[int, Node]]] = {}
+        self.mask: Node | None = None
+        self._results: dict[str, tuple[Node, Node | None]] = {}
         self._leaves = leaves or _Leaves()
         self._step, self._origins, self._filled = step, dict(origins or {}), filled
         self._origin, self._trainable = "", True
@@ -163,7 +174,76 @@ class Trace:
         with self.inside(name, trainable=getattr(layer, "trainable", True)):
             y = layer.apply(x, self) if self.training else layer.predict(x, self)
             self.calls.insert(position, Call(self.path, layer, x.shape, y.shape))
+            self._results[self.path] = y, self.mask
         return y
+
+    def again(self, name: str, x: Node) -> Node:
+        """Apply an earlier layer to x, with the same weights; named as in `result`."""
+        path = self._earlier(name)
+        layer = next(call.layer for call in self.calls if call.path == path)
+        outer = self.path, self._origin
+        self.path, _, own = path.rpartition("/")
+        try:
+            return self.call(layer, x, own)
+        except Error:
+            self.failed = outer[0]
+            raise
+        finally:
+            self.path, self._origin = outer
+
+    def result(self, name: str) -> Node:
+        """What an earlier layer gave, by its name as seen from the current layer.
+
+        A name is looked for beside the current layer first, then beside each container
+        around it: `encoder` or, inside another container, `encoder/dense1`.
+        """
+        return self._results[self._earlier(name)][0]
+
+    def result_mask(self, name: str) -> Node | None:
+        """The mask of an earlier layer's result, where there is padding in it."""
+        return self._fitting(*self._results[self._earlier(name)])
+
+    def weight(self, name: str) -> Node:
+        """The matrix `weight` of an earlier layer, by its name as in `result`."""
+        path = self._earlier(name)
+        found = self.parameters.get(f"{path}/weight")
+        if found is None:
+            raise Error(
+                "config-tie",
+                f"{self.path} shares the weight of {path}, which has none",
+                fix="name a dense or embedding layer",
+            )
+        return found.node
+
+    def _earlier(self, name: str) -> str:
+        """The path of an earlier layer, which is known by a name as seen from here."""
+        around = self.path
+        while around:
+            around = around.rpartition("/")[0]
+            path = f"{around}/{name}" if around else name
+            if path in self._results:
+                return path
+        known = [path.removeprefix("model/") for path in self._results]
+        before = f"before it stand: {listed(known)}" if known else None
+        raise Error(
+            "config-unknown-layer",
+            f'{self.path} refers to "{name}", and no layer before it is called that',
+            fix=suggest(name, known) or before,
+        )
+
+    def sequence_mask(self, x: Node) -> Node | None:
+        """The mask of sequences x (N, T, …), where there is padding."""
+        return self._fitting(x, self.mask)
+
+    def _fitting(self, x: Node, mask: Node | None) -> Node | None:
+        if mask is not None and mask.shape != x.shape[:2]:
+            raise Error(
+                "graph-mask",
+                f"{self.path}: a mask of shape {mask.shape} does not fit "
+                f"sequences of shape {x.shape}",
+                fix="a mask needs one value for each example and time step",
+            )
+        return mask
 
     @contextlib.contextmanager
     def inside(self, name: str, *, trainable: bool = True) -> Iterator[None]:

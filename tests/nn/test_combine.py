@@ -88,3 +88,241 @@ def test_layers_know_no_mode() -> None:
     for file in folder.glob("*.py"):
         if file.name not in ("trace.py", "layer.py"):
             assert ".training" not in file.read_text("utf-8"), file.name
+
+
+# ------------------------------------------------------------------ branches
+
+
+def grown(*layers: nn.Layer, x: Node = X, **settings: Any) -> tuple[Node, nn.Trace]:
+    trace = nn.Trace(dtype="float64", filled=True, **settings)
+    return trace.call(nn.Sequential(list(layers)), x, "model"), trace
+
+
+PATHS = [[nn.Tanh()], [], [nn.Softplus()]]
+
+
+@pytest.mark.parametrize("merge", ["concat", "add", "multiply", "mean"])
+def test_branches_are_merged(value: Any, merge: Any) -> None:
+    a = np.linspace(-2, 2, 8).reshape(2, 4)
+    ends = [np.tanh(a), a, np.log1p(np.exp(a))]
+    expected = {
+        "concat": np.concatenate(ends, 1),
+        "add": sum(ends),
+        "multiply": ends[0] * ends[1] * ends[2],
+        "mean": np.mean(ends, 0),
+    }[merge]
+    y = call(nn.Branch(PATHS, merge))
+    np.testing.assert_allclose(value(y, {X: a}), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "expected"),
+    [
+        ((2, 3), "auto", (2, 6)),
+        ((2, 3, 4), "auto", (2, 3, 8)),
+        ((2, 3, 4, 4), "auto", (2, 6, 4, 4)),
+        ((2, 3, 4), 1, (2, 6, 4)),
+        ((2, 3, 4, 4), -1, (2, 3, 4, 8)),
+    ],
+)
+def test_where_branches_are_joined(shape: Any, axis: Any, expected: Any) -> None:
+    x = variables("x", shape=shape)
+    assert call(nn.Branch([[], []], axis=axis), x).shape == expected
+
+
+def test_the_last_path_alone(value: Any) -> None:
+    """A sequence to a sequence: the second half looks at the first, encoded."""
+    x = variables("x", shape=(2, 6, 4))
+    paths = [
+        [nn.Slice(stop=4, axis=1), nn.Dense(4, "tanh", name="encoder")],
+        [nn.Slice(4, axis=1), nn.Attention(2, memory="1/encoder")],
+    ]
+    y, trace = grown(nn.Branch(paths, "last"), x=x)
+    assert y.shape == (2, 2, 4)
+    reached = gradients(ops.sum(y), [p.node for p in trace.parameters.values()])
+    assert len(reached) == 10
+
+
+def test_layers_of_a_branch_go_by_their_path() -> None:
+    branch = nn.Branch([[nn.Dense(3), nn.Dense(4)], [nn.Dense(4)]])
+    _, trace = grown(branch)
+    paths = {call.path for call in trace.calls} - {"model", "model/branch1"}
+    assert paths == {f"model/branch1/{p}" for p in ("1/dense1", "1/dense2", "2/dense1")}
+    places = {p: at for p, at, _ in nn.walk([branch], "model", ("model",))}
+    assert places["model/branch1/1/dense2"] == ("model", 0, "branch", "paths", 0, 1)
+    assert places["model/branch1/2/dense1"] == ("model", 0, "branch", "paths", 1, 0)
+    assert paths <= set(places)
+
+
+def test_branches_that_do_not_fit() -> None:
+    paths = [[nn.Dense(3)], [nn.Dense(1)]]
+    with pytest.raises(Error, match=r"make \(2, 3\) and \(2, 1\), and add needs equal"):
+        call(nn.Branch(paths, "add"))
+    with pytest.raises(Error, match=r"\(2, 3\) and \(2, 1\), and concat along axis 0"):
+        call(nn.Branch(paths, axis=0))
+    with pytest.raises(Error, match="along axis 2 needs"):
+        call(nn.Branch(paths, axis=2))
+    with pytest.raises(Error, match="at least one path"):
+        nn.Branch([])
+    with pytest.raises(Error, match='two layers are called "a"'):
+        nn.Branch([[nn.Tanh(name="a"), nn.ReLU(name="a")]])
+
+
+def test_a_branch_knows_the_padding_of_its_paths(value: Any) -> None:
+    x = variables("x", shape=(1, 3, 2))
+    a = np.array([[[1.0, 1.0], [0.0, 2.0], [3.0, 3.0]]])
+    ones, threes = nn.Masking(1.0), nn.Masking(3.0)
+    for paths, expected in (
+        ([[nn.Tanh()], []], None),
+        ([[threes], []], [True, True, False]),
+        ([[nn.Tanh()], [threes]], [True, True, False]),
+        ([[ones], [threes]], [False, True, False]),
+        ([[threes], [ones]], [False, True, False]),
+    ):
+        _, trace = grown(nn.Branch(paths), x=x)
+        if expected is None:
+            assert trace.mask is None
+        else:
+            np.testing.assert_array_equal(value(trace.mask, {x: a}), [expected])
+
+
+def test_each_path_begins_with_the_padding_of_the_input(value: Any) -> None:
+    x = variables("x", shape=(1, 3, 2))
+    a = np.array([[[1.0, 1.0], [0.0, 2.0], [3.0, 3.0]]])
+    both = nn.Branch([[nn.PoolTime()], [nn.PoolTime()]])
+    y, trace = grown(nn.Masking(3.0), both, x=x)
+    np.testing.assert_allclose(value(y, {x: a}), [[0.5, 1.5, 0.5, 1.5]])
+    assert trace.mask is None
+    _, trace = grown(nn.Masking(3.0), nn.Branch([[nn.Tanh()], []]), x=x)
+    np.testing.assert_array_equal(value(trace.mask, {x: a}), [[True, True, False]])
+
+
+# ------------------------------------------------------------------ shared weights
+
+
+def test_reuse_applies_the_same_weights(value: Any) -> None:
+    first = nn.Dense(4, activation="tanh", name="first")
+    y, trace = grown(first, nn.ReLU(), nn.Reuse("first"))
+    weight, bias = (p.node for p in trace.parameters.values())
+    a = np.linspace(-2, 2, 8).reshape(2, 4)
+    w = weight.op.initial
+    h = np.maximum(np.tanh(a @ w), 0)
+    np.testing.assert_allclose(value(y, {X: a}), np.tanh(h @ w))
+    nodes = {n.path for n in trace.neurons}
+    assert {"model/first/pre_activation", "model/first/pre_activation2"} <= nodes
+    (slope,) = gradients(ops.sum(y), [bias])
+    step = 1e-6
+    ends = [value(ops.sum(y), {X: a, bias: np.full(4, h)}) for h in (step, -step)]
+    assert value(slope, {X: a}).sum() == pytest.approx((ends[0] - ends[1]) / 2 / step)
+
+
+def test_siamese_branches() -> None:
+    shared = nn.Sequential([nn.Dense(3), nn.Tanh()], name="tower")
+    x = variables("x", shape=(2, 8))
+    halves = [nn.Reshape([2, 4]), nn.Select(0)], [nn.Reshape([2, 4]), nn.Select(1)]
+    branch = nn.Branch([[*halves[0], shared], [*halves[1], nn.Reuse("1/tower")]])
+    y, trace = grown(branch, x=x)
+    assert y.shape == (2, 6)
+    path = "model/branch1/1/tower/dense1"
+    assert list(trace.parameters) == [f"{path}/weight", f"{path}/bias"]
+    sibling = trace.sibling(training=False)
+    sibling.call(nn.Sequential([branch]), x, "model")
+    assert list(trace.parameters) == [f"{path}/weight", f"{path}/bias"]
+
+
+def test_reuse_of_what_is_not_there_or_does_not_fit() -> None:
+    with pytest.raises(Error, match='model/reuse1 refers to "later"') as caught:
+        grown(nn.Dense(3), nn.Reuse("later"), nn.Dense(3, name="later"))
+    assert caught.value.fix == "before it stand: dense1"
+    with pytest.raises(Error, match='refers to "dense_1"') as caught:
+        grown(nn.Dense(3), nn.Reuse("dense_1"))
+    assert caught.value.fix == 'did you mean "dense1"?'
+    trace = nn.Trace(dtype="float64")
+    model = nn.Sequential([nn.Dense(3), nn.Reuse("dense1")])
+    match = r"dense1/weight has shape \(4, 3\) and is asked for again as \(3, 3\)"
+    with pytest.raises(Error, match=match):
+        trace.call(model, X, "model")
+    assert trace.failed == "model/reuse1"
+    with pytest.raises(Error, match="refers to"):
+        grown(nn.Sequential([nn.Tanh(), nn.Reuse("outer")], name="outer"))
+
+
+def test_a_tied_layer_has_the_transposed_weight(value: Any) -> None:
+    y, trace = grown(nn.Dense(3, name="in"), nn.Dense(4, "tanh", tie="in"))
+    assert [p.removeprefix("model/") for p in trace.parameters] == [
+        "in/weight", "in/bias", "dense2/bias",
+    ]  # fmt: skip
+    w = trace.parameters["model/in/weight"].node.op.initial
+    a = np.linspace(-2, 2, 8).reshape(2, 4)
+    np.testing.assert_allclose(value(y, {X: a}), np.tanh(a @ w @ w.T))
+
+
+def test_ties_that_do_not_fit() -> None:
+    match = r"dense2 needs a weight \(3, 5\), and model/in/weight \(4, 3\), .* \(3, 4\)"
+    with pytest.raises(Error, match=match):
+        grown(nn.Dense(3, name="in"), nn.Dense(5, tie="in"))
+    with pytest.raises(Error, match="the weight of model/tanh1, which has none"):
+        grown(nn.Tanh(), nn.Dense(5, tie="tanh1"))
+    with pytest.raises(Error, match="tie: the layer named there"):
+        nn.Dense(5, tie="in", weight_init="ones")
+
+
+# ------------------------------------------------------------------ shapes
+
+
+def test_reshape_and_permute(value: Any) -> None:
+    x = variables("x", shape=(2, 3, 4))
+    a = np.arange(24.0).reshape(2, 3, 4)
+    for layer, expected in (
+        (nn.Reshape([2, -1]), a.reshape(2, 2, 6)),
+        (nn.Reshape([12]), a.reshape(2, 12)),
+        (nn.Permute([2, 1]), a.transpose(0, 2, 1)),
+    ):
+        trace = nn.Trace(dtype="float64")
+        trace.mask = x > 0.0
+        np.testing.assert_array_equal(
+            value(trace.call(layer, x, "l"), {x: a}), expected
+        )
+        assert trace.mask is None
+
+
+@pytest.mark.parametrize(
+    ("layer", "expected"),
+    [
+        (nn.Slice(1), np.s_[:, :, 1:]),
+        (nn.Slice(-2, -1), np.s_[:, :, -2:-1]),
+        (nn.Slice(1, 9, axis=1), np.s_[:, 1:]),
+        (nn.Slice(stop=2, axis=1), np.s_[:, :2]),
+    ],
+)
+def test_slices(value: Any, layer: nn.Slice, expected: Any) -> None:
+    x = variables("x", shape=(2, 3, 4))
+    a = np.arange(24.0).reshape(2, 3, 4)
+    a[0, 2], a[1, 0] = 0, 0
+    y, trace = grown(nn.Masking(), layer, x=x)
+    found, mask = value([y, trace.mask], {x: a})
+    np.testing.assert_array_equal(found, a[expected])
+    real = a.any(-1)
+    np.testing.assert_array_equal(mask, real[expected[:2]] if layer.axis == 1 else real)
+
+
+def test_slices_that_hold_nothing() -> None:
+    with pytest.raises(Error, match=r"layer: nothing stands from 4 to None on axis 1"):
+        call(nn.Slice(4))
+    for axis in (0, 2, -2, -3):
+        with pytest.raises(Error, match=rf"layer: axis {axis} is none of \(2, 4\)"):
+            call(nn.Slice(1, axis=axis))
+
+
+@pytest.mark.parametrize("shape", [[5], [5, -1], [-1, -1], [0, -1], []])
+def test_shapes_that_do_not_fit(shape: list[int]) -> None:
+    with pytest.raises(Error, match=r"layer: the elements of \(2, 4\) do not fit \(2,"):
+        call(nn.Reshape(shape))
+
+
+def test_axes_that_do_not_fit() -> None:
+    with pytest.raises(Error, match=r"layer: \(2, 4\) has another number of axes"):
+        call(nn.Permute([2, 1]))
+    for axes in ([1, 1], [2], [1, 3]):
+        with pytest.raises(Error, match="is no order of 1, 2"):
+            nn.Permute(axes)

@@ -11,12 +11,31 @@ from nettrain.component import build, describe, dump, json_schema, registered
 
 EXAMPLES: dict[type, dict[str, Any]] = {
     nn.Layer: {
+        "attention": {"attention": 4},
+        "branch": {"branch": {"paths": [["relu"], []], "merge": "add"}},
+        "conv1d": {"conv1d": 4},
+        "conv2d": {"conv2d": {"filters": 4, "size": [3, 5], "padding": "same"}},
+        "conv_transpose1d": {"conv_transpose1d": {"filters": 4, "padding": 1}},
+        "conv_transpose2d": {"conv_transpose2d": 4},
         "dense": {"dense": 64},
         "dropout": {"dropout": 0.5},
+        "embedding": {"embedding": {"size": 8, "vocabulary": 5}},
+        "group_norm": {"group_norm": 2},
+        "gru": {"gru": {"units": 4, "direction": "both", "truncate": 10}},
         "leaky_relu": {"leaky_relu": 0.2},
+        "lstm": {"lstm": {"units": 4, "outputs": "all", "forget_bias": 0.5}},
+        "permute": {"permute": [2, 1]},
         "repeat": {"repeat": {"times": 2, "block": [{"dense": 4}, "relu"]}},
+        "reshape": {"reshape": [4, -1]},
         "residual": {"residual": [{"dense": {"units": 4, "activation": "none"}}]},
+        "reuse": {"reuse": "dense1"},
+        "rnn": {"rnn": {"units": 4, "activation": "relu"}},
+        "separable_conv2d": {"separable_conv2d": 4},
         "sequential": {"sequential": [{"relu": {"name": "bend"}}]},
+        "transformer_decoder": {
+            "transformer_decoder": {"heads": 2, "feed_forward": 8, "memory": "m"}
+        },
+        "transformer_encoder": {"transformer_encoder": {"heads": 2, "feed_forward": 8}},
     },
     nn.Initializer: {"constant": {"constant": 0.1}},
     nn.Loss: {"huber": {"huber": 2}},
