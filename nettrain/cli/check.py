@@ -11,6 +11,7 @@ from typing import Any
 from nettrain.cli import plugin
 from nettrain.cli.terminal import colour, joined, print_json, size, table
 from nettrain.component import dump, show
+from nettrain.data.kept import named
 from nettrain.diagnose import Finding
 from nettrain.experiment.check import Report
 from nettrain.experiment.check import check as examine
@@ -165,7 +166,7 @@ def _facts(setup: Setup, report: Report) -> Iterator[str]:
     experiment, data = setup.experiment, report.data
     for number, line in enumerate(_data(data)):
         yield ("data".ljust(10) if number == 0 else " " * 10) + line
-    rate = experiment.optimizer.learning_rate
+    rate = experiment.optimizer.rule.learning_rate
     yield (
         f"training  {report.total_steps:,} updates of {report.batch_size} rows each, "
         f"{report.steps_per_epoch:,} in an epoch, by "
@@ -197,7 +198,7 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
     shape = " × ".join(map(str, data["input_shape"]))
     if data["task"] == "classification":
         yield f"{shape} inputs, {len(data['classes'])} classes: " + joined(
-            list(map(str, data["classes"])), 10
+            list(map(named, data["classes"])), 10
         )
     else:
         yield f"{shape} inputs, targets: {joined(data['targets'])}"

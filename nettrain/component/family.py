@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import keyword
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,8 +35,9 @@ class Component:
         problems: list[Problem] = []
         cls: type = type(self)
         for name, annotation in field_types(cls).items():
-            value = build(annotation, getattr(self, name), (name,), problems)
-            object.__setattr__(self, name, value)
+            own = attribute(name)
+            value = build(annotation, getattr(self, own), (name,), problems)
+            object.__setattr__(self, own, value)
         if not problems:
             problems = [Problem("config-value", (), m) for m in self.check()]
         raise_all([problem.error() for problem in problems])
@@ -88,15 +90,26 @@ def field_types(cls: type) -> dict[str, Any]:
     """The annotation of each field of a dataclass, `Annotated` kept.
 
     Keyword-only fields, which a base class gives to its whole family, come last.
+    The names are those that a config has; see `attribute`.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
     ordered = sorted(dataclasses.fields(cls), key=lambda field: field.kw_only is True)
-    return {field.name: hints[field.name] for field in ordered}
+    return {key(field): hints[field.name] for field in ordered}
+
+
+def key(field: dataclasses.Field[Any]) -> str:
+    """What a config calls a field: a word of Python, such as `from`, without its _."""
+    return field.name.rstrip("_")
+
+
+def attribute(key: str) -> str:
+    """What Python calls the field: `from_`, as `from` is a word of its own."""
+    return f"{key}_" if keyword.iskeyword(key) else key
 
 
 def first_field(cls: type) -> str | None:
     """The field that the short form `name: value` sets, or None where there is none."""
-    own = (field.name for field in dataclasses.fields(cls) if not field.kw_only)
+    own = (key(field) for field in dataclasses.fields(cls) if not field.kw_only)
     return next(own, None)
 
 

@@ -17,8 +17,10 @@ from typing import Annotated, Any, Literal
 from nettrain.component.bounds import Range
 from nettrain.component.family import (
     Component,
+    attribute,
     field_types,
     first_field,
+    key,
     registered,
     required,
 )
@@ -343,7 +345,7 @@ def _fields(cls: type, value: Any, path: Path, problems: list[Problem]) -> Any:
     if len(problems) > before:
         return INVALID
     try:
-        return cls(**built)
+        return cls(**{attribute(name): member for name, member in built.items()})
     except Error as error:
         for each in getattr(error, "errors", (error,)):
             about = _SETTING.match(each.message)

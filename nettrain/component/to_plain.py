@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from nettrain.component.family import Component, field_types
+from nettrain.component.family import Component, attribute, field_types, key
 
 
 def dump(value: Any) -> Any:
@@ -15,12 +15,13 @@ def dump(value: Any) -> Any:
         return value.to_config()
     if isinstance(value, Component):
         cls: type = type(value)
-        fields = {name: dump(getattr(value, name)) for name in field_types(cls)}
+        names = field_types(cls)
+        fields = {name: dump(getattr(value, attribute(name))) for name in names}
         return {value.registered_name: fields} if fields else value.registered_name
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: dump(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {key(f): dump(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {key: dump(member) for key, member in value.items()}
+        return {name: dump(member) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
         return [dump(member) for member in value]
     return value

@@ -22,7 +22,9 @@ LONGEST = 60
 def show(value: Any) -> str:
     """A plain value as a message quotes it, cut to a readable length."""
     if isinstance(value, str):
-        text = f'"{escaped(value[:LONGEST])}"'
+        text = escaped(value[:LONGEST])
+        cut = len(value) > LONGEST or len(text) > LONGEST - 2
+        return f'"{text[: LONGEST - 3]}…"' if cut else f'"{text}"'
     elif value is None or isinstance(value, bool):
         text = {None: "nothing", True: "true", False: "false"}[value]
     elif isinstance(value, Mapping):
@@ -59,7 +61,8 @@ def closest(name: object, known: Iterable[object]) -> str | None:
     """
     word = _plain(str(name)[:LONGEST])
     names = {str(k).lower(): str(k) for k in known}
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.65)
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.65)
+    close.sort(key=lambda n: sorted(n) != sorted(word))  # letters that changed places
     if not close and len(word) > 1:
         close = [n for n in names if _initials(n) == word]
     if not close and len(word) > 2:
@@ -76,7 +79,7 @@ def suggest(name: object, known: Iterable[object]) -> str | None:
     close = closest(name, known)
     odd = next((c for c in str(name) if not c.isascii()), None)
     hint = f" {_named(odd)} only looks like it" if odd else ""
-    return f'did you mean "{close}"?{hint}' if close else None
+    return f"did you mean {show(close)}?{hint}" if close else None
 
 
 _LOOK_ALIKES = str.maketrans("асԁеһіјкӏомпорԛѕтухԝαοντρι", "acdehijklomnopqstyxwaovtpi")

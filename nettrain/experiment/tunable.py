@@ -12,8 +12,8 @@ from nettrain.experiment.schema import Experiment
 def tunable(experiment: Experiment) -> dict[str, Setting]:
     """By the keys of `Evidence.settings`, as far as the config can have them."""
     data, train, loss = experiment.data, experiment.train, experiment.loss
-    optimizer = experiment.optimizer
-    by = f"optimizer.{optimizer.registered_name}"
+    optimizer = experiment.optimizer.rule
+    by = ".".join(("optimizer", *experiment.optimizer.place))
     length = "steps" if train.steps else "epochs"
     found: dict[str, tuple[str, Any]] = {
         "learning_rate": (f"{by}.learning_rate", optimizer.learning_rate),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from nettrain.component import Component
+from nettrain.component import Component, listed, show
 from nettrain.errors import Error
-from nettrain.graph import Leaf, Node, scope
+from nettrain.graph import Leaf, Node, Spec, scope
 from nettrain.graph import operations as ops
+from nettrain.optim.groups import Group, name, settings_of
 from nettrain.optim.schedules import Rate, Schedule, schedule
 
 
@@ -25,49 +26,56 @@ class Slots:
         updates: the new value of each leaf that was assigned to.
     """
 
-    def __init__(self, parameter: Node) -> None:
-        self._parameter = parameter
+    def __init__(self, parameter: Node, shared: dict[str, Node] | None = None) -> None:
+        self._parameter, self._shared = parameter, {} if shared is None else shared
         self.leaves: dict[str, Node] = {}
         self.updates: dict[Node, Node] = {}
 
     def __getitem__(self, name: str) -> Node:
         if name not in self.leaves:
             owner = self._parameter
-            self.leaves[name] = Node(
-                Leaf("state", owner.spec, owner.spec.filled(0)),
-                name=owner.name,
-                scope="/".join(filter(None, ("optimizer", name, owner.scope))),
-                role="slot",
+            self.leaves[name] = _slot(
+                owner.spec, owner.name, "optimizer", name, owner.scope
             )
         return self.leaves[name]
 
     def __setitem__(self, name: str, value: Node) -> None:
         self.updates[self[name]] = value
 
+    def common(self, name: str) -> Node:
+        """A number, float64 (), that all parameters have in common, 0 at first.
 
-@dataclass(frozen=True)
+        Its path is such as `optimizer/lost`; `self.updates` takes its new value.
+        """
+        if name not in self._shared:
+            self._shared[name] = _slot(Spec((), "float64"), name, "optimizer")
+        self.leaves[name] = self._shared[name]
+        return self.leaves[name]
+
+
+def _slot(spec: Spec, name: str, *path: str) -> Node:
+    return Node(
+        Leaf("state", spec, spec.filled(0)),
+        name=name,
+        scope="/".join(filter(None, path)),
+        role="slot",
+    )
+
+
 class Optimizer(Component):
-    """Base of all optimizers.
-
-    Attributes:
-        learning_rate: a number, or a schedule.
-        maximize: climb instead of descend: the sign of every gradient is turned.
-    """
+    """Base of all optimizers: rules, and wrappers of other optimizers."""
 
     kind = "optimizer"
-    decouples: ClassVar[bool] = False
-    """Whether `weight_decay`, where there is one, passes by the gradient."""
-    learning_rate: Rate
-    maximize: bool = field(default=False, kw_only=True)
 
     def update(
         self, parameter: Node, gradient: Node, slots: Slots, rate: Node, step: Node
     ) -> Node:
         """The parameter after one step.
 
-        Elementwise in nodes of the parameter's shape and in scalars alone, so that an
-        executor can update all parameters as one vector. Factors are worked out in the
-        scalars' float64 and converted last: every array operation counts.
+        Elementwise in nodes of the parameter's shape and in scalars alone where the
+        rule allows it, so that an executor can update all parameters as one vector.
+        Factors are worked out in the scalars' float64 and converted last: every array
+        operation counts.
 
         Args:
             parameter: before the step.
@@ -79,23 +87,102 @@ class Optimizer(Component):
         raise NotImplementedError
 
     @property
+    def rule(self) -> Rule:
+        """What changes parameters: this optimizer, or the innermost one it wraps."""
+        raise NotImplementedError
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Keys of a config from `optimizer` on that lead to the rule's settings."""
+        return (self.registered_name,)
+
+    def of(self, path: str) -> Optimizer:
+        """This optimizer with the settings that it has for a parameter."""
+        raise NotImplementedError
+
+    def rate_at(self, path: str, rate: Node) -> Node:
+        """The learning rate of a parameter in a step of this rate, both float64 ()."""
+        factor = settings_of(self.rule.groups, path).get("rate", 1.0)
+        return rate if factor == 1 else rate * factor
+
+    @property
+    def lag(self) -> str:
+        """The slot that holds by how much predictions' weights differ; "" for none."""
+        return ""
+
+    @property
     def coupled(self) -> float:
         """λ of a weight decay that is part of the gradient, g + λ w; 0 for none."""
-        return 0.0 if self.decouples else float(getattr(self, "weight_decay", 0.0))
+        return self.rule.coupled
 
     @property
     def decoupled(self) -> float:
         """λ of a weight decay beside the gradient, w (1 - rate · λ); 0 for none."""
-        return float(getattr(self, "weight_decay", 0.0)) if self.decouples else 0.0
+        return self.rule.decoupled
 
     def kept(self, rate: Node) -> Node | None:
         """The share of a weight that a decoupled decay leaves it, float64 ()."""
-        return 1.0 - rate * self.decoupled if self.decoupled else None
+        return self.rule.kept(rate)
 
     @property
     def schedule(self) -> Schedule:
         """The learning rate of each step."""
-        return schedule(self.learning_rate)
+        return schedule(self.rule.learning_rate)
+
+
+@dataclass(frozen=True)
+class Rule(Optimizer):
+    """Base of optimizers that turn a gradient into a change.
+
+    Attributes:
+        learning_rate: a number, or a schedule.
+        maximize: climb instead of descend: the sign of every gradient is turned.
+        groups: settings of some parameters: `match`, their names, such as `dense1/*` or
+            `*/bias`, where `*` stands for any text; `rate`, what their learning rate is
+            multiplied by; `weight_decay`. Of several groups that match a parameter a
+            later one goes before an earlier one, setting by setting.
+    """
+
+    learning_rate: Rate
+    maximize: bool = field(default=False, kw_only=True)
+    groups: list[Group] = field(default_factory=list, kw_only=True)
+
+    @property
+    def rule(self) -> Rule:
+        return self
+
+    def of(self, path: str) -> Rule:
+        found = settings_of(self.groups, path)
+        found.pop("rate", None)
+        changes: dict[str, Any] = {**found, "groups": []}
+        return replace(self, **changes) if self.groups else self
+
+    @property
+    def decouples(self) -> bool:
+        """Whether `weight_decay` passes by the gradient."""
+        return False
+
+    @property
+    def coupled(self) -> float:
+        return 0.0 if self.decouples else float(getattr(self, "weight_decay", 0.0))
+
+    @property
+    def decoupled(self) -> float:
+        return float(getattr(self, "weight_decay", 0.0)) if self.decouples else 0.0
+
+    def kept(self, rate: Node) -> Node | None:
+        return 1.0 - rate * self.decoupled if self.decoupled else None
+
+    def decayed(self, gradient: Node, parameter: Node) -> Node:
+        """g + λ w of a coupled decay: the cost has λ/2 ‖w‖² more; else g."""
+        return gradient + parameter * self.coupled if self.coupled else gradient
+
+    def changed(self, parameter: Node, change: Node, rate: Node) -> Node:
+        """w - change, of a decoupled decay w (1 - rate · λ) - change."""
+        kept = self.kept(rate)
+        if kept is not None:
+            parameter = parameter * ops.cast(kept, parameter.dtype)
+        return parameter - change
 
 
 @dataclass(frozen=True)
@@ -105,10 +192,12 @@ class Updates:
     Attributes:
         updates: the new value of each parameter and slot.
         slots: the leaves that the optimizer added.
+        lags: by path of a parameter, the slot that is added to it for predictions.
     """
 
     updates: dict[Node, Node]
     slots: list[Node]
+    lags: dict[str, Node]
 
 
 def optimize(
@@ -120,30 +209,57 @@ def optimize(
         optimizer: the rule.
         gradients: of the cost, by parameter.
         rate, step: see `Optimizer.update`.
+
+    Raises:
+        Error: `graph-optimizer-groups` where a group matches no parameter.
     """
+    for _, error in unmatched(optimizer, [p.path for p in gradients]):
+        raise error
     updates: dict[Node, Node] = {}
-    leaves: list[Node] = []
+    leaves: dict[Node, None] = {}
+    lags: dict[str, Node] = {}
+    shared: dict[str, Node] = {}
     for parameter, gradient in gradients.items():
-        slots = Slots(parameter)
-        with scope(f"optimizer/{parameter.path}", parameter.origin):
-            g = ops.negative(gradient) if optimizer.maximize else gradient
-            new = optimizer.update(parameter, g, slots, rate, step)
+        path = parameter.path
+        slots, own = Slots(parameter, shared), optimizer.of(path)
+        with scope(f"optimizer/{path}", parameter.origin):
+            g = ops.negative(gradient) if own.rule.maximize else gradient
+            new = own.update(parameter, g, slots, optimizer.rate_at(path, rate), step)
         for old, value in {parameter: new, **slots.updates}.items():
-            _check(optimizer, old, value)
+            _check(own.rule, old, value)
             updates[old] = value
-        leaves.extend(slots.leaves.values())
-    return Updates(updates, leaves)
+        leaves.update(dict.fromkeys(slots.leaves.values()))
+        if own.lag:
+            lags[path] = slots[own.lag]
+    return Updates(updates, list(leaves), lags)
 
 
-def _check(optimizer: Optimizer, old: Node, new: Node) -> None:
+def unmatched(
+    optimizer: Optimizer, paths: Sequence[str]
+) -> Iterator[tuple[tuple[str | int, ...], Error]]:
+    """Groups that match no parameter: keys from `optimizer` on, and what to say.
+
+    Args:
+        optimizer: whose groups.
+        paths: of the trained parameters.
+    """
+    known = listed(list(map(name, paths)), 12)
+    for i, group in enumerate(optimizer.rule.groups):
+        if not any(map(group.matches, paths)):
+            yield (
+                (*optimizer.place, "groups", i, "match"),
+                Error(
+                    "graph-optimizer-groups",
+                    f"match: {show(group.match)} is no trained parameter",
+                    fix=f"there are: {known}",
+                ),
+            )
+
+
+def _check(rule: Rule, old: Node, new: Node) -> None:
     if new.spec != old.spec:
         raise Error(
             "graph-update",
-            f"{optimizer.registered_name} would make {new.spec} of {old!r}",
+            f"{rule.registered_name} would make {new.spec} of {old!r}",
             fix="convert with cast(x, parameter.dtype), and keep the shape",
         )
-
-
-def decayed(gradient: Node, parameter: Node, weight_decay: float) -> Node:
-    """g + weight_decay · w: the gradient of the cost plus weight_decay / 2 · ‖w‖²."""
-    return gradient + parameter * weight_decay if weight_decay else gradient

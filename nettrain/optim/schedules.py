@@ -8,7 +8,7 @@ tuple of numbers that the caller holds and saves; it remembers nothing itself.
 from __future__ import annotations
 
 import math
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from nettrain.component import Component, NonNegative, Range, Share, register
 from nettrain.span import Span
@@ -152,6 +152,88 @@ class LinearWarmup(Schedule):
 
     def observe(self, memory: Memory, value: float) -> Memory:
         return schedule(self.peak).observe(memory, value)
+
+
+Divisor = Annotated[float, Range(at_least=1)]
+
+
+@register("one_cycle")
+class OneCycle(Schedule):
+    """From peak / 25 up to peak, and down to a ten-thousandth of where it began.
+
+    High rates in the middle pass by sharp minima (Smith and Topin 2018). As PyTorch's
+    OneCycleLR, whose momentum, that falls while the rate rises, is constant here.
+
+    Attributes:
+        peak: the highest rate.
+        rise: the share of the run in which the rate rises.
+        anneal: the form of rise and fall: half a cosine wave, or a line.
+        divisor: the first rate is peak / divisor.
+        final_divisor: the last rate is the first one divided by this.
+        three_phases: fall to the first rate as long as the rise took, and only then to
+            the last one.
+    """
+
+    peak: NonNegative
+    rise: Share = 0.3
+    anneal: Literal["cosine", "linear"] = "cosine"
+    divisor: Divisor = 25.0
+    final_divisor: Divisor = 1e4
+    three_phases: bool = False
+
+    def rate(self, step: int, total: int, per_epoch: int, memory: Memory = ()) -> float:
+        first = self.peak / self.divisor
+        last, up = first / self.final_divisor, self.rise * total - 1
+        phases = [(up, first, self.peak)]
+        if self.three_phases:
+            phases += [(2 * up, self.peak, first), (total - 1.0, first, last)]
+        else:
+            phases += [(total - 1.0, self.peak, last)]
+        begin, now = 0.0, step - 1.0
+        while now > phases[0][0] and len(phases) > 1:
+            begin = phases.pop(0)[0]
+        end, start, goal = phases[0]
+        share = min((now - begin) / (end - begin), 1.0) if end > begin else 1.0
+        if self.anneal == "linear":
+            return start + (goal - start) * share
+        return goal + (start - goal) * (1.0 + math.cos(math.pi * share)) / 2
+
+
+@register("cyclic")
+class Cyclic(Schedule):
+    """Up from low to peak and down again, on straight lines, over and over.
+
+    (Smith, WACV 2017.) As PyTorch's CyclicLR, whose momentum, that falls while the rate
+    rises, is constant here.
+
+    Attributes:
+        peak: the highest rate of the first cycle.
+        low: the lowest rate.
+        up: how long a rise takes.
+        down: how long a fall takes; where it is not said, as long as a rise.
+        mode: `triangular`: all cycles are alike; `triangular2`: the height over low is
+            halved with each; `exponential`: it is multiplied by gamma at each step
+            (PyTorch: exp_range).
+        gamma: of the mode `exponential`.
+    """
+
+    peak: NonNegative
+    low: NonNegative
+    up: Span = Span(2000, "steps")
+    down: Span | None = None
+    mode: Literal["triangular", "triangular2", "exponential"] = "triangular"
+    gamma: Share = 1.0
+
+    def rate(self, step: int, total: int, per_epoch: int, memory: Memory = ()) -> float:
+        up = max(self.up.steps(per_epoch, total), 1)
+        down = max(self.down.steps(per_epoch, total), 1) if self.down else up
+        cycle, at = divmod(step - 1, up + down)
+        height = at / up if at <= up else (up + down - at) / down
+        if self.mode == "triangular2":
+            height /= 2.0**cycle
+        elif self.mode == "exponential":
+            height *= self.gamma ** (step - 1)
+        return self.low + (self.peak - self.low) * height
 
 
 @register("plateau")

@@ -8,12 +8,12 @@ from typing import Annotated
 from nettrain.component import NonNegative, Range, register
 from nettrain.graph import Node
 from nettrain.graph.operations import cast
-from nettrain.optim.optimizer import Optimizer, Slots, decayed
+from nettrain.optim.optimizer import Rule, Slots
 from nettrain.optim.schedules import Rate
 
 
 @register("sgd")
-class SGD(Optimizer):
+class SGD(Rule):
     """w ← w - rate · g, or with momentum μ: v ← μ v + g, w ← w - rate · v.
 
     Momentum (Polyak 1964) adds up gradients that agree and cancels those that do not.
@@ -38,7 +38,7 @@ class SGD(Optimizer):
     def update(
         self, parameter: Node, gradient: Node, slots: Slots, rate: Node, step: Node
     ) -> Node:
-        change = decayed(gradient, parameter, self.weight_decay)
+        change = self.decayed(gradient, parameter)
         if self.momentum:
             v = slots["momentum"] = slots["momentum"] * self.momentum + change
             change = change + v * self.momentum if self.nesterov else v

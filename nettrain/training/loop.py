@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,7 +106,10 @@ class Loop:
                 [self._skipped, self._in_a_row, self._rollbacks], np.int64
             ),
         }
-        best = {f"best/{path}": value for path, value in self._best.items()}
+        # Until the end no average stands under the name of weights that may be best.
+        alone = self._restore_best and not self._ended
+        result = self._best if alone else self._result
+        best = {f"best/{path}": value for path, value in result.items()}
         probe = self._probe.tensors() if self._probe else {}
         own = self._stopping.tensors()
         return {**self.network.tensors(), **best, **loop, **own, **probe}
@@ -149,18 +152,31 @@ class Loop:
             self._told = {_key(finding) for finding in self._probe.findings()}
         self._saved = self.step
 
+    def judge_anew(self, history: Iterable[Mapping[str, Any]]) -> None:
+        """Judge the epochs before by the metric that is monitored now.
+
+        Their weights are gone, so none of them can be the result.
+        """
+        stop = self._plan.config.stop
+        self._stopping = Stopping(stop, goal(self.monitor, self._plan.metrics))
+        for row in history:
+            if EPOCH_LOSS in row:
+                value = float(row.get(_stored(self.monitor), math.nan))
+                self._stopping.update(value, row["step"])
+        self._best = {}
+
     # ---------------------------------------------------------------- the loop
 
-    def run(self, history: Sequence[Mapping[str, Any]] = ()) -> Outcome:
+    def run(self, history: Iterable[Mapping[str, Any]] = ()) -> Outcome:
         """Train until the end of the plan, a reason to stop, or an interruption.
 
         Args:
-            history: rows of the updates before, where this continues a run.
+            history: rows of the updates before, where this continues a run. None of
+                them is kept.
         """
-        for row in history:
-            self._summary.note(row)
-        if reason := self.over(history):
-            return self._finished(reason, history[-1], self._scores())
+        last = self._noted(history)
+        if reason := self.over(last):
+            return self._finished(reason, last, self._scores())
         if self._rewind and not self.step:
             self._save()  # so that there is something to go back to
         began = time.monotonic()
@@ -168,10 +184,17 @@ class Loop:
             if outcome := self._epoch(began):
                 return outcome
 
-    def over(self, history: Sequence[Mapping[str, Any]]) -> str:
-        """Why training is over already after these rows, or nothing."""
-        evaluated = bool(history) and EPOCH_LOSS in history[-1]
-        return self._reason(history[-1]) if evaluated else ""
+    def over(self, last: Mapping[str, Any]) -> str:
+        """Why training is over already with its last row, or nothing."""
+        return self._reason(last) if EPOCH_LOSS in last else ""
+
+    def _noted(self, history: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Sum up the rows of a run so far; the last one, empty where there is none."""
+        self._summary = Summary(self._plan.metrics)
+        last: Mapping[str, Any] = {}
+        for last in history:
+            self._summary.note(last)
+        return last
 
     def _epoch(self, began: float) -> Outcome | None:
         """The rest of an epoch, or that part of it which comes before a rollback."""
@@ -206,9 +229,8 @@ class Loop:
         number = self.step + 1
         rate = self._rate(number)
         full = probe is not None and probe.due(number)
-        result = self.network.train(
-            train.inputs[rows], train.targets[rows], rate, number, full
-        )
+        inputs, targets = self._plan.inputs(number, rows), train.targets[rows]
+        result = self.network.train(inputs, targets, rate, number, full)
         loss = float(result.outputs["loss"])
         norm = float(result.outputs.get("gradient_norm", 0.0))
         epoch = -(-number // self._plan.steps_per_epoch)
@@ -283,9 +305,7 @@ class Loop:
         tensors, history = self._rewind(self._safe)
         self.restore(tensors)
         self._rollbacks = count
-        self._summary = Summary(self._plan.metrics)
-        for row in history:
-            self._summary.note(row)
+        self._noted(history)
         action = f"back to step {self.step}, at half the rate"
         self._survive(first, bad, f"{action} ({count} of {ROLLBACKS})")
         return True
@@ -313,7 +333,7 @@ class Loop:
         number, train = self.step + 1, self._plan.parts["train"]
         return blame(
             self.network,
-            train.inputs[rows],
+            self._plan.inputs(number, rows),
             train.targets[rows],
             self._rate(number),
             number,
@@ -324,7 +344,7 @@ class Loop:
     def _failure(self, rows: np.ndarray) -> Tensors:
         """The state that an update failed on, with its batch and its gradients."""
         number, train = self.step + 1, self._plan.parts["train"]
-        inputs, targets = train.inputs[rows], train.targets[rows]
+        inputs, targets = self._plan.inputs(number, rows), train.targets[rows]
         outputs = self.network.gradient(inputs, targets, number).outputs
         loss = outputs["loss"]
         gradients = {f"gradient/{p}": g for p, g in outputs.items() if p != "loss"}
@@ -378,16 +398,17 @@ class Loop:
 
     @contextlib.contextmanager
     def _best_weights(self) -> Iterator[None]:
-        """The network with the best weights inside, where these are the result."""
-        if not self._best:
+        """The network with the weights inside that are the result."""
+        with self.network.using(self._result):
             yield
-            return
-        final = self.network.weights()
-        self.network.state.load(self._best)
-        try:
-            yield
-        finally:
-            self.network.state.load(final)
+
+    @property
+    def _result(self) -> Tensors:
+        """The weights that are the result, where these are not simply the last ones.
+
+        The best, else the average of an optimizer that makes one.
+        """
+        return self._best or self.network.averages()
 
     def _tell(self, findings: Sequence[Finding], final: bool = False) -> None:
         """Tell of findings that are new, or more or less severe than they were."""

@@ -6,9 +6,10 @@ each graph once. All programs work on one `State`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -21,9 +22,10 @@ from nettrain.execute import Cache, Definition, Executor, Program, Result, State
 from nettrain.graph import Node, adjoints, leaf, scope
 from nettrain.graph import operations as ops
 from nettrain.graph.node import made_at
+from nettrain.graph.rewrite import substitute
 from nettrain.graph.spec import Shape
 from nettrain.nn import Layer, Loss, Trace, initial_values
-from nettrain.optim import Optimizer, clip_norm, clip_value, optimize
+from nettrain.optim import Optimizer, Updates, clip_norm, clip_value, optimize
 from nettrain.training import stored
 
 K = TypeVar("K")
@@ -63,6 +65,11 @@ class Recipe:
     clip_value: float | None = None
     diagnose: bool = True
 
+    @property
+    def positions(self) -> Shape:
+        """(T,) where each of T positions of a row has a label of its own, else ()."""
+        return self.targets if self.targets_dtype == "int64" else ()
+
 
 @dataclass(frozen=True)
 class Step:
@@ -76,6 +83,7 @@ class Step:
         cost: loss and penalties.
         gradients: of the trainable parameters, before clipping.
         watch: the statistics, if the recipe diagnoses.
+        lags: by path of a parameter, the slot that is added to it for predictions.
     """
 
     definition: Definition
@@ -87,6 +95,7 @@ class Step:
     cost: Node
     gradients: Mapping[Node, Node]
     watch: Watch | None
+    lags: Mapping[str, Node]
 
 
 def trace_step(recipe: Recipe, batch: int, full: bool = False) -> Step:
@@ -110,12 +119,15 @@ def trace_step(recipe: Recipe, batch: int, full: bool = False) -> Step:
         loss = recipe.loss.cost(outputs, t).named("loss", role="cost")
     cost = _cost(loss, list(trace.penalties.values()))
     trainable = [p.node for p in trace.parameters.values() if p.trainable]
-    watched = statistics.watched(cost) if recipe.diagnose else []
-    found = adjoints(cost, [*trainable, *watched])
+    if recipe.diagnose:
+        found = statistics.backwards(cost, trainable, trace.within)
+    else:
+        found = adjoints(cost, trainable)
     _check_reached(trainable, found)
     gradients = {node: found[node] for node in trainable}
     squares = ops.sum_of_squares(*gradients.values()) if gradients else None
-    updates = {**_update(recipe, gradients, squares, rate, step), **trace.updates}
+    made = _update(recipe, gradients, squares, rate, step)
+    updates = {**made.updates, **trace.updates}
     guards = (cost,) if squares is None else (cost, squares)
     measured = {"loss": loss}
     if squares is not None:
@@ -128,16 +140,13 @@ def trace_step(recipe: Recipe, batch: int, full: bool = False) -> Step:
             trainable,
             neurons=trace.neurons,
             new_values=updates,
-            shrinkage=Shrinkage(
-                trace.weight_l2,
-                recipe.optimizer.coupled,
-                recipe.optimizer.kept(rate),
-            ),
+            within=trace.within,
+            shrinkage=_shrinkage(recipe.optimizer, trace, trainable, rate),
         )
         updates = {**updates, **watch.counters}
     observers = watch.observers if watch and full else {}
     definition = Definition(measured, updates, guards, observers)
-    return Step(definition, x, t, rate, step, trace, cost, gradients, watch)
+    return Step(definition, x, t, rate, step, trace, cost, gradients, watch, made.lags)
 
 
 def _cost(loss: Node, penalties: list[Node]) -> Node:
@@ -145,6 +154,19 @@ def _cost(loss: Node, penalties: list[Node]) -> Node:
     if not penalties:
         return loss
     return functools.reduce(ops.add, penalties, loss).named("cost", role="cost")
+
+
+def _shrinkage(
+    optimizer: Optimizer, trace: Trace, trainable: list[Node], rate: Node
+) -> Shrinkage:
+    coupled, kept = {}, {}
+    for node in trainable:
+        own = optimizer.of(node.path)
+        coupled[node] = own.coupled
+        left = own.kept(optimizer.rate_at(node.path, rate))
+        if left is not None:
+            kept[node] = left
+    return Shrinkage(trace.weight_l2, coupled, kept)
 
 
 def _trace(recipe: Recipe, *, training: bool, step: Node | None) -> Trace:
@@ -181,25 +203,38 @@ def _update(
     squares: Node | None,
     rate: Node,
     step: Node,
-) -> dict[Node, Node]:
+) -> Updates:
     """The new value of every parameter and optimizer slot."""
     if squares is None:
-        return {}
+        return Updates({}, [], {})
     clipped = dict(gradients)
     if recipe.clip_value is not None:
         clipped = clip_value(clipped, recipe.clip_value)
     if recipe.clip_norm is not None:
         clipped = clip_norm(clipped, recipe.clip_norm)
     count = ops.cast(step, "float64")
-    return optimize(recipe.optimizer, clipped, rate, count).updates
+    return optimize(recipe.optimizer, clipped, rate, count)
 
 
 # ---------------------------------------------------------------- other programs
 
 
-def forward(recipe: Recipe, rows: int) -> tuple[Node, Definition]:
-    """A prediction of so many rows: its input, and `outputs`."""
-    x, outputs, _ = _predicted(recipe, rows)
+_NONE: Mapping[str, Node] = {}
+
+
+def forward(
+    recipe: Recipe, rows: int, lags: Mapping[str, Node] = _NONE
+) -> tuple[Node, Definition]:
+    """A prediction of so many rows: its input, and `outputs`.
+
+    Args:
+        lags: by path of a parameter, what is added to it.
+    """
+    x, outputs, trace = _predicted(recipe, rows)
+    nodes = {path: p.node for path, p in trace.parameters.items()}
+    shifted = {nodes[path]: nodes[path] + lag for path, lag in lags.items()}
+    if shifted:
+        outputs = substitute([outputs], shifted)[outputs]
     return x, Definition({"outputs": outputs})
 
 
@@ -432,6 +467,10 @@ class Network(Predictor):
         traced = self.first if known else trace_step(self.recipe, batch)
         return traced, self._executor.program(measuring(traced), self.state)
 
+    def _compile_forward(self, rows: int) -> tuple[Node, Program]:
+        x, definition = forward(self.recipe, rows, self.first.lags)
+        return x, self._executor.program(definition, self.state)
+
     def release(self) -> None:
         """Give back the memory of all programs; they are compiled again when needed."""
         for cache in (self._steps, self._measures):
@@ -455,10 +494,39 @@ class Network(Predictor):
         self.state.load({path: tensors[self._stored(path)] for path in self.state})
 
     def weights(self) -> dict[str, np.ndarray]:
-        """A copy of what a prediction depends on: parameters and running averages."""
-        trace = self.first.trace
+        """A copy of what a prediction depends on: parameters and running averages.
+
+        Where the optimizer averages weights these are the averages.
+        """
+        trace, lags = self.first.trace, self.first.lags
         paths = (*trace.parameters, *trace.states)
-        return {path: self.state[path].copy() for path in paths}
+        return {
+            path: self.state[path] + self.state[lags[path].path]
+            if path in lags
+            else self.state[path].copy()
+            for path in paths
+        }
+
+    def averages(self) -> dict[str, np.ndarray]:
+        """`weights`, where the optimizer averages them; else nothing."""
+        return self.weights() if self.first.lags else {}
+
+    @contextlib.contextmanager
+    def using(self, weights: Mapping[str, np.ndarray]) -> Iterator[None]:
+        """Have other weights inside; of none given the network stays as it is.
+
+        Args:
+            weights: by path, all that `weights` gives.
+        """
+        lags = [lag.path for lag in self.first.lags.values()] if weights else []
+        own = {path: self.state[path].copy() for path in (*weights, *lags)}
+        self.state.load(weights)
+        for path in lags:
+            self.state[path].fill(0)
+        try:
+            yield
+        finally:
+            self.state.load(own)
 
     def _stored(self, path: str) -> str:
         """A path of the state as checkpoints call it."""

@@ -60,6 +60,18 @@ def decoupled(w: Any, g: Any, memory: dict[str, Any], t: int) -> Any:
     return adam(w, g, memory, t) - RATE * 0.2 * w
 
 
+def lion(w: Any, g: Any, memory: dict[str, Any], t: int) -> Any:
+    m = memory.get("m", 0)
+    memory["m"] = 0.8 * m + 0.2 * g
+    return w - RATE * (np.sign(0.7 * m + 0.3 * g) + 0.2 * w)
+
+
+def lamb(w: Any, g: Any, memory: dict[str, Any], t: int) -> Any:
+    change = w - adam(w, g, memory, t)
+    d = change / RATE + 0.2 * w
+    return w - RATE * np.linalg.norm(w) / np.linalg.norm(d) * d
+
+
 DECAYS = {"beta1": 0.7, "beta2": 0.8, "epsilon": 0.3}
 RULES: list[tuple[optim.Optimizer, Rule]] = [
     (optim.SGD(), sgd),
@@ -70,7 +82,11 @@ RULES: list[tuple[optim.Optimizer, Rule]] = [
     (optim.Adam(**DECAYS, weight_decay=0.2), coupled),
     (optim.AdamW(**DECAYS, weight_decay=0.2), decoupled),
     (optim.AdamW(**DECAYS, weight_decay=0), adam),
+    (optim.Lion(beta1=0.7, beta2=0.8, weight_decay=0.2), lion),
+    (optim.LAMB(**DECAYS, weight_decay=0.2), lamb),
 ]
+
+NAMES = [n for n, c in registered(optim.Optimizer).items() if issubclass(c, optim.Rule)]
 
 
 @pytest.mark.parametrize(("optimizer", "rule"), RULES)
@@ -86,7 +102,7 @@ def test_rule(
         assert after[t - 1].dtype == dtype
 
 
-@pytest.mark.parametrize("name", list(registered(optim.Optimizer)))
+@pytest.mark.parametrize("name", NAMES)
 def test_maximize_turns_the_sign(steps: Any, name: str) -> None:
     up = build(optim.Optimizer, {name: {"maximize": True}}, (), [])
     down = build(optim.Optimizer, name, (), [])
@@ -98,10 +114,12 @@ def test_first_step_of_adam_is_the_rate(steps: Any) -> None:
     np.testing.assert_allclose(after[0], W - [0.1, -0.1, 0.1], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", list(registered(optim.Optimizer)))
+@pytest.mark.parametrize("name", NAMES)
 def test_no_gradient_no_change(steps: Any, name: str) -> None:
     after = steps(build(optim.Optimizer, {name: {}}, (), []), np.zeros((2, 3)))
-    expected = W * 0.999**2 if name == "adamw" else W
+    # Of lamb's step, the decay alone, the size is the rate's.
+    kept = {"adamw": 1 - 0.1 * 0.01, "muon": 1 - 0.1 * 0.1, "lamb": 1 - 0.1}
+    expected = W * kept.get(name, 1.0) ** 2
     np.testing.assert_allclose(after[-1], expected)
 
 
@@ -120,7 +138,10 @@ def test_slots_have_the_parameters_path() -> None:
         assert slot.kind == "state"
 
 
-ARRAY_OPERATIONS = {"sgd": 2, "rmsprop": 8, "adam": 10, "adamw": 11}
+ARRAY_OPERATIONS = {
+    "sgd": 2, "rmsprop": 8, "adam": 10, "adamw": 11, "adagrad": 7, "adadelta": 13,
+    "adamax": 9, "nadam": 12, "radam": 11, "lion": 8, "lookahead": 15, "ema": 13,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "most"), ARRAY_OPERATIONS.items())
@@ -136,7 +157,7 @@ def test_updates_are_elementwise_and_few(name: str, most: int) -> None:
     assert all(n.shape in ((), (3, 2)) for n in inner)
     assert sum(n.shape == (3, 2) for n in inner) <= most
     scalars = [n for n in inner if n.shape == () and not isinstance(n.op, Cast)]
-    assert {n.dtype for n in scalars if n.inputs} <= {"float64"}
+    assert {n.dtype for n in scalars if n.inputs} <= {"float64", "bool"}
 
 
 def test_an_optimizer_must_keep_shape_and_dtype() -> None:
@@ -161,12 +182,22 @@ def test_an_optimizer_must_keep_shape_and_dtype() -> None:
         {"adam": {"learning_rte": 0.1}},
         {"adam": "fast"},
         {"adam": {"learning_rate": {"cosine": {"peak": -1}}}},
+        {"muon": {"steps": 100}},
+        {"muon": {"scale": "none"}},
+        {"ema": {"decay": 1.0}},
+        {"ema": {"ema": "adam"}},
+        {"lookahead": {"ema": "adam"}},
+        {"lookahead": {"optimizer": "adam", "rate": 2}},
     ],
 )
 def test_wrong_settings(settings: Any) -> None:
     problems: list[Any] = []
     build(optim.Optimizer, settings, (), problems)
     assert problems
+
+
+def test_elementwise_rules_are_known() -> None:
+    assert set(registered(optim.Optimizer)) - set(ARRAY_OPERATIONS) == {"lamb", "muon"}
 
 
 @pytest.mark.parametrize("base", [optim.Optimizer, optim.Schedule])
@@ -203,12 +234,119 @@ def test_scalars_of_all_parameters_are_the_same_constants() -> None:
 
 def test_a_weight_decay_is_part_of_the_gradient_or_beside_it() -> None:
     rate = leaf("input", "rate", (), "float64")
-    for cls in (optim.SGD, optim.RMSprop, optim.Adam):
+    for cls in (optim.SGD, optim.RMSprop, optim.Adam, optim.NAdam, optim.RAdam):
         rule = cls(weight_decay=0.5)
         assert (rule.coupled, rule.decoupled, rule.kept(rate)) == (0.5, 0.0, None)
+    for beside in (optim.NAdam, optim.RAdam):
+        rule = beside(weight_decay=0.5, decoupled_weight_decay=True)
+        assert (rule.coupled, rule.decoupled) == (0.0, 0.5)
+    lamb = optim.LAMB(weight_decay=0.5)
+    assert (lamb.coupled, lamb.decoupled, lamb.kept(rate)) == (0.0, 0.5, None)
     adamw = optim.AdamW(weight_decay=0.5)
     assert (adamw.coupled, adamw.decoupled) == (0.0, 0.5)
     kept = adamw.kept(rate)
     assert kept is not None
     assert evaluate([kept], {rate: np.array(0.1)})[kept] == 0.95
     assert optim.AdamW(weight_decay=0.0).kept(rate) is None
+
+
+def test_lamb_without_a_size_is_adam(steps: Any) -> None:
+    w = np.zeros(3)
+    for optimizer in (optim.LAMB(**DECAYS, weight_decay=0), optim.LAMB(**DECAYS)):
+        got = run_from(w, optimizer, GRADIENTS[:1])
+        np.testing.assert_allclose(got, adam(w, GRADIENTS[0], {}, 1))
+
+
+def run_from(w: Any, optimizer: optim.Optimizer, given: Any) -> Any:
+    """The parameter after one step with the first gradient."""
+    weight, g = parameter("w", w), leaf("input", "g", np.shape(w), "float64")
+    number, rate = (leaf("input", n, (), "float64") for n in ("step", "rate"))
+    new = optim.optimize(optimizer, {weight: g}, rate, number).updates[weight]
+    leaves = {
+        n: n.op.initial for n in topological([new]) if n.kind in ("state", "parameter")
+    }
+    at = {**leaves, g: given[0], number: np.array(1.0), rate: np.array(RATE)}
+    return evaluate([new], at)[new]
+
+
+def test_muon_takes_all_directions_alike() -> None:
+    rng = np.random.default_rng(0)
+    for shape in ((8, 5), (5, 8), (6, 6)):
+        u, _, v = np.linalg.svd(rng.normal(size=shape), full_matrices=False)
+        g = u * np.logspace(0, -1, len(v)) @ v
+        optimizer = optim.Muon(weight_decay=0.0)
+        change = -run_from(np.zeros(shape), optimizer, [g]) / RATE
+        sizes = np.linalg.svd(change, compute_uv=False)
+        factor = np.sqrt(max(1, shape[1] / shape[0]))
+        assert 0.6 * factor < sizes.min() and sizes.max() < 1.3 * factor
+        assert np.sum(change * (u @ v)) > 0.8 * factor * len(v)
+
+
+def test_muon_leaves_embeddings_to_adamw() -> None:
+    w, g = (np.random.default_rng(i).normal(size=(4, 3)) for i in range(2))
+    scalar = leaf("input", "s", (), "float64")
+
+    def slots(path: str, **settings: Any) -> set[str]:
+        node = parameter("weight", w).replace(scope=path)
+        made = optim.optimize(
+            optim.Muon(**settings), {node: node * 1.0}, scalar, scalar
+        )
+        return {leaf.scope.split("/")[1] for leaf in made.slots}
+
+    assert slots("model/dense1") == {"momentum"}
+    assert slots("model/embedding1") == {"gradient_sum", "square_sum"}
+    assert slots("model/embedding1", adamw=[]) == {"momentum"}
+    assert slots("model/dense1", adamw=["dense1/*"]) == {"gradient_sum", "square_sum"}
+    got = run_from(w[0], optim.Muon(weight_decay=0.2), [g[0]])
+    np.testing.assert_allclose(
+        got, run_from(w[0], optim.AdamW(weight_decay=0.2), [g[0]])
+    )
+
+
+FIRST = np.array([1e-3, -7.0, 1e3])
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [optim.Adagrad(), optim.Adamax(), optim.Lion(), optim.Adam(amsgrad=True)],
+    ids=lambda x: x.registered_name,
+)
+def test_first_steps_are_the_rate(steps: Any, optimizer: optim.Optimizer) -> None:
+    after = steps(optimizer, [FIRST], 0.1)
+    np.testing.assert_allclose(after[0], W - 0.1 * np.sign(FIRST), rtol=1e-4)
+
+
+def test_first_step_of_radam_is_the_gradient(steps: Any) -> None:
+    after = steps(optim.RAdam(), [FIRST], 0.1)
+    np.testing.assert_allclose(after[0], W - 0.1 * FIRST)
+
+
+def test_every_step_of_lion_is_the_rate(steps: Any) -> None:
+    changes = np.diff(steps(optim.Lion(), GRADIENTS, 0.1), axis=0)
+    np.testing.assert_allclose(np.abs(changes), 0.1)
+
+
+def test_every_step_of_lamb_is_a_share_of_the_weights(steps: Any) -> None:
+    path = np.array([W, *steps(optim.LAMB(), GRADIENTS, 0.1)])
+    changes = np.linalg.norm(np.diff(path, axis=0), axis=1)
+    np.testing.assert_allclose(changes, 0.1 * np.linalg.norm(path[:-1], axis=1))
+
+
+@pytest.mark.parametrize("size", [0.1, 1e3])
+@pytest.mark.parametrize(
+    "optimizer",
+    [optim.Lion(), optim.Adamax(), optim.NAdam(), optim.LAMB(), optim.Adagrad()],
+    ids=lambda x: x.registered_name,
+)
+def test_the_gradients_size_does_not_matter(
+    steps: Any, optimizer: optim.Optimizer, size: float
+) -> None:
+    np.testing.assert_allclose(
+        steps(optimizer, GRADIENTS * size), steps(optimizer, GRADIENTS), rtol=1e-2
+    )
+
+
+def test_adadelta_has_the_unit_of_its_weights(steps: Any) -> None:
+    """Its first change is √ε / √(1 - ρ) long, whatever the gradient."""
+    after = steps(optim.Adadelta(), [FIRST * 1e3], 1.0)
+    np.testing.assert_allclose(after[0], W - np.sign(FIRST) * np.sqrt(1e-5), rtol=1e-4)

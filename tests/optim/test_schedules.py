@@ -91,6 +91,35 @@ def test_plateau_without_memory_is_at_its_start() -> None:
     assert optim.Plateau(0.3).rate(1, 10, 10) == 0.3
 
 
+def test_one_cycle() -> None:
+    got = rates(optim.OneCycle(1.0, 0.5, "linear", divisor=4, final_divisor=5), 10)
+    assert got == pytest.approx(
+        [0.25, 0.4375, 0.625, 0.8125, 1.0, 0.81, 0.62, 0.43, 0.24, 0.05]
+    )
+    wave = rates(optim.OneCycle(1.0, 0.5), 11)
+    assert max(wave) < 1 and wave[-1] == pytest.approx(4e-6)
+    assert optim.OneCycle(1.0).rate(500, 10, 10) == pytest.approx(4e-6)
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 4])
+@pytest.mark.parametrize("rise", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("phases", [False, True])
+def test_one_cycle_of_short_runs(total: int, rise: float, phases: bool) -> None:
+    schedule = optim.OneCycle(1.0, rise, three_phases=phases)
+    got = rates(schedule, total + 3)
+    got = [schedule.rate(step, total, 10) for step in range(1, total + 4)]
+    assert all(0 < rate <= 1.0 for rate in got)
+
+
+def test_cyclic() -> None:
+    got = rates(optim.Cyclic(1.0, 0.2, up=2, down=4), 8)
+    assert got == pytest.approx([0.2, 0.6, 1.0, 0.8, 0.6, 0.4, 0.2, 0.6])
+    halved = rates(optim.Cyclic(1.0, 0.2, up=1, mode="triangular2"), 6)
+    assert halved == pytest.approx([0.2, 1.0, 0.2, 0.6, 0.2, 0.4])
+    falling = optim.Cyclic(1.0, 0.0, up="1 epoch", mode="exponential", gamma=0.5)
+    assert rates(falling, 4, per_epoch=1) == pytest.approx([0, 0.5, 0, 0.125])
+
+
 EXAMPLES = {
     "constant": 0.1,
     "step": {"initial": 0.1, "every": "5 epochs"},
@@ -98,6 +127,8 @@ EXAMPLES = {
     "cosine": {"peak": 0.1, "warmup": "5 %"},
     "linear_warmup": {"peak": {"cosine": 0.1}, "warmup": "1 epoch"},
     "plateau": {"initial": 0.1, "patience": 3},
+    "one_cycle": {"peak": 0.1, "anneal": "linear", "three_phases": True},
+    "cyclic": {"peak": 0.1, "low": 0.01, "up": "1 epoch", "down": "50 %"},
 }
 
 
