@@ -94,6 +94,8 @@ class LayerFacts:
         first: its first weights; None where it has no matrix.
         normalized: whether its outputs are normalized: their scale is no matter.
         trainable: whether training changes it.
+        gated: the same layer with gates (`lstm`), as a config has it, of a plain
+            recurrent one.
     """
 
     name: str
@@ -111,6 +113,7 @@ class LayerFacts:
     first: FirstWeights | None = None
     normalized: bool = False
     trainable: bool = True
+    gated: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,11 +124,13 @@ class PreActivation:
         path: such as `model/dense1/pre_activation`.
         layer: the name of its layer.
         output: whether it is the network's output.
+        time: the time step, from 1, of a layer that has one z for each.
     """
 
     path: str
     layer: str
     output: bool = False
+    time: int | None = None
 
 
 # ---------------------------------------------------------------- data
@@ -159,6 +164,7 @@ class Targets:
         names: of the K classes, or of the T targets of a regression.
         counts, validation_counts: (K,) rows of each class; empty in a regression.
         mean, std: (T,) over the training rows; empty in a classification.
+        sequences: whether each position of a row has a class of its own.
         looks_like_classes: whether a regression has class labels for targets.
         order: mean H0 of a batch in the order of training, over that of batches of
             shuffled rows: near 0 where a batch holds one class only.
@@ -172,6 +178,7 @@ class Targets:
     validation_counts: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     mean: Array = field(default_factory=lambda: np.zeros(0))
     std: Array = field(default_factory=lambda: np.zeros(0))
+    sequences: bool = False
     looks_like_classes: bool = False
     order: float = 1.0
 

@@ -19,11 +19,21 @@ from typing import Any, Protocol
 import numpy as np
 
 from nettrain.diagnose.evidence import Units
-from nettrain.graph import Constant, Leaf, Node, Spec, gradients, topological
+from nettrain.graph import (
+    Constant,
+    Leaf,
+    Node,
+    Spec,
+    adjoints,
+    gradients,
+    topological,
+)
 from nettrain.graph import operations as ops
 from nettrain.graph.operations import compare, shape
 from nettrain.graph.operations.matmul import Matmul
 from nettrain.graph.operations.reduce import Summary
+from nettrain.graph.operations.scan import Scan
+from nettrain.graph.operations.window import Unfold
 
 ROLES = ("pre_activation", "activation")
 COUNTERS = ("arrive", "pass")
@@ -58,13 +68,13 @@ class Shrinkage:
 
     Attributes:
         penalties: per parameter, λ of a penalty λ/2 ‖W‖² that is part of the cost.
-        coupled: λ of what the optimizer adds to every gradient, g + λ W.
-        kept: the share of a weight that a decoupled decay leaves it, float64 ().
+        coupled: per parameter, λ of what the optimizer adds to its gradient, g + λ W.
+        kept: per parameter, the share that a decoupled decay leaves it, float64 ().
     """
 
     penalties: Mapping[Node, float] = field(default_factory=dict)
-    coupled: float = 0.0
-    kept: Node | None = None
+    coupled: Mapping[Node, float] = field(default_factory=dict)
+    kept: Mapping[Node, Node] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -173,9 +183,34 @@ class Watch:
         return found
 
 
-def watched(cost: Node) -> list[Node]:
-    """The nodes of a cost whose gradients are watched, in forward order."""
-    return [node for node in topological([cost]) if node.role in ROLES]
+Within = Mapping[Node, Sequence[tuple[int, Node]]]
+"""`Trace.within`: pre-activations in a loop, by the node whose gradient is theirs."""
+
+
+_NONE: Within = {}
+
+
+def watched(cost: Node, within: Within = _NONE) -> list[Node]:
+    """The nodes of a cost that are watched, in forward order, time steps as well."""
+    found: list[Node] = []
+    for node in topological([cost]):
+        if node in within:
+            found += [z for _, z in within[node]]
+        elif node.role in ROLES:
+            found.append(node)
+    return found
+
+
+def backwards(
+    cost: Node, parameters: Iterable[Node], within: Within = _NONE
+) -> dict[Node, Node]:
+    """The gradients of what is watched and of parameters, where any comes back."""
+    nodes = {*watched(cost, within), *parameters, *within}
+    found = adjoints(cost, nodes)
+    for whole, steps in within.items():
+        if whole in found:
+            found |= {z: found[whole][t] for t, z in steps}
+    return found
 
 
 def watch(
@@ -185,20 +220,22 @@ def watch(
     *,
     neurons: Mapping[Node, Neurons],
     new_values: Mapping[Node, Node],
+    within: Within = _NONE,
     shrinkage: Shrinkage | None = None,
 ) -> Watch:
     """Statistics of a training graph.
 
     Args:
         cost: what is minimized.
-        adjoints: gradients of `watched(cost)` and the parameters.
+        adjoints: see `backwards`.
         parameters: the trained leaves.
         neurons: per pre-activation, its activation.
         new_values: of each parameter after the update.
+        within: which pre-activations of time steps are watched.
         shrinkage: what of it is no doing of the loss.
     """
     shrinkage = shrinkage or Shrinkage()
-    nodes = [*watched(cost), *parameters]
+    nodes = [*watched(cost, within), *parameters]
     observers: dict[str, Node] = {}
     for node in nodes:
         observers[f"value/{node.path}"] = ops.summary(node)
@@ -239,7 +276,7 @@ def _of_update(
     changed = [leaf for leaf in parameters if leaf in new_values and leaf in adjoints]
     changes, squares = [], []
     for leaf in changed:
-        changes.append(new_values[leaf] - _left(leaf, shrinkage.kept))
+        changes.append(new_values[leaf] - _left(leaf, shrinkage.kept.get(leaf)))
         squares.append(ops.sum_of_squares(changes[-1]))
         norm = ops.sqrt(ops.cast(squares[-1], "float64"))
         found[f"change/{leaf.path}"] = norm
@@ -250,7 +287,9 @@ def _of_update(
             own = adjoints[leaf] - leaf * shrinkage.penalties[leaf]
             found[f"loss_gradient/{leaf.path}"] = ops.summary(own)
     if changed:
-        handed = [_decayed(adjoints[w], w, shrinkage.coupled) for w in changed]
+        handed = [
+            _decayed(adjoints[w], w, shrinkage.coupled.get(w, 0.0)) for w in changed
+        ]
         found["ascent"] = _cosine(handed, changes, squares)
     return found
 
@@ -458,7 +497,7 @@ SHARE = 0.05
 _CALL, _ELEMENT, _FLOP = 1e-6, 0.3e-9, 0.02e-9
 """Seconds for one NumPy call, one element of one pass, one operation of a product."""
 _SUMMARY_CALLS, _SUMMARY_PASSES = 20, 8
-_VIEWS = (shape.Reshape, shape.Transpose, shape.BroadcastTo, shape.Slice)
+_VIEWS = (shape.Reshape, shape.Transpose, shape.BroadcastTo, shape.Slice, Unfold)
 
 
 def interval(step: Iterable[Node], observers: Iterable[Node]) -> int:
@@ -482,6 +521,8 @@ def price(node: Node) -> float:
     """Seconds that a node costs, about: calls, passes over elements, products."""
     if isinstance(node.op, (Leaf, Constant, *_VIEWS)):
         return 0.0
+    if isinstance(node.op, Scan):
+        return node.op.length * sum(map(price, node.op.body.order))
     size = max(node.spec.size, *(x.spec.size for x in node.inputs), 1)
     if isinstance(node.op, Matmul):
         flops = 2 * node.spec.size * node.inputs[0].shape[-1]

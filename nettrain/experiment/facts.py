@@ -34,7 +34,9 @@ def facts(setup: Setup, step: Step, first: Mapping[str, np.ndarray]) -> Evidence
     train, plan, lines = dataset.parts["train"], setup.plan(), _lines(setup)
     trained = [p for p, made in step.trace.parameters.items() if made.trainable]
     return Evidence(
-        nodes=pre_activations({n.path: n.role for n in watched(step.cost)}),
+        nodes=pre_activations(
+            {n.path: n.role for n in watched(step.cost, step.trace.within)}, step.trace
+        ),
         layers=layer_facts(experiment, step, first, lines),
         parameters=tuple(trained),
         prior=recipe.loss.prior(train.targets),
@@ -72,14 +74,16 @@ def _decay(
         return None
     optimizer, plan, trace = setup.experiment.optimizer, setup.plan(), step.trace
     nodes = [trace.parameters[path].node for path in trained]
-    coupled = [optimizer.coupled + trace.weight_l2.get(node, 0.0) for node in nodes]
+    own = [optimizer.of(path).coupled for path in trained]
+    layers = [trace.weight_l2.get(node, 0.0) for node in nodes]
+    coupled = np.add(own, layers)
     steps = np.linspace(1, plan.total_steps, min(plan.total_steps, _RATES)).astype(int)
     memory = plan.schedule.start()
     rates = (
         plan.schedule.rate(int(n), plan.total_steps, plan.steps_per_epoch, memory)
         for n in steps
     )
-    return Decay(settings, np.array(coupled), optimizer.decoupled, max(rates))
+    return Decay(settings, coupled, optimizer.decoupled, max(rates))
 
 
 def _decay_settings(setup: Setup, lines: Mapping[str, int]) -> Iterator[Setting]:

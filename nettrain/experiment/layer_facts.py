@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from nettrain.diagnose.facts import FirstWeights, LayerFacts, Setting
 from nettrain.experiment.schema import Experiment
 from nettrain.graph import Node, topological
 from nettrain.nn import (
+    LSTM,
+    RNN,
     Activation,
     BatchNorm,
     Layer,
@@ -117,7 +120,21 @@ def _layer(own: _Own, ways: _Ways, first: Arrays) -> LayerFacts:
         first=_first(matrices[0], first, met) if matrices else None,
         normalized=bool(own.outputs) and all(ways.normalized[z] for z in own.outputs),
         trainable=all(p.trainable for p in own.parameters),
+        gated=_gated(own.kinds[own.path]),
     )
+
+
+def _gated(layer: Layer) -> dict[str, Any] | None:
+    """An `lstm` with what a plain recurrent layer's config says, but for defaults."""
+    if not isinstance(layer, RNN):
+        return None
+    plain = LSTM(layer.units)
+    kept = {
+        f.name: dump(getattr(layer, f.name))
+        for f in dataclasses.fields(plain)
+        if getattr(layer, f.name, plain) not in (plain, getattr(plain, f.name))
+    }
+    return {"lstm": {"units": layer.units, **kept} if kept else layer.units}
 
 
 def _activation(own: _Own, met: Neurons | None) -> Setting | None:

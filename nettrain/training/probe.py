@@ -16,8 +16,9 @@ from nettrain.diagnose.finding import Finding
 from nettrain.diagnose.spikes import RECENT, spike
 from nettrain.diagnose.statistics import Means
 from nettrain.execute import State
+from nettrain.nn import Trace
 from nettrain.training import stored
-from nettrain.training.evaluate import Evaluation, scores
+from nettrain.training.evaluate import Evaluation, Scores, scores
 from nettrain.training.network import Network
 from nettrain.training.plan import Plan
 
@@ -54,6 +55,7 @@ class Probe:
         assert watch is not None
         self._watch, self._judge, self._plan = watch, judge, plan
         self._task = network.recipe.loss.task
+        self._comparable = network.recipe.loss.comparable
         classes = max(2, network.recipe.outputs)
         self._classes = classes if self._task == "classification" else 0
         self.interval = interval
@@ -61,7 +63,7 @@ class Probe:
         self._losses: deque[float] = deque(maxlen=RECENT)
         # Gradient norms of this epoch's updates, and of `RECENT` before them.
         self._norms: list[float] = []
-        self._nodes = pre_activations(watch.roles)
+        self._nodes = pre_activations(watch.roles, network.first.trace)
         self.evidence = dataclasses.replace(
             facts,
             nodes=self._nodes,
@@ -111,8 +113,8 @@ class Probe:
         validation: Evaluation | None,
     ) -> Sequence[Row]:
         """One more check; its rows of statistics."""
-        own = scores(train, self._task)
-        held = scores(validation, self._task) if validation else None
+        own = self._scores(train)
+        held = self._scores(validation) if validation else None
         means = self._means.values()
         check = self._check(
             means,
@@ -129,6 +131,12 @@ class Probe:
         self.evidence = self._with_recent().after(check)
         dead = {path: int(u.dead.sum()) for path, u in check.units.items()}
         return self._watch.rows(step, epoch, means, dead)
+
+    def _scores(self, made: Evaluation) -> Scores:
+        """NaN where predictions are no guess at the targets, such as embeddings."""
+        if self._comparable:
+            return scores(made, self._task)
+        return Scores(np.nan, np.nan, np.full(self._classes, np.nan))
 
     def _check(
         self,
@@ -254,15 +262,23 @@ class Probe:
         self._norms = tensors["diagnosis/norms"].tolist()
 
 
-def pre_activations(roles: Mapping[str, str]) -> tuple[PreActivation, ...]:
-    """The network's pre-activations, in forward order; the last is its output."""
+def pre_activations(
+    roles: Mapping[str, str], trace: Trace
+) -> tuple[PreActivation, ...]:
+    """The network's pre-activations, in forward order; the last is its output.
+
+    Args:
+        roles: see `Watch.roles`.
+        trace: of the network.
+    """
     paths = [path for path, role in roles.items() if role == "pre_activation"]
-    return tuple(
-        PreActivation(path, layer_name(path), output=path == paths[-1])
-        for path in paths
-    )
-
-
-def layer_name(path: str) -> str:
-    """`residual1/dense1` of `model/residual1/dense1/pre_activation`."""
-    return path.removeprefix("model/").rpartition("/")[0]
+    times = {z.path: t + 1 for steps in trace.within.values() for t, z in steps}
+    layers = {call.path for call in trace.calls}
+    found = []
+    for path in paths:
+        layer = path.rpartition("/")[0]
+        while path in times and layer not in layers:  # `rnn1` of `rnn1/forward/t5`
+            layer = layer.rpartition("/")[0]
+        name = layer.removeprefix("model/")
+        found.append(PreActivation(path, name, path == paths[-1], times.get(path)))
+    return tuple(found)

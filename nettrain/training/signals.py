@@ -16,7 +16,7 @@ import numpy as np
 from nettrain import randomness
 from nettrain.data.dataset import Part
 from nettrain.diagnose.facts import Signals
-from nettrain.diagnose.statistics import watched
+from nettrain.diagnose.statistics import backwards, watched
 from nettrain.execute.reference import evaluate
 from nettrain.graph import Constant, Leaf, Node, adjoints, leaf, topological
 from nettrain.nn import Trace
@@ -46,8 +46,9 @@ def signals(recipe: Recipe, step: Step, part: Part, first: Arrays) -> Signals:
         first: first value of each parameter and state, by path.
     """
     seen = _pass(recipe, step, part)
-    nodes = [z for z in watched(seen.loss) if z.role == "pre_activation"]
-    found = adjoints(seen.loss, nodes)
+    within = seen.trace.within
+    nodes = [z for z in watched(seen.loss, within) if z.role == "pre_activation"]
+    found = backwards(seen.loss, (), within)
     deltas = [found[z] for z in nodes]
     values = evaluate([seen.loss, *nodes, *deltas], seen.leaves(step, first))
     with np.errstate(all="ignore"):  # what overflows is for the diagnosis to tell

@@ -76,7 +76,7 @@ def net(
     dtype: str = "float64",
     weights: np.ndarray | None = None,
     scale: float = 1.0,
-    shrinkage: Shrinkage | None = None,
+    coupled: float = 0.0,
     kept: float = 1.0,
 ) -> Net:
     x = leaf("input", "x", (ROWS, INPUTS), dtype)
@@ -90,8 +90,10 @@ def net(
     cost = ops.mean(ops.square(z2)) * scale
     found = adjoints(cost, [w1, w2, *statistics.watched(cost)])
     new = {w: w * kept - found[w] * 0.1 for w in (w1, w2)}
+    shrinkage = Shrinkage(coupled={w1: coupled, w2: coupled})
     if kept != 1.0:
-        shrinkage = Shrinkage(kept=constant(kept, "float64"))
+        left = constant(kept, "float64")
+        shrinkage = Shrinkage(kept={w1: left, w2: left})
     watch = statistics.watch(
         cost,
         found,
@@ -182,7 +184,7 @@ def test_a_vector_has_a_norm_and_no_ratio() -> None:
 
 def test_the_ascent_is_a_cosine_with_the_coupled_decay_in_it() -> None:
     """The update follows g alone: with a decay of 2 that is not the way of g + 2 w."""
-    made = net(shrinkage=Shrinkage(coupled=2.0))
+    made = net(coupled=2.0)
     expected = by_hand(made)
     gradients = [expected[f"gradient/model/dense{i}/weight"] for i in (1, 2)]
     change = np.concatenate([-0.1 * g.ravel() for g in gradients])
@@ -488,3 +490,11 @@ def test_prices() -> None:
     assert price(ops.sum(x)) == price(x + x)
     assert price(x @ w) == pytest.approx(1e-6 + 0.02e-9 * 2 * 100 * 200 * 50)
     assert price(ops.summary(x)) == pytest.approx(20e-6 + 8 * 0.3e-9 * 20_000)
+
+
+def test_a_loop_costs_what_its_rounds_cost() -> None:
+    start = leaf("input", "start", (4, 5), "float64")
+    x = leaf("input", "x", (30, 4, 5), "float64")
+    (end,), _ = ops.scan(lambda c, s: ([ops.tanh(c[0] + s[0])], []), [start], [x])
+    (loop,) = (n for n in topological([end]) if n.op.name == "scan")
+    assert price(loop) == pytest.approx(30 * 2 * (1e-6 + 0.3e-9 * 20))

@@ -14,6 +14,7 @@ import numpy as np
 from nettrain.component import Count, Positive, Share, register
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.evidence import Array, Evidence
+from nettrain.diagnose.facts import PreActivation
 from nettrain.diagnose.finding import Finding
 from nettrain.diagnose.remedies import edits, signal
 
@@ -69,22 +70,59 @@ class VanishingGradient(Detector):
         if at is None:
             return
         lowest = int(np.nanargmin(ratio[at]))
-        here, above = _steepest(ratio[at], lowest, sign=1)
-        node, end = evidence.nodes[here], evidence.nodes[lowest]
+        arrives = f"of the gradient at the output {ratio[at, lowest]:.2g} arrives at "
+        end = evidence.nodes[lowest]
+        if end.time is None:
+            here, above = _steepest(ratio[at], lowest, sign=1)
+            node = evidence.nodes[here]
+            share = ratio[at, here] / ratio[at, above]
+            why = (
+                f"{end.layer}, which hardly learns; it falls most at {node.layer}, "
+                f"to {share:.2g} of the layer above"
+            )
+        else:
+            node, steps = _in_time(evidence, ratio[at], lowest, self.threshold)
+            why = (
+                f"time step {end.time} of {end.layer}: hardly anything is learned from "
+                f"more than {steps} time steps back"
+            )
         yield self.finding_at(
             evidence,
             node,
             at,
             "error",
-            f"of the gradient at the output {ratio[at, lowest]:.2g} arrives at "
-            f"{end.layer}, which hardly learns; it falls most at {node.layer}, "
-            f"to {ratio[at, here] / ratio[at, above]:.2g} of the layer above",
+            arrives + why,
             measured=float(ratio[at, lowest]),
             threshold=self.threshold,
             healthy=(0.02, 1.0),
-            remedy=signal.vanishing(evidence),
+            remedy=signal.vanishing(evidence, node),
             place="G1 from the start" if at == self.checks - 1 else "",
         )
+
+
+def _in_time(
+    evidence: Evidence, ratio: Array, lowest: int, threshold: float
+) -> tuple[PreActivation, int]:
+    """Where on its way back through time the gradient has vanished.
+
+    Args:
+        evidence: whose nodes `ratio` is of.
+        ratio: (L,).
+        lowest: the time step that least arrives at.
+        threshold: below it the gradient has vanished.
+
+    Returns:
+        The time step nearest to where the gradient comes from that it does not reach,
+        and how far that is from the last one it comes from.
+    """
+    layer = evidence.nodes[lowest].layer
+    steps = [i for i, node in enumerate(evidence.nodes) if node.layer == layer]
+    reached = [i for i in steps if ratio[i] >= threshold]
+    source = max(steps, key=lambda i: ratio[i])
+    time = {i: evidence.nodes[i].time or 0 for i in steps}
+    lost = [i for i in steps if i not in reached]
+    first = min(lost, key=lambda i: abs(time[i] - time[source]))
+    return evidence.nodes[first], abs(time[first] - time[source])
 
 
 def _steepest(ratio: Array, start: int, sign: int) -> tuple[int, int]:

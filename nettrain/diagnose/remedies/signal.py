@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from nettrain.diagnose.evidence import Blame, Evidence
+from nettrain.diagnose.facts import PreActivation
 from nettrain.diagnose.finding import Edit, Remedy
 from nettrain.diagnose.remedies import data, edits, rate
 
@@ -24,8 +25,17 @@ _GROWN = 1e3
 """Times H0, or the first loss, above which a loss has grown by the updates."""
 
 
-def vanishing(evidence: Evidence) -> Remedy:
-    """Scaled weights first; then an activation that lets the gradient through."""
+def vanishing(evidence: Evidence, node: PreActivation) -> Remedy:
+    """Scaled weights first; then an activation that lets the gradient through.
+
+    Over time no weights keep a gradient's size for long: gates do.
+
+    Args:
+        evidence: of the run.
+        node: where the gradient has vanished.
+    """
+    if node.time is not None:
+        return _remembering(evidence, node)
     scaled, flat = edits.scaled(evidence), edits.relu(evidence, edits.FLAT)
     if scaled or flat:
         return _scale_and_bend(scaled, flat)
@@ -34,6 +44,17 @@ def vanishing(evidence: Evidence) -> Remedy:
         return _scale_and_bend([], bounded)
     text = "normalize between the layers, or let residual shortcuts carry the gradient"
     return Remedy(text, edits.normalized(evidence))
+
+
+def _remembering(evidence: Evidence, node: PreActivation) -> Remedy:
+    layer = evidence.layers.get(node.layer)
+    if layer is None or layer.gated is None:
+        return Remedy(
+            "shorten the sequences, give every time step a target of its own, or let "
+            "attention look back without steps between"
+        )
+    text = "use lstm, whose memory passes from step to step by a factor of its own"
+    return Remedy(text, (Edit(layer.path, layer.gated),))
 
 
 def _scale_and_bend(scaled: list[Edit], bent: list[Edit]) -> Remedy:
