@@ -62,7 +62,9 @@ class Place:
         margin = f"{self.line:>7} | "
         blank = " " * (len(margin) - 2) + "| "
         caret = " " * ((self.column or 1) - 1) + "^" * max(1, self.width)
-        return f"{margin}{self.text.rstrip()}\n{blank}{caret}"
+        # A tab, or an escape for what cannot be seen, would push the rest off the caret.
+        shown = "".join(c if c.isprintable() else " " for c in self.text.rstrip())
+        return f"{margin}{shown}\n{blank}{caret}"
 
 
 class Error(Exception):

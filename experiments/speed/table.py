@@ -3,10 +3,10 @@
     python experiments/speed/table.py                   every kind of table, 50 MB each
     python experiments/speed/table.py normal short --megabytes 20 --rounds 9
 
-All on one thread of one core. The readers take turns, and the median of their processor
-times counts; the memory is the peak of a process that reads the file once, less what it
-held before. A reader whose values are not nettrain's to the last bit is marked. pandas
-is timed where it is installed.
+All on one thread of one core. The readers take turns, and the least of their processor
+times counts, which other work on the machine disturbs least; the memory is the peak of
+a process that reads the file once, less what it held before. A reader whose values are
+not nettrain's to the last bit is marked. pandas is timed where it is installed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import importlib.metadata
 import importlib.util
 import json
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -173,7 +172,7 @@ def same(found: list[Column], expected: list[Column]) -> bool:
 
 
 def measure(path: Path, readers: list[str], rounds: int) -> dict[str, object]:
-    """Median seconds and mebibytes of each reader, and whether its values are ours."""
+    """Least seconds and mebibytes of each reader, and whether its values are ours."""
     columns = {name: READERS[name](str(path)) for name in readers}
     agree = {name: same(columns["nettrain"], c) for name, c in columns.items()}
     columns.clear()
@@ -185,7 +184,7 @@ def measure(path: Path, readers: list[str], rounds: int) -> dict[str, object]:
             times[name].append(time.process_time() - began)
     return {
         name: {
-            "seconds": statistics.median(times[name]),
+            "seconds": min(times[name]),
             "MiB": peak(name, path),
             "same": agree[name],
         }
