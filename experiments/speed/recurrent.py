@@ -11,11 +11,12 @@ PyTorch and JAX (`lax.scan`, LSTM alone) are timed where they are installed.
 
 from __future__ import annotations
 
+import turns  # isort: skip
+
 import importlib.util
 from typing import Any
 
 import numpy as np
-import turns
 
 from nettrain import nn
 

@@ -1,133 +1,124 @@
-"""Time a training step of a small transformer beside PyTorch's, and check they agree.
+"""Time a training step of a small transformer beside the peers, and check they agree.
 
     python experiments/speed/transformer.py
     python experiments/speed/transformer.py --heads 8 --rounds 10 --json
 
 Symbols (B, T), an embedding, sinusoidal positions, causal blocks with norms first, a
 norm, the last time step, a dense layer; cross entropy and Adam; float32, one thread of
-one core, no dropout. Both have the same first weights and see the same batches, and
-the losses of the first steps must agree. They take turns, a block of steps each, and
-the median counts.
+one core, no dropout. All have the same first weights and see the same batches, and the
+losses of the first steps must agree. They take turns, and the median counts. PyTorch
+and JAX are timed where they are installed.
 """
 
 from __future__ import annotations
 
-import os
+import turns  # isort: skip
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
-
-import argparse
-import json
-import statistics
-import time
-from collections.abc import Callable
+import importlib.util
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nettrain import nn
-from nettrain.execute import executor
-from nettrain.optim import Adam
-from nettrain.training.network import Network, Recipe
 
-RATE = 0.0003
-STEPS = 5
-"""Of a block; the losses of the first block are compared."""
-
-Block = Callable[[np.ndarray, np.ndarray], list[float]]
-"""Trains on batches (S, B, T) and (S, B) and gives their S losses."""
+CLASSES = 10
+Weights = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Size:
-    """Sizes of the network and of its batch."""
+    """Sizes of the network."""
 
-    batch: int = 16
     steps: int = 64
     width: int = 128
     layers: int = 4
     heads: int = 4
     feed_forward: int = 512
     symbols: int = 65
-    classes: int = 10
 
 
-def ours(size: Size, diagnosed: bool) -> tuple[Block, dict[str, np.ndarray]]:
+def layers(size: Size) -> list[nn.Layer]:
     block = nn.TransformerEncoder(
         size.heads, size.feed_forward, dropout=0.0, causal=True
     )
-    model = nn.Sequential(
-        [
-            nn.Embedding(size.width, size.symbols),
-            nn.Positional(),
-            nn.Repeat(size.layers, [block]),
-            nn.LayerNorm(),
-            nn.Select(-1),
-            nn.Dense(size.classes),
-        ]
-    )
-    recipe = Recipe(
-        model=model,
-        loss=nn.CrossEntropy(),
-        optimizer=Adam(RATE),
-        inputs=(size.steps,),
-        targets=(),
-        targets_dtype="int64",
-        outputs=size.classes,
-        diagnose=diagnosed,
-    )
-    network = Network(recipe, executor("numpy"), size.batch)
-    count = [0]
-
-    def train(inputs: np.ndarray, targets: np.ndarray) -> list[float]:
-        losses = []
-        for x, t in zip(inputs, targets, strict=True):
-            count[0] += 1
-            result = network.train(x, t, RATE, count[0])
-            losses.append(float(result.outputs["loss"]))
-        return losses
-
-    state = network.state
-    return train, {path: state[path].copy() for path in network.weights()}
+    return [
+        nn.Embedding(size.width, size.symbols),
+        nn.Positional(),
+        nn.Repeat(size.layers, [block]),
+        nn.LayerNorm(),
+        nn.Select(-1),
+        nn.Dense(CLASSES),
+    ]
 
 
-def pytorch(size: Size, weights: dict[str, np.ndarray], fused: bool) -> Block:
+def pytorch(size: Size, weights: Weights, fused: bool) -> turns.Step:
     import torch
 
-    torch.set_num_threads(1)
-    layer = torch.nn.TransformerEncoderLayer(
-        size.width, size.heads, size.feed_forward, 0.0, batch_first=True,
-        norm_first=True,
-    )  # fmt: skip
-    norm = torch.nn.LayerNorm(size.width)
-    encoder = torch.nn.TransformerEncoder(
-        layer, size.layers, norm, enable_nested_tensor=False
-    )
-    table = torch.nn.Embedding(size.symbols, size.width)
-    head = torch.nn.Linear(size.width, size.classes)
-    _load(torch, weights, table, encoder, head)
-    positions = torch.tensor(_positions(size.steps, size.width))
-    above = torch.nn.Transformer.generate_square_subsequent_mask(size.steps)
-    parameters = [p for m in (table, encoder, head) for p in m.parameters()]
-    optimizer = torch.optim.Adam(parameters, RATE, fused=fused or None)
-
-    def train(inputs: np.ndarray, targets: np.ndarray) -> list[float]:
-        losses = []
-        for x, t in zip(inputs, targets, strict=True):
-            optimizer.zero_grad()
-            h = table(torch.from_numpy(x)) + positions
-            h = encoder(h, mask=above, is_causal=True)
-            loss = torch.nn.functional.cross_entropy(
-                head(h[:, -1]), torch.from_numpy(t)
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = torch.nn.TransformerEncoderLayer(
+                size.width, size.heads, size.feed_forward, 0.0, batch_first=True,
+                norm_first=True,
+            )  # fmt: skip
+            norm = torch.nn.LayerNorm(size.width)
+            self.encoder = torch.nn.TransformerEncoder(
+                layer, size.layers, norm, enable_nested_tensor=False
             )
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        return losses
+            self.table = torch.nn.Embedding(size.symbols, size.width)
+            self.head = torch.nn.Linear(size.width, CLASSES)
+            made = torch.nn.Transformer.generate_square_subsequent_mask(size.steps)
+            self.register_buffer("above", made)
+            positions = torch.tensor(_positions(size.steps, size.width))
+            self.register_buffer("positions", positions)
 
-    return train
+        def forward(self, x: Any) -> Any:
+            h = self.table(x) + self.positions
+            return self.head(self.encoder(h, mask=self.above, is_causal=True)[:, -1])
+
+    model = Model()
+    _load(torch, weights, model.table, model.encoder, model.head)
+    return turns.pytorch(model, fused)
+
+
+def jax_jit(size: Size, weights: Weights) -> turns.Step:
+    import jax
+    import jax.numpy as jnp
+
+    above = np.triu(np.full((size.steps, size.steps), -1e9, np.float32), 1)
+    positions = _positions(size.steps, size.width)
+
+    def logits(params: Any, x: Any) -> Any:
+        def dense(path: str, h: Any) -> Any:
+            return h @ params[f"model/{path}/weight"] + params[f"model/{path}/bias"]
+
+        def norm(path: str, h: Any) -> Any:
+            center = h - h.mean(-1, keepdims=True)
+            unit = center / jnp.sqrt((center**2).mean(-1, keepdims=True) + 1e-5)
+            scale, shift = params[f"model/{path}/scale"], params[f"model/{path}/shift"]
+            return unit * scale + shift
+
+        def split(h: Any) -> Any:
+            heads = h.reshape(*h.shape[:2], size.heads, -1)
+            return heads.transpose(0, 2, 1, 3)
+
+        h = params["model/embedding1/weight"][x] + positions
+        for i in range(1, size.layers + 1):
+            path = f"repeat1/{i}/transformer_encoder1"
+            n = norm(f"{path}/norm1", h)
+            q, k, v = (
+                split(dense(f"{path}/attention/{name}", n))
+                for name in ("query", "key", "value")
+            )
+            scores = q @ k.swapaxes(2, 3) / np.sqrt(q.shape[-1]) + above
+            mixed = (jax.nn.softmax(scores) @ v).transpose(0, 2, 1, 3)
+            h = h + dense(f"{path}/attention/output", mixed.reshape(h.shape))
+            n = jax.nn.relu(dense(f"{path}/dense1", norm(f"{path}/norm2", h)))
+            h = h + dense(f"{path}/dense2", n)
+        return dense("dense1", norm("layer_norm1", h)[:, -1])
+
+    return turns.jax_jit(logits, weights)
 
 
 def _load(
@@ -169,48 +160,30 @@ def _positions(steps: int, width: int) -> np.ndarray:
     return both.reshape(steps, width).astype(np.float32)
 
 
-def measure(size: Size, rounds: int) -> dict[str, float]:
-    """Median milliseconds a step of every trainer, whose losses agree."""
-    mine, weights = ours(size, diagnosed=False)
-    trainers = {
-        "nettrain": ours(size, diagnosed=True)[0],
-        "nettrain, no diagnosis": mine,
-        "PyTorch, fused Adam": pytorch(size, weights, fused=True),
-        "PyTorch, default Adam": pytorch(size, weights, fused=False),
-    }
-    random = np.random.default_rng(0)
-    inputs = random.integers(0, size.symbols, (STEPS, size.batch, size.steps))
-    targets = random.integers(0, size.classes, (STEPS, size.batch))
-    first = [train(inputs, targets) for train in trainers.values()]
-    for name, losses in zip(trainers, first, strict=True):
-        np.testing.assert_allclose(losses, first[0], rtol=2e-3, err_msg=name)
-    times: dict[str, list[float]] = {name: [] for name in trainers}
-    for _ in range(rounds):
-        for name, train in trainers.items():
-            began = time.perf_counter()
-            train(inputs, targets)
-            times[name].append((time.perf_counter() - began) / STEPS * 1e3)
-    return {name: statistics.median(taken) for name, taken in times.items()}
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = turns.parser(__doc__ or "", batch=16)
     for name, value in vars(Size()).items():
         option = f"--{name.replace('_', '-')}"
         parser.add_argument(option, type=int, default=value, metavar="N")
-    parser.add_argument("--rounds", type=int, default=10, help="blocks of steps each")
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
-    given = vars(parser.parse_args())
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    rounds, as_json = given.pop("rounds"), given.pop("json")
-    times = measure(Size(**given), rounds)
-    if as_json:
-        print(json.dumps({"sizes": given, "ms": times}))
-        return
-    print("the losses agree; ms a step, ratio to nettrain")
-    for name, taken in times.items():
-        print(f"  {name:24} {taken:9.2f} {taken / times['nettrain']:8.2f}")
+    given = parser.parse_args()
+    size = Size(**{name: getattr(given, name) for name in vars(Size())})
+    turns.pin()
+    steps, weights = turns.ours(layers(size), (size.steps,), CLASSES, given.batch)
+    if importlib.util.find_spec("torch"):
+        steps["PyTorch, fused Adam"] = pytorch(size, weights, fused=True)
+        steps["PyTorch, default Adam"] = pytorch(size, weights, fused=False)
+    if importlib.util.find_spec("jax"):
+        steps["JAX, jit"] = jax_jit(size, weights)
+    random = np.random.default_rng(0)
+    batches = [
+        (
+            random.integers(0, size.symbols, (given.batch, size.steps)),
+            random.integers(0, CLASSES, given.batch),
+        )
+        for _ in range(turns.AGREE)
+    ]
+    results = {"transformer": turns.measure(steps, batches, given.rounds)}
+    turns.tell(results, given.json)
 
 
 if __name__ == "__main__":

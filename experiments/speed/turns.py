@@ -1,4 +1,4 @@
-"""Trainers taking turns at the same steps: what every comparison of a step's time needs.
+"""Trainers that take turns at the same steps: what every timing of a step needs.
 
 Import it before NumPy: it holds linear algebra to one thread.
 """

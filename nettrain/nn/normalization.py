@@ -48,7 +48,9 @@ class BatchNorm(Layer):
     Attributes:
         momentum: weight of the newest batch in the running averages.
         epsilon: keeps features without spread from a division by 0.
-        trainable: whether training changes γ and β.
+        trainable: whether training changes γ and β; the running averages follow the
+            batches all the same. `freeze` of a `model` that begins with the weights of
+            a run keeps them, too.
     """
 
     momentum: Share = 0.1
@@ -56,6 +58,8 @@ class BatchNorm(Layer):
     trainable: bool = True
 
     def apply(self, x: Node, trace: Trace) -> Node:
+        if trace.frozen:
+            return self.predict(x, trace)
         rows = _channels_last(x, trace)
         mean, variance = self._running(rows, trace)
         axes = tuple(range(len(x.shape) - 1))

@@ -36,6 +36,7 @@ class Parameter:
         initializer: where its first values come from.
         fan_in, fan_out: what the initializer scales by.
         trainable: whether the optimizer changes it.
+        given: its first values where none are drawn; see `Beginning`.
     """
 
     node: Node
@@ -43,6 +44,7 @@ class Parameter:
     fan_in: int
     fan_out: int
     trainable: bool
+    given: np.ndarray | None = None
 
     @property
     def layer_path(self) -> str:
@@ -50,9 +52,35 @@ class Parameter:
 
     def values(self, seed: int) -> np.ndarray:
         """The first values, in the leaf's dtype; the key is `init/PATH`."""
+        if self.given is not None:
+            return self.given.astype(self.node.dtype)
         key = randomness.key(seed, f"init/{self.node.path}")
         drawn = self.initializer.values(key, self.node.shape, self.fan_in, self.fan_out)
         return drawn.astype(self.node.dtype)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What another training left to a model, and which of its layers stay as they are.
+
+    Attributes:
+        values: first values of parameters and running averages, by path. Those of
+            another shape than the model's are not used.
+        frozen: paths of layers that are not trained, with those inside. A batch_norm
+            among them acts as it predicts, with running averages that stay.
+    """
+
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    frozen: frozenset[str] = frozenset()
+
+    def of(self, path: str, shape: Shape) -> np.ndarray | None:
+        """The values of a parameter or running average of that shape, if given."""
+        values = self.values.get(path)
+        return values if values is not None and values.shape == shape else None
+
+
+NEW = Beginning()
+"""Nothing is left: all first values are drawn, and all layers trained."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +119,7 @@ class Trace:
         dtype: of parameters and states.
         outputs: how many outputs the data needs, for `dense: auto`.
         path: the scope of the layer being traced, such as `model/dense1`.
+        frozen: whether that layer stays as it is; see `Beginning`.
         failed: the innermost scope that an error left, if one did.
         parameters, states: the leaves by path, shared with sibling traces.
         updates: the new value of each state, after a training step.
@@ -117,6 +146,7 @@ class Trace:
         origins: Mapping[str, str] | None = None,
         outputs: int | None = None,
         filled: bool = False,
+        begin: Beginning = NEW,
         leaves: _Leaves | None = None,
     ) -> None:
         """
@@ -129,11 +159,13 @@ class Trace:
             outputs: see above.
             filled: whether parameter leaves carry their first values, so that the
                 graph can be evaluated as it is.
+            begin: what the model begins with.
             leaves: of a sibling trace; see `sibling`.
         """
         self.training, self.seed, self.dtype = training, seed, dtype
         self.outputs = outputs
         self.path = self.failed = ""
+        self.frozen, self._begin = False, begin
         self.updates: dict[Node, Node] = {}
         self.penalties: dict[Node, Node] = {}
         self.weight_l2: dict[Node, float] = {}
@@ -165,6 +197,7 @@ class Trace:
             origins=self._origins,
             outputs=self.outputs,
             filled=self._filled,
+            begin=self._begin,
             leaves=self._leaves,
         )
 
@@ -248,10 +281,11 @@ class Trace:
     @contextlib.contextmanager
     def inside(self, name: str, *, trainable: bool = True) -> Iterator[None]:
         """A scope within the current one; parameters of a frozen scope are frozen."""
-        outer = self.path, self._origin, self._trainable
+        outer = self.path, self._origin, self._trainable, self.frozen
         self.path = f"{self.path}/{name}" if self.path else name
         self._origin = self._origins.get(self.path, self._origin)
-        self._trainable = self._trainable and trainable
+        self.frozen = self.frozen or self.path in self._begin.frozen
+        self._trainable = self._trainable and trainable and not self.frozen
         try:
             with scope(self.path, self._origin):
                 yield
@@ -259,7 +293,7 @@ class Trace:
             self.failed = self.failed or self.path
             raise
         finally:
-            self.path, self._origin, self._trainable = outer
+            self.path, self._origin, self._trainable, self.frozen = outer
 
     def parameter(
         self,
@@ -275,7 +309,8 @@ class Trace:
         path = f"{self.path}/{name}"
         if path not in self.parameters:
             leaf = self._leaf("parameter", name, shape).replace(unit_axis=unit_axis)
-            made = Parameter(leaf, initializer, fan_in, fan_out, self._trainable)
+            given, trained = self._begin.of(path, shape), self._trainable
+            made = Parameter(leaf, initializer, fan_in, fan_out, trained, given)
             if self._filled:
                 first = Leaf("parameter", leaf.spec, made.values(self.seed))
                 made = replace(made, node=leaf.replace(op=first))
@@ -283,10 +318,15 @@ class Trace:
         return _of_shape(self.parameters[path].node, shape)
 
     def state(self, name: str, shape: Shape, initial: float) -> Node:
-        """The leaf of a running value of the layer, which starts as `initial`."""
+        """The leaf of a running value of the layer, which starts as `initial`.
+
+        Where another training left one, it starts as that.
+        """
         path = f"{self.path}/{name}"
         if path not in self.states:
             value = Spec(shape, self.dtype).filled(initial)
+            if (given := self._begin.of(path, shape)) is not None:
+                value = given.astype(self.dtype)
             self.states[path] = self._leaf("state", name, shape, value)
         return _of_shape(self.states[path], shape)
 

@@ -112,6 +112,11 @@ def xlogy(a: Node, b: Node) -> Node:
     return a * ops.log(b)
 
 
+def _normal(x: Node) -> Node:
+    """The distribution of N(0, 1)."""
+    return (ops.erf(x * math.sqrt(0.5)) + 1.0) * 0.5
+
+
 def logit(x: Node, eps: float | None = None) -> Node:
     x = x if eps is None else ops.clip(x, eps, 1 - eps)
     return ops.log(x / (1.0 - x))
@@ -146,6 +151,7 @@ ELEMENTWISE: dict[str, Rule] = {
     "double": _to("float64"),
     "eq": _float(ops.equal),
     "erf": ops.erf,
+    "erfc": lambda x: 1.0 - ops.erf(x),
     "exp": ops.exp,
     "exp2": lambda x: ops.power(2.0, x),
     "expm1": ops.expm1,
@@ -153,8 +159,10 @@ ELEMENTWISE: dict[str, Rule] = {
     "float_power": _float(ops.power),
     "ge": _float(ops.greater_equal),
     "gt": _float(ops.greater),
+    "heaviside": lambda x, at: ops.where(ops.equal(x, 0.0), at, ops.step(x)),
     "int": _to("int32"),
     "isfinite": ops.isfinite,
+    "isinf": lambda x: ops.equal(ops.absolute(x), math.inf),
     "isnan": lambda x: ops.not_equal(x, x),
     "le": _float(ops.less_equal),
     "lerp": lerp,
@@ -166,6 +174,7 @@ ELEMENTWISE: dict[str, Rule] = {
     "logical_and": _truth(ops.logical_and),
     "logical_not": _truth(ops.logical_not),
     "logical_or": _truth(ops.logical_or),
+    "logical_xor": _truth(ops.not_equal),
     "logit": logit,
     "long": _to("int64"),
     "lt": _float(ops.less),
@@ -191,6 +200,8 @@ ELEMENTWISE: dict[str, Rule] = {
     "sigmoid": ops.sigmoid,
     "sign": ops.sign,
     "sin": ops.sin,
+    "special_log_ndtr": lambda x: ops.log(_normal(x)),
+    "special_ndtr": lambda x: _normal(x),
     "sqrt": ops.sqrt,
     "square": ops.square,
     "sub": sub,

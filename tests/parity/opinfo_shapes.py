@@ -313,15 +313,13 @@ def tile(x: Node, *dims: Any) -> Node:
 
 def meshgrid(first: Any, *more: Node, indexing: str = "ij") -> list[Node]:
     xs = [ops.reshape(x, (x.spec.size,)) for x in [*_several(first), *more]]
-    swapped = indexing == "xy" and len(xs) > 1
-    xs = [xs[1], xs[0], *xs[2:]] if swapped else xs
-    shape = tuple(x.spec.size for x in xs)
-    made = []
+    shape, made = tuple(x.spec.size for x in xs), []
     for i, x in enumerate(xs):
         place = tuple(n if j == i else 1 for j, n in enumerate(shape))
         y = ops.broadcast_to(ops.reshape(x, place), shape)
+        swapped = indexing == "xy" and len(xs) > 1
         made.append(transpose(y, 0, 1) if swapped else y)
-    return [made[1], made[0], *made[2:]] if swapped else made
+    return made
 
 
 def _several(x: Any) -> list[Node]:
@@ -453,7 +451,8 @@ def take_along_dim(x: Node, index: Node, dim: int | None = None) -> Node:
     shape = list(np.broadcast_shapes(tuple(own), tuple(other)))
     x = ops.broadcast_to(x, (*shape[:dim], x.shape[dim], *shape[dim + 1 :]))
     shape[dim] = index.shape[dim]
-    return gather(x, dim, ops.broadcast_to(index, tuple(shape)))
+    index = _nonnegative(ops.broadcast_to(index, tuple(shape)), x.shape[dim])
+    return gather(x, dim, index)
 
 
 def index_add(
