@@ -411,7 +411,10 @@ class _Planner:
 
 def _fits(array: np.ndarray, node: Node, like: np.ndarray | None) -> bool:
     """Whether a node's value has the spec of an array and belongs there as it lies."""
-    if array.shape != node.shape or array.dtype.name != node.dtype:
+    # A view of what is repeated may not be written to, though it may be empty.
+    if not array.flags.writeable or array.shape != node.shape:
+        return False
+    if array.dtype.name != node.dtype:
         return False
     wanted = strides(node.shape, array.itemsize, like)
     steps = zip(array.strides, wanted, node.shape, strict=True)

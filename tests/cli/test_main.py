@@ -14,6 +14,8 @@ from nettrain.cli import manual, verbs
 from nettrain.cli.main import main
 from tests.cli.conftest import ROOT, Call
 
+UNMAPPED = "libm.so: failed to map segment from shared object"
+
 
 def python(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -66,7 +68,7 @@ def test_version(call: Call) -> None:
         (["run", "c.yaml", "--seeds", "0"], "--seeds: expected 1, 2, 3, …, got '0'"),
         (["run", "c.yaml", "--seeds", "x"], "--seeds: expected 1, 2, 3, …, got 'x'"),
         (["explain", "seed", "name"], 'unexpected argument "name"'),
-        (["predict", "runs/1"], "required: --data"),
+        (["predict", "runs/1"], "arguments --data --sample is required"),
         (["graph", "x", "--rate", "fast"], "argument --rate: invalid float value"),
     ],
 )
@@ -83,6 +85,21 @@ def test_usage_errors(call: Call, words: list[str], said: str) -> None:
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (MemoryError("8 GB"), 8, "error[memory-full] 8 GB\n"),
         (MemoryError(), 8, "error[memory-full] there is not enough memory\n"),
+        (
+            ImportError(f"Advice:\n {UNMAPPED}\n\nand more"),
+            8,
+            f"error[memory-full] a library cannot be loaded: {UNMAPPED}\n",
+        ),
+        (
+            ImportError(f"{UNMAPPED}: Cannot allocate memory"),
+            8,
+            f"error[memory-full] a library cannot be loaded: {UNMAPPED}\n",
+        ),
+        (
+            ImportError(f"{UNMAPPED}: Operation not permitted"),
+            1,
+            f"error[bug] ImportError: {UNMAPPED}: Operation not permitted\n",
+        ),
     ],
 )
 def test_exceptions_end_in_one_message(
@@ -102,7 +119,7 @@ def test_exceptions_end_in_one_message(
 
 
 @pytest.mark.parametrize(
-    "words", [["--debug", "explain", "seet"], ["explain", "seet", "--debug"]]
+    "words", [["--debug", "explain", "seedd"], ["explain", "seedd", "--debug"]]
 )
 def test_debug_shows_the_traceback(
     capsys: pytest.CaptureFixture[str], words: list[str]
@@ -110,7 +127,7 @@ def test_debug_shows_the_traceback(
     assert main(words) == 2
     printed = capsys.readouterr().err
     assert "Traceback" in printed
-    assert printed.endswith('unknown key "seet"\n  did you mean "seed"?\n')
+    assert printed.endswith('unknown key "seedd"\n  did you mean "seed"?\n')
 
 
 def test_threads_are_fixed_before_numpy_is_there_and_help_does_not_import_it() -> None:
@@ -124,10 +141,10 @@ def test_threads_are_fixed_before_numpy_is_there_and_help_does_not_import_it() -
 
 
 def test_python_m_nettrain() -> None:
-    made = python("-m", "nettrain", "explain", "seet")
+    made = python("-m", "nettrain", "explain", "seedd")
     assert made.returncode == 2
     assert made.stderr == (
-        'error[usage-unknown-key] unknown key "seet"\n  did you mean "seed"?\n'
+        'error[usage-unknown-key] unknown key "seedd"\n  did you mean "seed"?\n'
     )
 
 

@@ -322,3 +322,12 @@ def test_an_operand_that_is_used_twice_is_written_over() -> None:
     for _ in range(5):
         y = y * y
     assert Numpy().program(Definition({"y": y}), State({})).nbytes == y.spec.nbytes
+
+
+def test_an_empty_view_of_what_is_repeated_is_not_written_to(
+    check: Callable[..., Any],
+) -> None:
+    x = leaf("input", "x", (0, 2), "float64")
+    wide = ops.broadcast_to(ops.exp(ops.reshape(x, (0, 2, 1))), (0, 2, 3))
+    y = ops.reshape(wide, (0, 6)) * 2.0
+    check(Definition({"y": y}), {}, [{x: np.zeros((0, 2))}])

@@ -1,7 +1,7 @@
 """PyTorch's own samples of its operations, given to ours: values and derivatives.
 
 `torch.testing._internal` holds, for each operation of PyTorch, the arguments that its
-developers test it with (an `OpInfo`). A rule (`opinfo_operations`, `opinfo_layers`)
+developers test it with (an `OpInfo`). A rule (in the files `opinfo_…` beside this)
 writes such a call with nettrain's operations and layers; what they cannot say it
 refuses. Of the others the value, the gradient of a random weighted sum of it, and the
 gradient of a random weighted sum of that one must be PyTorch's, in float64.
@@ -11,7 +11,7 @@ the sample's number. The list may only grow; this writes it, after comparing the
 
     python -m tests.parity.opinfo --write [NAME…]
 
-It refuses to leave out a sample that is listed. Needs torch and expecttest.
+It refuses to leave out a sample that is listed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ import argparse
 import inspect
 import itertools
 import random
+import sys
 import types
+import unittest
 import warnings
 import zlib
 from collections import Counter
@@ -37,7 +39,12 @@ from nettrain.execute.plan import Numpy
 from nettrain.graph import Leaf, Node, Spec, adjoints, constant
 from nettrain.graph import operations as ops
 from nettrain.graph.spec import DTYPES
-from tests.parity import opinfo_layers, opinfo_operations, opinfo_shapes
+from tests.parity import (
+    opinfo_layers,
+    opinfo_losses,
+    opinfo_operations,
+    opinfo_shapes,
+)
 from tests.parity.opinfo_operations import Rule, Unsupported
 
 LIST = Path(__file__).with_name("opinfo.txt")
@@ -45,6 +52,7 @@ RULES: dict[str, Rule] = {
     **opinfo_operations.RULES,
     **opinfo_shapes.RULES,
     **opinfo_layers.RULES,
+    **opinfo_losses.RULES,
 }
 MOVED = 1e-3
 _HALF = "ties and kinks pass half of the gradient; in PyTorch all of it, or nothing"
@@ -76,6 +84,10 @@ FIRST_ONLY: dict[str, str] = {
 @cache
 def operations() -> dict[str, Any]:
     """PyTorch's descriptions of its operations, by the names of its own tests."""
+    # A package that PyTorch's test classes inherit from, and nothing here needs.
+    inherited = types.ModuleType("expecttest")
+    vars(inherited)["TestCase"] = unittest.TestCase
+    sys.modules.setdefault("expecttest", inherited)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Of PyTorch's own making.
         from torch.testing._internal.common_methods_invocations import op_db
@@ -93,9 +105,9 @@ def samples(name: str, count: int | None = None) -> list[Any]:
             torch.manual_seed(0)
             random.seed(0)
             np.random.seed(0)
-            made = op.sample_inputs(
-                "cpu", torch.float64, requires_grad=op.supports_autograd
-            )
+            # Not op.sample_inputs, which looks through the stack at every sample.
+            function, slopes = op.sample_inputs_func, op.supports_autograd
+            made = function(op, "cpu", torch.float64, requires_grad=slopes)
             return list(itertools.islice(made, count))
     finally:
         random.setstate(others[0])
@@ -127,7 +139,7 @@ class Call:
         return self.tensors[id(value)]
 
     def _node(self, value: Any) -> Any:
-        """Our input for a tensor, which holds its value; a dtype or memory format by its name."""
+        """Our input for a tensor, which holds its value; the name of anything else."""
         if isinstance(value, self.torch.dtype):
             return _dtype(value)
         if isinstance(value, self.torch.memory_format):
@@ -220,9 +232,7 @@ def _compare(call: Call, rng: np.random.Generator, orders: int) -> None:
     pairs = call.variables()
     mine, theirs = list(nodes), list(tensors)
     assert len(mine) == len(theirs), (call.name, len(mine), len(theirs))
-    for _ in range(orders):
-        if not any(y.requires_grad for y in tensors):
-            break  # Ours must be 0 too, if PyTorch knows the input at all.
+    for _ in range(orders if pairs else 0):
         weights = [rng.normal(size=tuple(y.shape)) for y in tensors]
         nodes = _slopes(nodes, weights, [node for node, _ in pairs])
         tensors = _their_slopes(call.torch, tensors, weights, [t for _, t in pairs])
@@ -253,11 +263,13 @@ def _slopes(
 def _their_slopes(
     torch: Any, results: Sequence[Any], weights: Sequence[np.ndarray], xs: Sequence[Any]
 ) -> list[Any]:
-    pairs = zip(results, weights, strict=True)
-    cost = sum((y * torch.tensor(w)).sum() for y, w in pairs if y.requires_grad)
-    found = torch.autograd.grad(cost, xs, create_graph=True, allow_unused=True)
-    pairs = zip(xs, found, strict=True)
-    return [torch.zeros_like(x) if g is None else g for x, g in pairs]
+    """The same of PyTorch's results."""
+    cost = torch.zeros((), requires_grad=True) * 1.0
+    for y, weight in zip(results, weights, strict=True):
+        if y.requires_grad:
+            cost = cost + (y * torch.tensor(weight)).sum()
+    found = torch.autograd.grad(cost, xs, create_graph=True, materialize_grads=True)
+    return list(found)
 
 
 def close(mine: np.ndarray, theirs: np.ndarray, tolerance: float, what: str) -> None:

@@ -19,7 +19,7 @@ from nettrain.graph import operations as ops
 Rule = Callable[..., Any]
 
 
-class Unsupported(Exception):  # noqa: N818
+class Unsupported(Exception):
     """What a sample asks for that our operations cannot express."""
 
 
@@ -39,7 +39,7 @@ def without(**settings: Any) -> None:
 # ------------------------------------------------------------------ elementwise
 
 
-def _float(function: Rule) -> Rule:
+def _binary(function: Rule) -> Rule:
     """Of two operands, one of which may be a number, and no more."""
     return lambda x, other: function(x, other)
 
@@ -112,11 +112,6 @@ def xlogy(a: Node, b: Node) -> Node:
     return a * ops.log(b)
 
 
-def _normal(x: Node) -> Node:
-    """The distribution of N(0, 1)."""
-    return (ops.erf(x * math.sqrt(0.5)) + 1.0) * 0.5
-
-
 def logit(x: Node, eps: float | None = None) -> Node:
     x = x if eps is None else ops.clip(x, eps, 1 - eps)
     return ops.log(x / (1.0 - x))
@@ -143,28 +138,28 @@ ELEMENTWISE: dict[str, Rule] = {
     "addcmul": addcmul,
     "bool": lambda x: ops.not_equal(x, 0.0),
     "clamp": clamp,
-    "clamp_max": _float(ops.minimum),
-    "clamp_min": _float(ops.maximum),
+    "clamp_max": _binary(ops.minimum),
+    "clamp_min": _binary(ops.maximum),
     "cos": ops.cos,
     "deg2rad": lambda x: x * (math.pi / 180),
     "div_no_rounding_mode": lambda x, other, rounding_mode=None: ops.divide(x, other),
     "double": _to("float64"),
-    "eq": _float(ops.equal),
+    "eq": _binary(ops.equal),
     "erf": ops.erf,
     "erfc": lambda x: 1.0 - ops.erf(x),
     "exp": ops.exp,
     "exp2": lambda x: ops.power(2.0, x),
     "expm1": ops.expm1,
     "float": _to("float32"),
-    "float_power": _float(ops.power),
-    "ge": _float(ops.greater_equal),
-    "gt": _float(ops.greater),
+    "float_power": _binary(ops.power),
+    "ge": _binary(ops.greater_equal),
+    "gt": _binary(ops.greater),
     "heaviside": lambda x, at: ops.where(ops.equal(x, 0.0), at, ops.step(x)),
     "int": _to("int32"),
     "isfinite": ops.isfinite,
     "isinf": lambda x: ops.equal(ops.absolute(x), math.inf),
     "isnan": lambda x: ops.not_equal(x, x),
-    "le": _float(ops.less_equal),
+    "le": _binary(ops.less_equal),
     "lerp": lerp,
     "log": ops.log,
     "log10": lambda x: ops.log(x) * (1 / math.log(10)),
@@ -177,17 +172,17 @@ ELEMENTWISE: dict[str, Rule] = {
     "logical_xor": _truth(ops.not_equal),
     "logit": logit,
     "long": _to("int64"),
-    "lt": _float(ops.less),
+    "lt": _binary(ops.less),
     "masked_fill": masked_fill,
-    "max_binary": _float(ops.maximum),
-    "maximum": _float(ops.maximum),
-    "min_binary": _float(ops.minimum),
-    "minimum": _float(ops.minimum),
-    "mul": _float(ops.multiply),
-    "ne": _float(ops.not_equal),
+    "max_binary": _binary(ops.maximum),
+    "maximum": _binary(ops.maximum),
+    "min_binary": _binary(ops.minimum),
+    "minimum": _binary(ops.minimum),
+    "mul": _binary(ops.multiply),
+    "ne": _binary(ops.not_equal),
     "neg": ops.negative,
     "positive": lambda x: x * 1.0,
-    "pow": _float(ops.power),
+    "pow": _binary(ops.power),
     "__radd__": _swapped(ops.add),
     "__rdiv__": _swapped(ops.divide),
     "__rmul__": _swapped(ops.multiply),
@@ -200,15 +195,14 @@ ELEMENTWISE: dict[str, Rule] = {
     "sigmoid": ops.sigmoid,
     "sign": ops.sign,
     "sin": ops.sin,
-    "special_log_ndtr": lambda x: ops.log(_normal(x)),
-    "special_ndtr": lambda x: _normal(x),
+    "special_ndtr": lambda x: (ops.erf(x * math.sqrt(0.5)) + 1.0) * 0.5,
     "sqrt": ops.sqrt,
     "square": ops.square,
     "sub": sub,
     "tan": lambda x: ops.sin(x) / ops.cos(x),
     "tanh": ops.tanh,
     "to": to,
-    "true_divide": _float(ops.divide),
+    "true_divide": _binary(ops.divide),
     "where": where,
     "xlogy": xlogy,
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,7 @@ FEW = 4
 
 @pytest.fixture(autouse=True)
 def pytorch(torch: Any) -> None:
-    """The PyTorch that the list is of, with what its internal tests need."""
-    pytest.importorskip("expecttest")
+    """The PyTorch that the list is of."""
     first = opinfo.LIST.read_text(encoding="utf-8").partition("\n")[0]
     if first != opinfo.title():
         pytest.skip(f"another PyTorch than that of: {first}")
@@ -49,9 +50,47 @@ def test_every_rule_is_listed_with_a_sample() -> None:
     assert found.keys() == RULES.keys() and all(found.values())
 
 
-def test_what_differs_is_named() -> None:
-    for names in (opinfo.DIFFERENCES, opinfo.ROUGH, opinfo.FIRST_ONLY):
-        assert names.keys() <= RULES.keys()
+KINKS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "clamp": ([0.0, 1.0], {"min": 0.0, "max": 1.0}),
+    "nn_functional_adaptive_max_pool1d": ([[[1.0, 1.0]]], {"output_size": 1}),
+    "nn_functional_adaptive_max_pool2d": ([[[[1.0, 1.0]]]], {"output_size": 1}),
+    "nn_functional_adaptive_max_pool3d": ([[[[[1.0, 1.0]]]]], {"output_size": 1}),
+    "nn_functional_hardsigmoid": ([3.0], {}),
+    "nn_functional_hardswish": ([3.0], {}),
+    "nn_functional_hardtanh": ([-1.0], {}),
+    "nn_functional_max_pool1d": ([[[1.0, 1.0]]], {"kernel_size": 2}),
+    "nn_functional_max_pool2d": ([[[[1.0, 1.0]]]], {"kernel_size": (1, 2)}),
+    "nn_functional_relu6": ([6.0], {}),
+}
+
+
+@pytest.mark.parametrize("name", opinfo.DIFFERENCES)
+def test_what_differs_differs_at_a_kink_alone(
+    torch: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, settings = KINKS[name]
+    x = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    sample = SimpleNamespace(input=x, args=(), kwargs=settings)
+    opinfo.compare(name, sample)
+    monkeypatch.delitem(opinfo.DIFFERENCES, name)
+    with pytest.raises(AssertionError):
+        opinfo.compare(name, sample)
+
+
+@pytest.mark.parametrize("name", opinfo.ROUGH)
+def test_what_is_rough_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(opinfo.ROUGH, name)
+    with pytest.raises(AssertionError, match="result 1"):
+        opinfo.outcomes(name)
+
+
+@pytest.mark.parametrize("name", opinfo.FIRST_ONLY)
+def test_pytorch_has_no_second_derivative(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(opinfo.FIRST_ONLY, name)
+    with pytest.raises(RuntimeError, match="not implemented"):
+        opinfo.outcomes(name)
 
 
 # ------------------------------------------------------------------ the shim itself
@@ -67,17 +106,48 @@ def test_what_differs_is_named() -> None:
             id="second-slope",
         ),
         pytest.param(lambda x: ops.stop_gradient(x * x), id="no-slope"),
-        pytest.param(lambda x: ops.cast(x * x, "float32"), id="dtype"),
         pytest.param(lambda x: ops.expand_dims(x * x, 0), id="shape"),
         pytest.param(lambda x: [x * x, x], id="number-of-results"),
     ],
 )
-def test_a_wrong_rule_is_found(monkeypatch: pytest.MonkeyPatch, rule: Any) -> None:
-    first = opinfo.samples("square", 1)[0]
-    opinfo.compare("square", first)
+def test_a_wrong_rule_is_found(
+    torch: Any, monkeypatch: pytest.MonkeyPatch, rule: Any
+) -> None:
+    x = torch.tensor([2.0, 2.0], dtype=torch.float64, requires_grad=True)
+    sample = SimpleNamespace(input=x, args=(), kwargs={})
+    opinfo.compare("square", sample)
     monkeypatch.setitem(RULES, "square", rule)
     with pytest.raises(AssertionError):
-        opinfo.compare("square", first)
+        opinfo.compare("square", sample)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(lambda x: ops.cast(x * x, "float32"), id="dtype"),
+        pytest.param(lambda x: ops.reshape(x * x, ()), id="shape"),
+    ],
+)
+def test_the_right_number_of_another_kind_is_found(
+    torch: Any, monkeypatch: pytest.MonkeyPatch, rule: Any
+) -> None:
+    x = torch.tensor([2.0], dtype=torch.float64)
+    monkeypatch.setitem(RULES, "square", rule)
+    with pytest.raises(AssertionError):
+        opinfo.compare("square", SimpleNamespace(input=x, args=(), kwargs={}))
+
+
+def test_a_wrong_value_at_a_kink_is_found(
+    torch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.tensor([6.0], dtype=torch.float64, requires_grad=True)
+    name, sample = "nn_functional_relu6", SimpleNamespace(input=x, args=(), kwargs={})
+    right = RULES[name]
+    monkeypatch.setitem(
+        RULES, name, lambda x: ops.where(ops.equal(x, 6.0), 5.0, right(x))
+    )
+    with pytest.raises(AssertionError, match="result 0"):
+        opinfo.compare(name, sample)
 
 
 def test_what_a_rule_does_not_know_is_unsupported(
@@ -89,13 +159,18 @@ def test_what_a_rule_does_not_know_is_unsupported(
 
 
 def test_samples_are_the_same_in_every_process(torch: Any) -> None:
-    """Whatever was drawn before, and nothing is taken from later draws."""
-    name = "nn_functional_huber_loss"  # PyTorch draws its settings with `random`
-    first, state = opinfo.samples(name), np.random.get_state()
-    torch.rand(3)
-    again = opinfo.samples(name, 2)
-    assert str(again) == str(first[:2])
-    assert str(np.random.get_state()) == str(state)
+    """Whatever was drawn before; and what is drawn later is as without them."""
+
+    def state() -> list[Any]:
+        numbers = np.random.get_state()[1].tolist()
+        return [random.getstate(), numbers, torch.get_rng_state().tolist()]
+
+    name = "nn_functional_huber_loss"  # its settings are drawn as well
+    first = opinfo.samples(name)
+    random.random(), np.random.random(700), torch.rand(3)
+    before = state()
+    assert str(opinfo.samples(name, 2)) == str(first[:2])
+    assert state() == before
 
 
 @pytest.mark.parametrize(
