@@ -14,12 +14,14 @@ import numpy as np
 
 from nettrain.cli import plugin
 from nettrain.cli.terminal import print_json, table
-from nettrain.data.preparation import Preparation
+from nettrain.data import Kept
+from nettrain.data.kept import named
 from nettrain.disk import Disk
 from nettrain.errors import Error, visible
 from nettrain.experiment.load import Run, load_run
 from nettrain.experiment.setup import set_up
 from nettrain.experiment.threads import limited
+from nettrain.experiment.writing import written
 from nettrain.training.evaluate import evaluate as evaluate_part
 from nettrain.training.metrics import predicted_classes
 
@@ -74,7 +76,7 @@ def _require_rows(count: int, file: str) -> None:
 
 
 def _told(
-    counts: Mapping[str, int], metrics: Mapping[str, Any], preparation: Preparation
+    counts: Mapping[str, int], metrics: Mapping[str, Any], preparation: Kept
 ) -> str:
     """A row per metric and a column per part; confusion tables below."""
     names = list(dict.fromkeys(name.partition("/")[2] for name in metrics))
@@ -97,7 +99,7 @@ def _told(
 
 
 def _matrix(counts: Sequence[Sequence[int]], classes: Sequence[Any]) -> str:
-    heads = list(map(str, classes))
+    heads = list(map(named, classes))
     rows = [[head, *map(str, row)] for head, row in zip(heads, counts, strict=True)]
     return table([["", *heads], *rows])
 
@@ -106,41 +108,50 @@ def _matrix(counts: Sequence[Sequence[int]], classes: Sequence[Any]) -> str:
 
 
 def predict(arguments: Namespace) -> int:
-    """`nettrain predict RUN --data FILE`."""
+    """`nettrain predict RUN --data FILE`, or `--sample N`."""
     plugin.load(arguments.plugin)
     run = _loaded(arguments.run)
-    preparation = run.model.preparation
-    rows = preparation.read(arguments.data)
     with limited(run.experiment.threads):
-        predictions = run.model.predict(rows)
-    text = _csv(predictions, preparation)
+        if arguments.sample:
+            count, unit, seed = arguments.sample, "characters", run.experiment.seed
+            text = written(run.model, count, arguments.prompt, seed) + "\n"
+        else:
+            rows = run.model.preparation.read(arguments.data)
+            count, unit = len(rows), "predictions"
+            text = _csv(run.model.predict(rows), run.model.preparation)
     if arguments.out:
         Disk().replace(Path(arguments.out), text.encode(), durable=False)
-        print(f"{len(rows):,} predictions written to {arguments.out}")
+        print(f"{count:,} {unit} written to {arguments.out}")
     else:
         sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
     return 0
 
 
-def _csv(predictions: np.ndarray, preparation: Preparation) -> str:
+def _csv(predictions: np.ndarray, preparation: Kept) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows(_rows(predictions, preparation))
     return text.getvalue()
 
 
-def _rows(predictions: np.ndarray, preparation: Preparation) -> Iterator[list[str]]:
-    """The head, then a row for each of predictions (n, K)."""
+def _rows(predictions: np.ndarray, preparation: Kept) -> Iterator[list[str]]:
+    """The head, then a row for each of predictions (n, K).
+
+    Of (n, T, K) there is one for each position, after the numbers of row and position.
+    """
     if preparation.task == "regression":
         yield list(preparation.target_names)
         for values in predictions:
             yield list(map(str, values))
         return
+    where = [[str(i) for i in at] for at in np.ndindex(predictions.shape[:-1])]
+    predictions = predictions.reshape(-1, predictions.shape[-1])
+    heads = ["row", "position"] if preparation.positions else []
     names = list(map(str, preparation.classes))
     best = predicted_classes(predictions)
     if predictions.shape[1] == 1:  # the probability of the second class alone
         predictions = np.concatenate([1 - predictions, predictions], axis=1)
-    yield ["predicted", *(f"p({name})" for name in names)]
-    for label, values in zip(best, predictions, strict=True):
+    yield [*heads, "predicted", *(f"p({name})" for name in names)]
+    for at, label, values in zip(where, best, predictions, strict=True):
         # str of a NumPy scalar: the fewest digits that give it back exactly.
-        yield [names[label], *map(str, values)]
+        yield [*at[: len(heads)], names[label], *map(str, values)]

@@ -166,6 +166,8 @@ def _facts(setup: Setup, report: Report) -> Iterator[str]:
     experiment, data = setup.experiment, report.data
     for number, line in enumerate(_data(data)):
         yield ("data".ljust(10) if number == 0 else " " * 10) + line
+    for number, line in enumerate(setup.notes):
+        yield ("begin".ljust(10) if number == 0 else " " * 10) + line
     rate = experiment.optimizer.rule.learning_rate
     yield (
         f"training  {report.total_steps:,} updates of {report.batch_size} rows each, "

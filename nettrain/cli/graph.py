@@ -21,7 +21,8 @@ def graph(arguments: Namespace) -> int:
     if arguments.out:
         # A network's many steps are for those who ask for them.
         walks = arguments.steps or not evaluation.is_network
-        evaluation.draw(arguments.out, arguments.rate if walks else None)
+        rate = arguments.rate if walks else None
+        evaluation.draw(arguments.out, rate, arguments.unroll, arguments.unfold)
     if arguments.json:
         print_json(evaluation.to_json())
     elif arguments.steps:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -92,12 +93,30 @@ def _told(error: BaseException) -> int:
         text, code = str(error), error.exit_code
     elif isinstance(error, KeyboardInterrupt):
         text, code = "interrupted", _SIGINT
-    elif isinstance(error, MemoryError):
-        needed = str(error) or "there is not enough memory"
-        fix = "smaller batches (data.batch_size) or layers need less"
+    elif lacking := _lacks_memory(error):
+        needed, fix = lacking
         text, code = str(Error("memory-full", needed, fix=fix)), EXIT_CODES["memory"]
     else:
         told = visible(" ".join(f"{type(error).__name__}: {error}".split()))
         text, code = f"error[bug] {told}\n  run again with --debug and report it", 1
     print(text, file=sys.stderr)
     return code
+
+
+_NO_ROOM = re.compile(
+    r"\S*: failed to map segment from shared object(?!: (?!cannot allocate memory))"
+    r"|cannot allocate memory",
+    re.IGNORECASE,
+)
+"""What the loader of libraries says where memory is short, and not where it is
+forbidden. A library may quote it in a page of advice."""
+
+
+def _lacks_memory(error: BaseException) -> tuple[str, str] | None:
+    """What there was no memory for, and a fix; None if the error is another one."""
+    if isinstance(error, MemoryError):
+        fix = "smaller batches (data.batch_size) or layers need less"
+        return str(error) or "there is not enough memory", fix
+    if isinstance(error, ImportError) and (said := _NO_ROOM.search(str(error))):
+        return f"a library cannot be loaded: {said[0]}", "allow more memory (ulimit -v)"
+    return None

@@ -31,6 +31,7 @@ from nettrain.config.annotations import (
     step,
 )
 from nettrain.config.belongs import belongs, holders
+from nettrain.data.augment import Augmentation
 from nettrain.data.preprocess import Preprocessing
 from nettrain.data.sources import Source
 from nettrain.diagnose.detector import Detector
@@ -49,6 +50,7 @@ FAMILIES: dict[str, type[Component]] = {
     "optimizers": Optimizer,
     "schedules": Schedule,
     "preprocessing": Preprocessing,
+    "augmentations": Augmentation,
     "sources": Source,
     "detectors": Detector,
 }
@@ -243,7 +245,7 @@ def _child(kinds: Kinds, name: str) -> Found | None:
     if is_list(kinds):
         if name.isdecimal():
             return Found(step(kinds, 0))
-        kinds = step(kinds, 0)
+        kinds = (*kinds, *step(kinds, 0))
     fields = dict(_fields_of(kinds))
     if name in fields:
         return Found(members(fields[name].annotation), fields[name])

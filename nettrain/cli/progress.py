@@ -9,6 +9,7 @@ from typing import Any
 
 from nettrain.cli.terminal import colour
 from nettrain.errors import Error, visible
+from nettrain.experiment import writing
 from nettrain.experiment.run import Ended
 from nettrain.experiment.setup import Setup
 from nettrain.experiment.status import read_status
@@ -91,6 +92,8 @@ def report(ended: Ended, config: str, seconds: float, *, as_given: bool) -> int:
     if outcome.status == "diverged":
         sys.stdout.flush()
         raise Error("diverged-run", f"the run diverged: {outcome.reason}")
+    if sample := writing.sample(ended.folder):
+        print(visible(f"\nIt writes:\n\n{sample}"))
     return 0
 
 

@@ -177,6 +177,16 @@ def _takes_graph(parser: Parser) -> None:
     parser.add_argument(
         "--out", metavar="FILE", help="draw it: FILE.svg, .png, .html or .dot"
     )
+    parser.add_argument(
+        "--unroll",
+        action="store_true",
+        help="draw the time steps of recurrent layers one after the other",
+    )
+    parser.add_argument(
+        "--unfold",
+        action="store_true",
+        help="draw every operation, however large the picture",
+    )
     _json(parser)
 
 
@@ -194,9 +204,19 @@ def _takes_evaluate(parser: Parser) -> None:
 def _takes_predict(parser: Parser) -> None:
     _run_folder(parser)
     _plugin(parser)
-    parser.add_argument("--data", required=True, metavar="FILE", help="raw rows")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--data", metavar="FILE", help="raw rows")
+    asked.add_argument(
+        "--sample",
+        type=_count,
+        metavar="N",
+        help="N characters of its own, of a model that was trained on a text",
+    )
     parser.add_argument(
-        "--out", metavar="FILE.csv", help="where to; standard output if not given"
+        "--prompt", default="", metavar="TEXT", help="the text that --sample goes on"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", help="where to; standard output if not given"
     )
 
 
@@ -327,7 +347,18 @@ lowest rate.""",
         'nettrain graph "f = (x + y) * z" --at x=2,y=3,z=-4 --steps\n'
         "  nettrain graph configs/mlp.yaml --out network.svg",
         _takes_graph,
-        "Of a config its network is taken as it begins, of a run as it was trained.",
+        """\
+Of a config its network is taken as it begins, of a run as it was trained.
+
+A recurrent layer's loop is drawn once, as a frame; dashed arrows take what a time step
+leaves to the next one. Numbers go from the least to the largest of all time steps, and
+the colour is that of the weakest gradient. --unroll draws the time steps one after the
+other: up to five, of more the first three and the last two.
+
+Blocks in a row that are built alike are drawn once, with ×4 if there are four, and the
+numbers of the one with the weakest gradient. In a large network a layer is one box, ▸,
+coloured by its weakest gradient. --unfold draws all there is. FILE.html has everything:
+there a click unfolds a box and folds a frame.""",
     ),
     "evaluate": Verb(
         "apply",
@@ -343,7 +374,10 @@ lowest rate.""",
         "nettrain predict runs/wine/1 --data new.csv --out predictions.csv",
         _takes_predict,
         """Of a classification the most probable class, and the probability of each;
-of a regression the values.""",
+of a regression the values.
+
+A model that was trained on a text writes one: --sample 400 --prompt "Once". The same
+run writes the same.""",
     ),
     "list": Verb(
         "manual",

@@ -1,8 +1,17 @@
 """Data: sources, tables, splits, preprocessing and batches."""
 
-from nettrain.data import bundled, generators  # noqa: F401  (they register sources)
+from nettrain.data import (  # noqa: F401  (they register sources)
+    bundled,
+    generators,
+    idx,
+    images,
+    sequences,
+    series,
+    text,
+)
 from nettrain.data.batches import order, slices
 from nettrain.data.dataset import Dataset, Part, part_of, prepare
+from nettrain.data.kept import Kept
 from nettrain.data.preparation import Preparation
 from nettrain.data.preprocess import Preprocessing
 from nettrain.data.profile import profile
@@ -15,6 +24,7 @@ __all__ = [
     "DataConfig",
     "Dataset",
     "FileSource",
+    "Kept",
     "Part",
     "Preparation",
     "Preprocessing",

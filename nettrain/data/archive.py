@@ -16,6 +16,8 @@ import zlib
 
 import numpy as np
 
+from nettrain.component import escaped, show
+from nettrain.data.table import names_of
 from nettrain.errors import Error, Place
 
 _MAGIC = b"\x93NUMPY"
@@ -26,6 +28,10 @@ _HEADER = re.compile(
     rb"\s*'shape':\s*\(([\d, ]*)\),?\s*\}\s*"
 )
 _PLAIN = re.compile(r"[<>|=]?[biufcSUmMVO]\d{0,9}")
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Other ways may ask for gigabytes before the first byte."""
+_LONGEST = 200
+"""Characters of a reason that a message shows."""
 _UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, OverflowError)
 
 
@@ -45,7 +51,7 @@ def arrays(
     except (*_UNREADABLE, zipfile.BadZipFile, zlib.error) as error:
         raise Error(
             "data-array",
-            f"not an npz file of plain arrays: {error}",
+            f"not an npz file of plain arrays: {escaped(str(error)[:_LONGEST])}",
             place=Place(label),
             fix="write it with numpy.savez(path, x=inputs, y=targets)",
         ) from None
@@ -61,17 +67,17 @@ def _arrays(
         for member in archive.infolist():
             name = member.filename.removesuffix(".npy").lower()
             if name in members:
-                raise ValueError(f"it holds {name} twice")
+                raise ValueError(f"it holds {names_of([name])} twice")
             members[name] = member
         read = {name: m for name, m in members.items() if wanted.fullmatch(name)}
-        _refuse_huge(sum(member.file_size for member in read.values()), label)
+        refuse_huge(sum(member.file_size for member in read.values()), label)
         return {
             name: _array(archive, member, name) if name in read else None
             for name, member in members.items()
         }
 
 
-def _refuse_huge(size: int, label: str) -> None:
+def refuse_huge(size: int, label: str) -> None:
     """Arrays are copied at least once: half of the memory is too much for them."""
     memory = _memory()
     if memory is not None and size > memory // 2:
@@ -95,6 +101,8 @@ def _memory() -> int | None:
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.ndarray:
     if member.flag_bits & 1:
         raise ValueError(f"{name} is encrypted")
+    if member.compress_type not in _PACKED:
+        raise ValueError(f"{name} is packed as NumPy never does")
     with archive.open(member) as file:
         head = file.read(_HEAD)
         start, dtype, fortran, shape = _header(head, name)
@@ -108,8 +116,16 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> np.n
         content = head[start:] + file.read(max(0, member.file_size - len(head)))
     if len(content) != size:
         raise ValueError(f"{name} is cut off")
+    if dtype.kind == "U" and not _unicode(np.frombuffer(content, f"{dtype.str[0]}u4")):
+        raise ValueError(f"{name} holds a text that is not Unicode")
     values = np.frombuffer(content, dtype, math.prod(shape))
     return values.reshape(shape, order="F" if fortran else "C")
+
+
+def _unicode(points: np.ndarray) -> bool:
+    """Whether these are code points, and no halves of one: Python trusts NumPy here."""
+    halves = (points >= 0xD800) & (points < 0xE000)
+    return not bool((halves | (points > 0x10FFFF)).any())
 
 
 def _header(head: bytes, name: str) -> tuple[int, np.dtype, bool, tuple[int, ...]]:
@@ -125,7 +141,7 @@ def _header(head: bytes, name: str) -> tuple[int, np.dtype, bool, tuple[int, ...
     try:
         dtype = np.dtype(code if _PLAIN.fullmatch(code) else "?unknown")
     except TypeError:
-        raise ValueError(f'{name} has the unknown dtype "{code}"') from None
+        raise ValueError(f"{name} has the unknown dtype {show(code)}") from None
     if dtype.hasobject:
         raise ValueError("an array holds Python objects")
     axes = [int(axis) for axis in shape.replace(" ", "").split(",") if axis]

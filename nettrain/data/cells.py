@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+_FEW = 64
+"""So few cells are sooner cut out one by one."""
 _QUOTE, _LF, _CR, _SPACE = b'"\n\r '
 
 
@@ -54,9 +56,9 @@ def find(data: bytes, delimiter: int) -> Cells | None:
     if b'"' in data:
         at = np.flatnonzero(ends | (window == _QUOTE))
         is_quote = window.take(at) == _QUOTE
-        outside = np.cumsum(is_quote) & 1 == 0
+        inside = np.cumsum(is_quote) & 1 == 1
         quotes = at.compress(is_quote)
-        at = at.compress(outside & ~is_quote)
+        at = at.compress(~(inside | is_quote))
     else:
         at = np.flatnonzero(ends)
     kinds = window.take(at)
@@ -73,24 +75,23 @@ def find(data: bytes, delimiter: int) -> Cells | None:
         end = end - ((kinds == _LF) & (end > start) & (window.take(end - 1) == _CR))
     if b" " in data:
         _trim(window, start, end)
-    if quotes is not None and not _unquote(
-        window, start, end, quotes[: np.searchsorted(quotes, used)]
-    ):
-        return None
+    if quotes is not None:
+        quotes = quotes[: np.searchsorted(quotes, used)]
+        if not _unquote(window, start, end, quotes):
+            return None
     return _without_blank_rows(window, Cells(start, end, last, used))
 
 
 def _trim(window: np.ndarray, start: np.ndarray, end: np.ndarray) -> None:
     """Leave the spaces around cells out."""
-    leading = np.flatnonzero((window.take(start) == _SPACE) & (start < end))
-    trailing = np.flatnonzero((window.take(end - 1) == _SPACE) & (start < end))
-    if not leading.size and not trailing.size:
+    leading, trailing = window.take(start) == _SPACE, window.take(end - 1) == _SPACE
+    if not leading.any() and not trailing.any():
         return
     solid = np.flatnonzero(window != _SPACE)
-    beyond = solid[np.searchsorted(solid, start[leading])]
-    start[leading] = np.minimum(beyond, end[leading])
-    before = solid[np.searchsorted(solid, end[trailing]) - 1]
-    end[trailing] = np.maximum(before + 1, start[trailing])
+    at = np.flatnonzero(leading & (start < end))
+    start[at] = np.minimum(solid[np.searchsorted(solid, start[at])], end[at])
+    at = np.flatnonzero(trailing & (start < end))  # blank ones are empty by now
+    end[at] = solid[np.searchsorted(solid, end[at]) - 1] + 1
 
 
 def _unquote(
@@ -133,18 +134,20 @@ def _without_blank_rows(window: np.ndarray, cells: Cells) -> Cells | None:
 
 def written(window: bytes, start: np.ndarray, end: np.ndarray) -> list[str]:
     """The contents of cells, in their order; blanks may stand around them."""
-    if not len(start):
-        return []
-    first, stop = int(start[0]), int(end[-1])
-    data = np.frombuffer(bytearray(window[first:stop]) + b"\n", np.uint8)
-    data[end - first] = 0  # stands in no table, and here behind each of the cells
-    gaps = np.zeros((len(start), 2), np.int64)
-    gaps[1:, 0] = start[1:] - end[:-1] - 1
-    gaps[:, 1] = end - start + 1
-    kept = np.repeat(np.tile([False, True], len(start)), gaps.ravel())
-    contents = data[kept].tobytes()
-    cells = contents.decode().split("\0")[:-1]
-    if b'""' in contents:
+    if len(start) < _FEW:
+        spans = zip(start.tolist(), end.tolist(), strict=True)
+        contents = b"\0".join([window[first:stop] for first, stop in spans])
+        cells = contents.decode().split("\0") if len(start) else []
+    else:
+        width = end - start + 1
+        stop = np.cumsum(width)
+        at = np.repeat(start - stop + width, width)
+        at += np.arange(len(at))
+        data = np.frombuffer(window, np.uint8).take(at, mode="clip")
+        data[stop - 1] = 0  # stands in no table, and here behind each of the cells
+        contents = data.tobytes()
+        cells = contents.decode().split("\0")[:-1]
+    if b'"' in contents and b'""' in contents:  # one byte is found far sooner
         for i, at in enumerate(start.tolist()):
             if quoted(window, at):
                 cells[i] = cells[i].replace('""', '"')

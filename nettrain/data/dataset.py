@@ -6,18 +6,22 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from nettrain import component, randomness
+from nettrain.data import augment
 from nettrain.data import split as splitting
+from nettrain.data.blocks import BlockSource, refuse_settings
 from nettrain.data.decide import decide
 from nettrain.data.faults import Faults
-from nettrain.data.preparation import Preparation, TargetScale, fit
+from nettrain.data.kept import Kept, TargetScale
+from nettrain.data.preparation import Preparation, fit
 from nettrain.data.preprocess import OneHot
 from nettrain.data.schema import Rows, Schema, read_rows
 from nettrain.data.settings import DEFAULT_SPLIT, HELD, DataConfig
-from nettrain.data.sources import PARTS, Loaded, Placer, Task, nowhere
+from nettrain.data.sources import PARTS, Loaded, Placer, Task, nowhere, shown
 from nettrain.errors import Error, Place
 
 
@@ -59,7 +63,7 @@ class Dataset:
     """
 
     parts: Mapping[str, Part]
-    preparation: Preparation
+    preparation: Kept
     sha256: str
 
 
@@ -80,11 +84,13 @@ def prepare(
             errors.
         task: what the loss asks for; `config.task` goes before it.
     """
+    if isinstance(config.source, BlockSource):
+        return _of_arrays(config, config.source, seed, dtype, place, task)
     loaded = config.source.load(seed, place)
     schema = decide(config, loaded, place, task)
     rows = _own_parts(loaded, schema)
     sha256 = _digest(schema, rows)
-    rows |= _split(config, schema, rows["train"], set(rows), seed, place)
+    rows |= _split(config, schema.task, rows["train"], set(rows), seed, place)
     _refuse_untrained_classes(config, schema, rows)
     _check_steps(config, schema, place)
     _check_target(config, schema, place)
@@ -98,6 +104,7 @@ def prepare(
     )
     shape = _shape(config, loaded, preparation, place)
     preparation = replace(preparation, input_shape=shape)
+    _check_augmentation(config, shape, place)
     for part, path in config.split.files.items():
         rows[part] = _file(preparation, path, place(("data", "split", part)))
         sha256 = _digest(schema, {part: rows[part]}, sha256)
@@ -105,13 +112,68 @@ def prepare(
     return Dataset(parts, preparation, sha256)
 
 
+def _of_arrays(
+    config: DataConfig,
+    source: BlockSource,
+    seed: int,
+    dtype: str,
+    place: Placer,
+    task: Task | None,
+) -> Dataset:
+    """The data set of a source whose rows are arrays, no cells of a table."""
+    gathered = source.gather(config, seed, place)
+    refuse_settings(config, source, task, gathered.task, place)
+    gathered.refuse(config, place)
+    rows, own = dict(gathered.parts), set(gathered.parts)
+    one_class = gathered.task == "classification" and rows["train"].targets.ndim == 1
+    if config.split.stratify is True and not one_class:
+        message = "stratify: true needs rows of one class each, and those of "
+        message += f"{source.registered_name} are not"
+        where = place(("data", "split", "stratify"))
+        raise Error("config-stratify", message, place=where, fix="remove stratify")
+    rows |= _split(config, gathered.task, rows["train"], own, seed, place)
+    if source.ordered:
+        rows = _apart(config, rows, place)
+    preparation = gathered.fit(rows["train"], config, dtype)
+    _check_augmentation(config, preparation.input_shape, place)
+    parts = {p: part_of(preparation, rows[p]) for p in PARTS if p in rows}
+    _refuse_untrained_labels(preparation, parts, place)
+    return Dataset(parts, preparation, gathered.digest())
+
+
+def _apart(
+    config: DataConfig, rows: Mapping[str, Any], place: Placer
+) -> dict[str, Any]:
+    """Parts of rows that overlap without those that reach into the part before."""
+    if config.split.by == "random":
+        message = "rows that follow one another overlap, and at random each part would "
+        message += "hold what others were trained on"
+        where = place(("data", "split", "by"))
+        raise Error("config-split", message, place=where, fix="say by: order")
+    kept, end = {}, 0
+    for part in [part for part in PARTS if part in rows]:
+        here = rows[part].take(np.flatnonzero(rows[part].index >= end))
+        if not len(here):
+            span, where = rows[part].span, place(("data", "split", part))
+            message = f"no row is left for {part}: each takes up {span} places, and "
+            message += "none of them may be the training part's"
+            fix = "give the part a larger share, or make rows shorter"
+            raise Error("config-split", message, place=where, fix=fix)
+        kept[part], end = here, int(here.index[-1]) + here.span
+    return kept
+
+
 def _own_parts(loaded: Loaded, schema: Schema) -> dict[str, Rows]:
     """The rows of each part that the source itself holds."""
     train = loaded.tables["train"]
     for part, table in loaded.tables.items():
-        if table.names != train.names or table.shape != train.shape:
+        if table.shape != train.shape:
             message = f"{part} and train have rows of different shapes"
             raise Error("data-array", message, place=Place(table.label))
+        if table.names != train.names:
+            message = f"{part} and train have different targets"
+            fix = f"give y_{part} the shape of y_train, but for the rows"
+            raise Error("data-array", message, place=Place(table.label), fix=fix)
     parts = {p: read_rows(schema, t, targets=True) for p, t in loaded.tables.items()}
     for part, rows in parts.items():
         if not len(rows):
@@ -120,7 +182,7 @@ def _own_parts(loaded: Loaded, schema: Schema) -> dict[str, Rows]:
     return parts
 
 
-def part_of(preparation: Preparation, rows: Rows) -> Part:
+def part_of(preparation: Kept, rows: Any) -> Part:
     """Rows that were read with their targets, as a network takes them."""
     return Part(
         preparation.transform(rows),
@@ -138,7 +200,7 @@ def _file(preparation: Preparation, path: str, place: Place | None) -> Rows:
             raise Error(error.code, error.message, place=place, fix=error.fix) from None
         raise
     if not len(rows):
-        raise Error("data-no-rows", f'no row of "{path}" is left', place=place)
+        raise Error("data-no-rows", f'no row of "{shown(path)}" is left', place=place)
     return rows
 
 
@@ -160,12 +222,12 @@ def _digest(schema: Schema, parts: Mapping[str, Rows], before: str = "") -> str:
 
 def _split(
     config: DataConfig,
-    schema: Schema,
-    rows: Rows,
+    task: Task,
+    rows: Any,
     own: set[str],
     seed: int,
     place: Placer,
-) -> dict[str, Rows]:
+) -> dict[str, Any]:
     """The training rows cut into the parts that neither source nor files hold."""
     for part in HELD:
         given = getattr(config.split, part)
@@ -183,23 +245,23 @@ def _split(
             path = ("data", "split", part) if part in shares else ("data", "split")
             fix = "data.split: {} keeps every row for training"
             raise Error("config-split", message, place=place(path), fix=fix)
-    indices = _indices(config, schema, rows, counts, seed, place)
+    indices = _indices(config, task, rows, counts, seed, place)
     return {part: rows.take(index) for part, index in indices.items()}
 
 
 def _indices(
     config: DataConfig,
-    schema: Schema,
-    rows: Rows,
+    task: Task,
+    rows: Any,
     counts: dict[str, int],
     seed: int,
     place: Placer,
 ) -> splitting.Parts:
     split, key = config.split, randomness.key(seed, "data/split")
-    if split.by == "order":
+    if split.by == "order" or config.source.ordered:
         return splitting.in_order(len(rows), counts)
-    if split.stratify is not False and schema.task == "classification":
-        assert rows.targets is not None
+    one_label = task == "classification" and rows.targets.ndim == 1
+    if split.stratify is not False and one_label:
         parts = splitting.stratified(rows.targets, counts, key)
         if parts is not None:
             return parts
@@ -239,7 +301,33 @@ def _refuse_untrained_classes(
         faults.raise_all()
 
 
+def _refuse_untrained_labels(
+    preparation: Kept, parts: Mapping[str, Part], place: Placer
+) -> None:
+    """The same of arrays with one label each."""
+    if preparation.task == "regression" or preparation.positions:
+        return
+    for part, rows in parts.items():
+        unseen = np.setdiff1d(rows.targets, parts["train"].targets)
+        if unseen.size:
+            name = component.show(str(preparation.classes[unseen[0]]))
+            message = f"class {name} is in the {part} part and not in the training part"
+            fix = "data.split: {stratify: true} keeps rows of each class to train on"
+            where = place(("data", "split"))
+            raise Error("data-unseen-class", message, place=where, fix=fix)
+
+
 # ---------------------------------------------------------------- steps and shape
+
+
+def _check_augmentation(
+    config: DataConfig, shape: tuple[int, ...], place: Placer
+) -> None:
+    for i, message in augment.misfits(config.augment, shape):
+        fix = "images are channels, height and width: data.shape: [1, 8, 8]"
+        fix = fix if len(shape) != 3 else "choose less"
+        where = place(("data", "augment", i))
+        raise Error("config-augment", message, place=where, fix=fix)
 
 
 def _check_steps(config: DataConfig, schema: Schema, place: Placer) -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 
 import numpy as np
 
-from nettrain.component import listed, suggest
+from nettrain.component import listed, show, suggest
+from nettrain.data.faults import raise_first
 from nettrain.data.schema import Class, Column, Schema
 from nettrain.data.settings import DataConfig, Kind, Policy
 from nettrain.data.sources import Loaded, Placer, Task
-from nettrain.data.table import Table, quoted
-from nettrain.errors import Error, Place, raise_all
+from nettrain.data.table import Table, names_of, setting
+from nettrain.errors import Error, Place
+
+_Wrong = Iterator[Callable[[], Error]]
+"""What is wrong, told only when it is called: there may be a hundred thousand."""
 
 _REGRESSION = "a regression takes such a target: say loss: mse"
 FEW = 20
@@ -29,7 +35,7 @@ def decide(
     """
     table = loaded.tables["train"]
     targets = _target_names(config, loaded)
-    raise_all(list(_contradictions(config, table, targets, place)))
+    raise_first(_contradictions(config, table, targets, place))
     features = tuple(
         Column(name, _kind(config, table, name), _policy(config, name))
         for name in table.names
@@ -41,7 +47,7 @@ def decide(
     )
     decided = config.task or task or loaded.task or _infer_task(table, columns)
     schema = Schema(features, columns, decided)
-    raise_all(list(_misfits(config, loaded, schema, place)))
+    raise_first(_misfits(config, loaded, schema, place))
     if decided == "regression":
         return schema
     classes = _classes(config, table, schema, place)
@@ -82,40 +88,51 @@ def _target_policy(config: DataConfig, name: str) -> Policy:
 
 def _contradictions(
     config: DataConfig, table: Table, targets: tuple[str, ...], place: Placer
-) -> Iterator[Error]:
+) -> _Wrong:
     """Names that the table lacks, and settings that contradict each other."""
     if not targets:
-        yield _no_target(config, table, place)
+        yield partial(_no_target, config, table, place)
+    named: set[str] = set()
     for position, name in enumerate(targets):
         path: tuple[str | int, ...] = ("data", "target")
-        at_target = place(path if isinstance(config.target, str) else (*path, position))
-        if name in targets[:position]:
-            message = f'the target "{name}" is named twice'
-            yield Error("config-value", message, place=at_target, fix="name it once")
+        path = path if isinstance(config.target, str) else (*path, position)
+        if name in named:
+            yield partial(_named_twice, name, place, path)
         elif name not in table:
-            yield _unknown(name, table, at_target)
+            yield partial(_unknown, name, table, place, path)
         elif config.columns.get(name) == "ignore":
-            message = f'the target "{name}" is ignored'
-            where = place(("data", "columns", name))
-            fix = f"remove {name} from columns, or choose another target"
-            yield Error("config-columns", message, place=where, fix=fix)
+            yield partial(_ignored_target, name, place)
+        named.add(name)
     keys = [("columns", name) for name in config.columns]
     if isinstance(config.missing, dict):
         keys += [("missing", name) for name in config.missing]
     for key, name in keys:
         if name not in table:
-            yield _unknown(name, table, place(("data", key, name), key=True))
-    used = set(table.names) - set(targets)
-    if targets and used <= {
-        n for n, kind in config.columns.items() if kind == "ignore"
-    }:
+            yield partial(_unknown, name, table, place, ("data", key, name), key=True)
+    ignored = {n for n, kind in config.columns.items() if kind == "ignore"}
+    if targets and set(table.names) - named <= ignored:
         message = f"{table.label} has no column left to learn from"
-        yield Error("config-columns", message, place=place(("data", "columns")))
+        at = place(("data", "columns"))
+        yield partial(Error, "config-columns", message, place=at)
+
+
+def _named_twice(name: str, place: Placer, path: tuple[str | int, ...]) -> Error:
+    message = f"the target {show(name)} is named twice"
+    return Error("config-value", message, place=place(path), fix="name it once")
+
+
+def _ignored_target(name: str, place: Placer) -> Error:
+    return Error(
+        "config-columns",
+        f"the target {show(name)} is ignored",
+        place=place(("data", "columns", name)),
+        fix=f"remove {names_of([name])} from columns, or choose another target",
+    )
 
 
 def _no_target(config: DataConfig, table: Table, place: Placer) -> Error:
     message = f"{table.label}: the column to predict is not said"
-    fix = f"add target: with one of {listed(table.names)}"
+    fix = f"add target: with one of {names_of(table.names)}"
     if table.shape is not None:
         message = f"{table.label} holds inputs x and no targets y"
         fix = "add the array y, one target for each row of x"
@@ -128,82 +145,93 @@ def _no_target(config: DataConfig, table: Table, place: Placer) -> Error:
     )
 
 
+_LOOKED_AT = 10_000
+"""Columns among which one is looked for that was perhaps meant."""
 _OTHER_DELIMITERS = {";": ";", "\t": "\\t", "|": "|"}
 """Characters between cells that a .csv file may have, as YAML writes them."""
 
 
-def _unknown(name: str, table: Table, where: Place | None) -> Error:
-    fix = suggest(name, table.names) or f"the columns are: {listed(table.names)}"
+def _unknown(
+    name: str,
+    table: Table,
+    place: Placer,
+    path: tuple[str | int, ...],
+    key: bool = False,
+) -> Error:
+    near = suggest(name, islice(table.names, _LOOKED_AT))
+    fix = near or f"the columns are: {names_of(table.names)}"
     for delimiter, written in _OTHER_DELIMITERS.items():
         if len(table.names) == 1 and delimiter in table.names[0]:
             fix = (
                 f'say source: {{file: {{path: {table.label}, delimiter: "{written}"}}}}'
             )
-    message = f'{table.label} has no column "{name}"'
-    return Error("config-unknown-column", message, place=where, fix=fix)
+    message = f"{table.label} has no column {show(name)}"
+    return Error("config-unknown-column", message, place=place(path, key), fix=fix)
 
 
 def _misfits(
     config: DataConfig, loaded: Loaded, schema: Schema, place: Placer
-) -> Iterator[Error]:
+) -> _Wrong:
     """A task that the targets do not allow, a filling that the column does not."""
     table, task = loaded.tables["train"], schema.task
     where = place(("data", "task")) if config.task else _at_target(config, place)
-    names = ", ".join(f'"{column.name}"' for column in schema.targets)
+    names = listed(show(column.name) for column in schema.targets)
     if task == "classification" and len(schema.targets) > 1:
         message = f"a classification has one target, not {names}"
         fix = f"{_REGRESSION}; classes stand in one column, as texts or integers"
-        yield Error("config-task", message, place=where, fix=fix)
+        yield partial(Error, "config-task", message, place=where, fix=fix)
     elif task == "classification" and loaded.task == "regression":
         message = f"{table.label} is a regression: its target is a quantity"
         at = place(("data", "source"))
-        yield Error("config-task", message, place=at, fix=_REGRESSION)
+        yield partial(Error, "config-task", message, place=at, fix=_REGRESSION)
     for column in schema.targets:
         if task == "regression" and column.kind == "categorical":
-            message = f'the target "{column.name}" is text, a regression needs numbers'
+            message = f"the target {show(column.name)} is text"
+            message += ", a regression needs numbers"
             fix = "a classification takes such a target: say loss: cross_entropy"
-            yield Error("config-task", message, place=where, fix=fix)
+            yield partial(Error, "config-task", message, place=where, fix=fix)
     if task == "regression" and config.split.stratify is True:
         message = f"stratify: true needs classes, and {names} is a regression target"
         fix = "remove stratify"
         at = place(("data", "split", "stratify"))
-        yield Error("config-stratify", message, place=at, fix=fix)
+        yield partial(Error, "config-stratify", message, place=at, fix=fix)
     yield from _bad_policies(config, schema, table, place)
     yield from _decimal_commas(config, schema, table)
 
 
 def _bad_policies(
     config: DataConfig, schema: Schema, table: Table, place: Placer
-) -> Iterator[Error]:
+) -> _Wrong:
     for column in schema.features:
+        name = show(column.name)
         if column.kind == "categorical" and column.missing in ("mean", "median"):
             single = isinstance(config.missing, dict)
             if not single and "" not in table.texts(column.name):
                 continue
             key = ("data", "missing", column.name) if single else ("data", "missing")
-            message = f'column "{column.name}" is text and has no {column.missing}'
-            fix = f"say missing: {{{column.name}: most_frequent}}"
-            yield Error("config-missing", message, place=place(key), fix=fix)
+            message = f"column {name} is text and has no {column.missing}"
+            fix = f"say {setting('missing', column.name, 'most_frequent')}"
+            at = place(key)
+            yield partial(Error, "config-missing", message, place=at, fix=fix)
         elif column.kind == "numeric" and not _any_cell(table, column.name):
-            message = f'column "{column.name}" is empty'
-            fix = f"leave it out with data.columns: {{{column.name}: ignore}}"
-            top = Place(table.label, 1 if table.locate else None)
-            yield Error("data-empty-column", message, place=top, fix=fix)
+            message = f"column {name} is empty"
+            fix = f"leave it out with {setting('columns', column.name, 'ignore')}"
+            at = Place(table.label, 1 if table.locate else None)
+            yield partial(Error, "data-empty-column", message, place=at, fix=fix)
     for column in schema.targets:
         policy = _policy(config, column.name)
         if isinstance(config.missing, dict) and policy not in ("error", "drop"):
-            message = f'the target "{column.name}" cannot be filled in with a {policy}'
-            fix = f"say missing: {{{column.name}: drop}}"
+            name = show(column.name)
+            message = f"the target {name} cannot be filled in with a {policy}"
+            fix = f"say {setting('missing', column.name, 'drop')}"
             at = place(("data", "missing", column.name))
-            yield Error("config-missing", message, place=at, fix=fix)
+            yield partial(Error, "config-missing", message, place=at, fix=fix)
 
 
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
-def _decimal_commas(
-    config: DataConfig, schema: Schema, table: Table
-) -> Iterator[Error]:
+def _decimal_commas(config: DataConfig, schema: Schema, table: Table) -> _Wrong:
     """Numbers that would pass for as many categories, as they are no numbers here."""
     for column in schema.features:
         name = column.name
@@ -212,14 +240,18 @@ def _decimal_commas(
         cells = table.texts(name).tolist()
         written = [i for i, cell in enumerate(cells) if _DECIMAL_COMMA.fullmatch(cell)]
         if 2 * len(written) > len(cells) - cells.count(""):
-            (found,) = table.find([(written[0], table.position(name))])
-            yield Error(
-                "data-not-a-number",
-                f'{quoted(found.text)} in column "{name}" has a decimal comma',
-                place=found.place,
-                fix="write numbers with a point, "
-                f"or allow it with data.columns: {{{name}: categorical}}",
-            )
+            yield partial(_decimal_comma, table, name, written[0])
+
+
+def _decimal_comma(table: Table, name: str, row: int) -> Error:
+    (found,) = table.find([(row, table.position(name))])
+    return Error(
+        "data-not-a-number",
+        f"{show(found.text)} in column {show(name)} has a decimal comma",
+        place=found.place,
+        fix="write numbers with a point, "
+        f"or allow it with {setting('columns', name, 'categorical')}",
+    )
 
 
 # ---------------------------------------------------------------- task and classes
@@ -249,7 +281,7 @@ def _present(table: Table, name: str) -> np.ndarray:
 
 
 def _one(classes: Sequence[Class]) -> str:
-    return f'no class but "{classes[0]}"' if classes else "no classes"
+    return f"no class but {show(str(classes[0]))}" if classes else "no classes"
 
 
 def _classes(
@@ -265,7 +297,7 @@ def _classes(
         if len(broken):
             raise Error(
                 "config-task",
-                f'{broken[0]:g} in the target "{column.name}" is no class: '
+                f"{broken[0]:g} in the target {show(column.name)} is no class: "
                 "classes are integers or texts",
                 place=_at_target(config, place),
                 fix=_REGRESSION,
@@ -274,7 +306,7 @@ def _classes(
     if len(classes) < 2:
         raise Error(
             "data-one-class",
-            f'the target "{column.name}" of {table.label} has {_one(classes)}, '
+            f"the target {show(column.name)} of {table.label} has {_one(classes)}, "
             "and a classification tells two or more apart",
             place=_at_target(config, place),
             fix="choose another target, or add rows of other classes",

@@ -94,7 +94,7 @@ class _Sheet:
     def __init__(
         self, data: bytes, file: str, delimiter: str, missing: Sequence[str]
     ) -> None:
-        self.data, self.delimiter = data, delimiter.encode()
+        self.data, self.delimiter = data, delimiter.encode(errors="surrogatepass")
         self.marks = Marks(missing)
         self.structure = Structure(Lines(data, file))
         self._blocks: list[_Block] = []
@@ -125,7 +125,7 @@ class _Sheet:
                 self._rows,
                 self._values[column, : self._rows] if numeric else None,
                 partial(self.texts, column),
-                2 * words.get(column, 0) > self._rows,
+                bool(2 * words.get(column, 0) > self._rows),
             )
             for column, numeric in enumerate(self._numeric.tolist())
         ]
@@ -154,18 +154,15 @@ class _Sheet:
             self._values = np.empty((width, 0))
             self._numeric = np.ones(width, bool)
         numeric = np.flatnonzero(self._numeric)
-        some = slice(None) if len(numeric) == width else numeric
-        values, invalid = self.marks.numbers(
-            window, start[:, some].ravel(), end[:, some].ravel()
-        )
+        values, invalid = self.marks.numbers(window, *_of(numeric, start, end))
         self._numeric[numeric[invalid % max(1, len(numeric))]] = False
         rows = slice(self._rows, self._rows + len(start))
         self._make_room(rows.stop, used)
-        self._values[some, rows] = values.reshape(len(start), -1).T
+        self._values[numeric, rows] = values.reshape(len(start), -1).T
         if not self._blocks:
             self._words = np.flatnonzero(~self._numeric)
             self._texts = Texts(self.marks, self._words.tolist())
-        self._texts.add(window, start[:, self._words], end[:, self._words])
+        self._texts.add(window, *_of(self._words, start, end))
 
     def _make_room(self, rows: int, used: int) -> None:
         """Room for the rows of the first `used` bytes, and for those that may come."""
@@ -179,15 +176,23 @@ class _Sheet:
 
     def texts(self, column: int) -> np.ndarray:
         """The texts of a column, object (n,), "" where one is missing."""
-        if column in self._texts:
-            return self._texts.column(column)
-        texts = Texts(self.marks, [column])
-        step = len(self.structure.names)
+        if column not in self._texts:
+            late = ~self._numeric
+            late[self._words] = False
+            # All of them: there may be a hundred thousand, and the file is long.
+            columns = np.flatnonzero(late) if late[column] else np.array([column])
+            self._gather(columns)
+        return self._texts.column(column)
+
+    def _gather(self, columns: np.ndarray) -> None:
+        """Read the texts of columns that did not begin with one."""
+        texts = Texts(self.marks, columns.tolist())
         for block in self._blocks:
             window, body = self._again(block)
-            start, end = (span[column::step, None] for span in body[:2])
-            texts.add(window, start, end)
-        return texts.column(column)
+            width = len(self.structure.names)
+            spans = [span.reshape(-1, width) for span in body[:2]]
+            texts.add(window, *_of(columns, *spans))
+        self._texts.take(texts)
 
     def _again(self, block: _Block) -> tuple[bytes, Cells]:
         """The cells of a block that was read before."""
@@ -198,11 +203,20 @@ class _Sheet:
 
     def locate(self, cells: Iterable[tuple[int, int]]) -> list[Found]:
         """Where cells (row, column) stand, and what is written there."""
-        found = []
+        found, last = [], None
         for row, column in cells:
             at = bisect_right(self._blocks, row, key=lambda block: block.row) - 1
             block = self._blocks[at]
-            window, body = self._again(block)
+            if block is not last:
+                window, body = self._again(block)
+                last = block
             cell = (row - block.row) * len(self.structure.names) + column
             found.append(self.structure.found(block.offset, window, body, cell))
         return found
+
+
+def _of(columns: np.ndarray, *spans: np.ndarray) -> list[np.ndarray]:
+    """Some columns of starts and ends (rows, columns), row by row, (cells,)."""
+    if len(columns) == spans[0].shape[1]:
+        return [span.ravel() for span in spans]
+    return [span.take(columns, axis=1).ravel() for span in spans]

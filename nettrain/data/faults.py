@@ -6,12 +6,14 @@ with line and column, the rest is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
-from nettrain.data.table import Table, quoted
+from nettrain.component import show
+from nettrain.data.table import Table
 from nettrain.errors import Error, raise_all
 
 LISTED = 20
@@ -58,13 +60,20 @@ class Faults:
         errors = [
             Error(
                 fault.code,
-                fault.message(quoted(cell.text)) + self.table.note(fault.row),
+                fault.message(show(cell.text)) + self.table.note(fault.row),
                 place=cell.place,
                 fix=fault.fix,
             )
             for fault, cell in zip(self._found, cells, strict=True)
         ]
         raise_all(errors + more(self._count - len(errors), errors))
+
+
+def raise_first(errors: Iterable[Callable[[], Error]]) -> None:
+    """Raise nothing, or the first errors, the only ones made, and a count."""
+    makers = iter(errors)
+    listed = [make() for make in islice(makers, LISTED)]
+    raise_all(listed + more(sum(1 for _ in makers), listed))
 
 
 def more(count: int, listed: list[Error]) -> list[Error]:

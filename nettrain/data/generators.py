@@ -19,7 +19,20 @@ def _loaded(x: np.ndarray, y: np.ndarray, label: str, task: Task) -> Loaded:
     return Loaded({"train": table}, targets, task)
 
 
-class _Generated(Source):
+COPIES = 4
+"""Of every number, in float64: as it is drawn, as a column, in its part, prepared."""
+
+
+class _Drawn(Source):
+    """Rows that are as many and as wide as their source says."""
+
+    @property
+    def nbytes(self) -> int:
+        given = {"features": 2, "targets": 1, **vars(self)}
+        return COPIES * 8 * given["samples"] * (given["features"] + given["targets"])
+
+
+class _Generated(_Drawn):
     """A source that a function of scikit-learn draws.
 
     Its `RandomState` is frozen by NumPy's promise, so the numbers stay the same.
@@ -201,7 +214,7 @@ class Friedman1(_Generated):
 
 
 @register("spirals")
-class Spirals(Source):
+class Spirals(_Drawn):
     """Arms winding around each other in the plane, one for each class.
 
     An arm at t ∈ [0, 1] has the radius t and the angle 2π (turns t + class / arms).

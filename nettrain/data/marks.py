@@ -12,6 +12,8 @@ from nettrain.data.cells import written
 from nettrain.data.table import is_number, parse
 
 _CASE = ord("a") - ord("A")
+_FEW = 64
+"""So few cells are sooner read one by one than compared with every mark."""
 
 
 class Marks:
@@ -19,7 +21,9 @@ class Marks:
 
     def __init__(self, missing: Sequence[str]) -> None:
         self.marks = frozenset({"", *missing})
-        starts = {mark.encode()[:1] for mark in self.marks}
+        # Halves of a character, which YAML can write, stand in no table.
+        self._bytes = {m: m.encode(errors="surrogatepass") for m in self.marks}
+        starts = {mark[:1] for mark in self._bytes.values()}
         words = [c for c in range(ord("!"), 127) if c not in b"+-.0123456789"]
         self._words = np.zeros(256, bool)
         self._words[[c for c in words if bytes([c]) not in starts]] = True
@@ -31,15 +35,15 @@ class Marks:
         data = np.frombuffer(window, np.uint8)
         values, sure = decimals.read(window, start, end)
         for mark in filter(is_number, self.marks):
-            missing = _equal(data, start, end, mark.encode())
+            missing = _equal(data, start, end, self._bytes[mark])
             values[missing], sure[missing] = math.nan, True
         doubtful = np.flatnonzero(~sure)
         values[doubtful] = math.nan
-        for mark in self.marks:
-            if not doubtful.size:
-                return values, doubtful
+        for mark in self._bytes.values():
+            if doubtful.size < _FEW:
+                break
             other = np.ones(len(doubtful), bool)
-            other[_equal(data, start[doubtful], end[doubtful], mark.encode())] = False
+            other[_equal(data, start[doubtful], end[doubtful], mark)] = False
             doubtful = doubtful[other]
         cells = written(window, start[doubtful], end[doubtful])
         values[doubtful], invalid = parse(self.texts(cells))
@@ -47,8 +51,10 @@ class Marks:
 
     def texts(self, cells: list[str]) -> list[str]:
         """The texts of cells as `written` gives them, "" where one is missing."""
-        marks = self.marks
-        return ["" if text in marks else text for text in map(str.strip, cells)]
+        texts, marks = list(map(str.strip, cells)), self.marks
+        if marks.isdisjoint(texts):
+            return texts
+        return ["" if text in marks else text for text in texts]
 
     def words(self, window: bytes, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Cells that begin as no number does and nothing that stands for missing."""

@@ -12,11 +12,12 @@ import numpy as np
 
 from nettrain import component
 from nettrain.data.faults import Faults
-from nettrain.data.preprocess import Learned, OneHot, Preprocessing, Standardize
+from nettrain.data.kept import Fitted, Kept, TargetScale, learned_arrays
+from nettrain.data.preprocess import OneHot, Preprocessing
 from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
 from nettrain.data.settings import Kind, Policy
 from nettrain.data.sources import FileSource, Task, table_of
-from nettrain.data.table import Table
+from nettrain.data.table import Table, setting
 from nettrain.errors import Error, Place
 
 FORMAT = 1
@@ -26,43 +27,7 @@ LARGEST = 1e140
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A step and what it learned."""
-
-    step: Preprocessing
-    learned: Learned
-
-    def transform(self, x: np.ndarray) -> np.ndarray:
-        return self.step.transform(x, self.learned)
-
-
-@dataclass(frozen=True, eq=False)
-class TargetScale:
-    """z = (y - mean) / std: a regression's targets as the loss is given them.
-
-    Attributes:
-        mean, std: float64 (T,) of the training part; the std of a constant target is 1.
-    """
-
-    mean: np.ndarray
-    std: np.ndarray
-
-    @classmethod
-    def fitted(cls, targets: np.ndarray) -> TargetScale:
-        """What the training targets (n, T) teach; each column by itself."""
-        learned = Standardize(floor=0.0).fit(targets)
-        return cls(learned["mean"], learned["scale"])
-
-    def standardized(self, targets: np.ndarray) -> np.ndarray:
-        return np.asarray((targets - self.mean) / self.std)
-
-    def restored(self, values: np.ndarray) -> np.ndarray:
-        """Values (n, T) in the targets' own units: float64, which lose no digit."""
-        return np.asarray(values * self.std + self.mean)
-
-
-@dataclass(frozen=True)
-class Preparation:
+class Preparation(Kept):
     """From rows as they were written to the arrays that a network takes.
 
     Attributes:
@@ -103,11 +68,6 @@ class Preparation:
         return tuple(column.name for column in self.schema.targets)
 
     @property
-    def outputs(self) -> int:
-        """As many as there are classes, or targets."""
-        return len(self.classes) or len(self.schema.targets)
-
-    @property
     def feature_names(self) -> tuple[str, ...]:
         """The inputs of a flat row: numeric columns, then `zone=north`, …"""
         numeric = [column.name for column in self.schema.of_kind("numeric")]
@@ -128,7 +88,9 @@ class Preparation:
         return self.rows(table, need_target)
 
     def rows(self, table: Table | Any, need_target: bool = False) -> Rows:
-        """The rows of a table, or of an array (n, …) of inputs."""
+        """The rows of a table, or of an array (n, …) of inputs; rows themselves."""
+        if isinstance(table, Rows):
+            return table
         if not isinstance(table, Table):
             table = table_of(table, None, "the array")
         table = self._renamed(table)
@@ -177,12 +139,6 @@ class Preparation:
                 targets = self.target_scale.standardized(targets)
         return self._cast(targets, self.target_names, rows)
 
-    def restore_target(self, values: np.ndarray) -> np.ndarray:
-        """Predictions or targets of the loss, in the targets' own units."""
-        return (
-            values if self.target_scale is None else self.target_scale.restored(values)
-        )
-
     def _cast(self, x: np.ndarray, names: Sequence[str], rows: Rows) -> np.ndarray:
         """x (n, F) in the run's dtype, whose range its values must not leave."""
         with np.errstate(over="ignore"):
@@ -192,12 +148,13 @@ class Preparation:
             bad = np.zeros(len(rows.table), bool)
             bad[rows.index] = ~np.isfinite(cast[:, column])
             name = names[column]
+            shown = component.show(name)
             faults.add(
                 bad,
                 name,
                 "data-infinite",
-                lambda cell, name=name: (  # type: ignore[misc]
-                    f'{cell} of column "{name}" is too large for {self.dtype}'
+                lambda cell, shown=shown: (  # type: ignore[misc]
+                    f"{cell} of column {shown} is too large for {self.dtype}"
                 ),
                 "mend it, or write the column in a larger unit",
             )
@@ -212,15 +169,17 @@ class Preparation:
         for i, (column, known) in enumerate(zip(columns, self.categories, strict=True)):
             bad = np.zeros(len(rows.table), bool)
             bad[rows.index] = ~np.isin(texts[:, i], np.array(known, dtype=object))
+            shown = component.show(column.name)
+            leave = setting("columns", column.name, "ignore")
             faults.add(
                 bad,
                 column.name,
                 "data-unseen-category",
-                lambda cell, name=column.name: (  # type: ignore[misc]
-                    f'{cell} of column "{name}" is not in the training part'
+                lambda cell, shown=shown: (  # type: ignore[misc]
+                    f"{cell} of column {shown} is not in the training part"
                 ),
-                "allow it with data.preprocess: [{one_hot: {unknown: ignore}}], "
-                f"or leave the column out with data.columns: {{{column.name}: ignore}}",
+                "allow it with data.preprocess: [{one_hot: {unknown: ignore}}], or "
+                f"leave the column out with {leave}",
             )
         faults.raise_all()
 
@@ -229,13 +188,7 @@ class Preparation:
     def arrays(self) -> dict[str, np.ndarray]:
         """What was learned, by path, for the checkpoint's `preprocess/…` tensors."""
         arrays = {"missing/fill": self.number_fill} if self.number_fill.size else {}
-        for number, fitted in enumerate(self.steps, start=1):
-            name = f"{fitted.step.registered_name}{number}"
-            arrays |= {f"{name}/{key}": value for key, value in fitted.learned.items()}
-        if self.target_scale is not None:
-            scale = self.target_scale
-            arrays |= {"target/mean": scale.mean, "target/std": scale.std}
-        return arrays
+        return arrays | learned_arrays(self.steps, self.target_scale)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values from which `from_json` makes the same again, to the last bit."""
@@ -262,16 +215,9 @@ class Preparation:
             "input_shape": list(self.input_shape),
             "dtype": self.dtype,
             "reading": dict(self.reading),
-            "preprocess": [
-                {
-                    "step": component.dump(fitted.step),
-                    "learned": {k: v.tolist() for k, v in fitted.learned.items()},
-                }
-                for fitted in self.steps
-            ],
+            "preprocess": [fitted.to_json() for fitted in self.steps],
             "one_hot": component.dump(self.encoder)["one_hot"],
-            "target_scale": self.target_scale
-            and {k: v.tolist() for k, v in vars(self.target_scale).items()},
+            "target_scale": self.target_scale and self.target_scale.to_json(),
         }
 
     @classmethod
@@ -293,28 +239,19 @@ def _fields(plain: Mapping[str, Any]) -> dict[str, Any]:
     )
     categorical = [c for c in plain["columns"] if c["kind"] == "categorical"]
     fills = [c["fill"] for c in plain["columns"] if c["kind"] == "numeric"]
-    steps = [
-        Fitted(
-            _built(Preprocessing, step["step"]),
-            {k: np.array(v, np.float64) for k, v in step["learned"].items()},
-        )
-        for step in plain["preprocess"]
-    ]
-    scale = plain["target_scale"]
     return {
         "schema": Schema(features, targets, plain["task"], tuple(plain["classes"])),
         "number_fill": np.array(
             [math.nan if f is None else f for f in fills], np.float64
         ),
         "text_fill": tuple(c["fill"] or "" for c in categorical),
-        "steps": tuple(steps),
+        "steps": tuple(map(Fitted.from_json, plain["preprocess"])),
         "encoder": OneHot(**plain["one_hot"]),
         "categories": tuple(tuple(c["categories"]) for c in categorical),
         "input_shape": tuple(plain["input_shape"]),
         "dtype": plain["dtype"],
         "reading": dict(plain["reading"]),
-        "target_scale": scale
-        and TargetScale(*(np.array(scale[k], np.float64) for k in ("mean", "std"))),
+        "target_scale": TargetScale.from_json(plain["target_scale"]),
     }
 
 
@@ -343,14 +280,6 @@ def _check_whole(made: Preparation) -> None:
         for fitted in made.steps:
             if fitted.transform(row.copy()).shape != row.shape:
                 raise ValueError(f"{fitted.step.registered_name} of other columns")
-
-
-def _built(base: type, plain: Any) -> Any:
-    problems: list[component.Problem] = []
-    built = component.build(base, plain, (), problems)
-    if problems:
-        raise ValueError(problems[0].message)
-    return built
 
 
 # ---------------------------------------------------------------- learning
@@ -400,8 +329,9 @@ def _require_values(columns: Sequence[Column], missing: np.ndarray, rows: Rows) 
     """Refuse a column of which the training part has no value to learn from."""
     for column, empty in zip(columns, np.all(missing, axis=0).tolist(), strict=True):
         if empty:
-            message = f'column "{column.name}" is empty in the training part'
-            fix = f"leave it out with data.columns: {{{column.name}: ignore}}"
+            name = component.show(column.name)
+            message = f"column {name} is empty in the training part"
+            fix = f"leave it out with {setting('columns', column.name, 'ignore')}"
             place = Place(rows.table.label)
             raise Error("data-empty-column", message, place=place, fix=fix)
 
@@ -433,7 +363,8 @@ def _refuse_huge(numbers: np.ndarray, columns: Sequence[Column], rows: Rows) -> 
     largest = np.abs(numbers).max(axis=0).tolist()
     for column, value in zip(columns, largest, strict=True):
         if not value <= LARGEST:
-            message = f'the values of column "{column.name}" are too large to work with'
+            name = component.show(column.name)
+            message = f"the values of column {name} are too large to work with"
             fix = "write the column in a larger unit"
             place = Place(rows.table.label)
             raise Error("data-infinite", message, place=place, fix=fix)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from nettrain.data.dataset import Dataset, Part
-from nettrain.data.preparation import Preparation
+from nettrain.data.kept import Kept
 
 
 def profile(dataset: Dataset) -> dict[str, Any]:
     """Rows, classes or target ranges of each part, features, and what to look at."""
     preparation = dataset.preparation
-    train = dataset.parts["train"].inputs.reshape(len(dataset.parts["train"]), -1)
+    train = preparation.by_feature(dataset.parts["train"].inputs)
     constant = (train == train[0]).all(axis=0)
     names = preparation.feature_names
     return {
@@ -31,10 +31,12 @@ def profile(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _targets(part: Part, preparation: Preparation) -> dict[str, Any]:
-    """Rows of each class, or mean and standard deviation of each target."""
+def _targets(part: Part, preparation: Kept) -> dict[str, Any]:
+    """Labels of each class, or mean and standard deviation of each target."""
     if preparation.task == "classification":
-        counts = np.bincount(part.targets, minlength=preparation.outputs).tolist()
+        counts = np.bincount(
+            part.targets.ravel(), minlength=preparation.outputs
+        ).tolist()
         return {"classes": dict(zip(preparation.classes, counts, strict=True))}
     values = part.restored(part.targets).astype(np.float64)
     with np.errstate(all="ignore"):  # targets near the largest number overflow here

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nettrain.component import listed, show
 from nettrain.data.faults import Faults
 from nettrain.data.settings import Kind, Policy
 from nettrain.data.sources import Task
-from nettrain.data.table import Table
+from nettrain.data.table import Table, names_of, setting
 from nettrain.errors import Error, Place
 
 Class = str | int
@@ -128,14 +129,13 @@ def _matrix(columns: Sequence[np.ndarray], rows: int, dtype: type) -> np.ndarray
 
 
 def _require(table: Table, columns: Sequence[Column]) -> None:
-    absent = [f'"{c.name}"' for c in columns if c.name not in table]
+    absent = [show(c.name) for c in columns if c.name not in table]
     if absent:
-        names = ", ".join(table.names)
         raise Error(
             "data-missing-column",
-            f"no column {', '.join(absent)}, which the run was trained with",
+            f"no column {listed(absent)}, which the run was trained with",
             place=Place(table.label, 1 if table.locate else None),
-            fix=f"the columns are: {names}" if len(names) <= 200 else None,
+            fix=f"the columns are: {names_of(table.names)}",
         )
 
 
@@ -160,9 +160,12 @@ class _Fixes:
         policy = "median" if column.kind == "numeric" else "most_frequent"
         policy = "drop" if target else policy
         allow = "allow it" if drop else "train"
-        self.missing = f"fill it in, or {allow} with data.missing: {{{name}: {policy}}}"
-        self.text = f"mend it, or {allow} with data.columns: {{{name}: categorical}}"
-        leave = f", or leave the column out with data.columns: {{{name}: ignore}}"
+        fill = setting("missing", name, policy)
+        self.missing = f"fill it in, or {allow} with {fill}"
+        self.text = (
+            f"mend it, or {allow} with {setting('columns', name, 'categorical')}"
+        )
+        leave = f", or leave the column out with {setting('columns', name, 'ignore')}"
         self.infinite = "mend it" + ("" if target else leave)
 
 
@@ -170,14 +173,14 @@ def _check(
     faults: Faults, column: Column, missing: np.ndarray, kept: np.ndarray, fixes: _Fixes
 ) -> None:
     """Note missing values that nothing is done about, texts and infinities."""
-    name = column.name
+    name, shown = column.name, show(column.name)
     allowed = column.missing not in ("error", "drop")
     if not allowed:
         faults.add(
             missing,
             name,
             "data-missing-value",
-            lambda cell: f'column "{name}" has no value here',
+            lambda cell: f"column {shown} has no value here",
             fixes.missing,
         )
     if column.kind == "categorical":
@@ -187,14 +190,14 @@ def _check(
         invalid & kept,
         name,
         "data-not-a-number",
-        lambda cell: f'{cell} is no number, and column "{name}" is numeric',
+        lambda cell: f"{cell} is no number, and column {shown} is numeric",
         fixes.text,
     )
     faults.add(
         np.isinf(values) & kept,
         name,
         "data-infinite",
-        lambda cell: f'{cell} in column "{name}" is infinite',
+        lambda cell: f"{cell} in column {shown} is infinite",
         fixes.infinite,
     )
 
@@ -215,12 +218,12 @@ def _targets(
         usable = kept & np.isfinite(cells)
     known: dict[object, int] = {value: i for i, value in enumerate(schema.classes)}
     labels = np.array([known.get(cell, -1) for cell in cells.tolist()], np.int64)
-    names = ", ".join(map(str, schema.classes[:10]))
+    shown = show(column.name)
     faults.add(
         usable & (labels < 0),
         column.name,
         "data-unseen-class",
-        lambda cell: f'class {cell} of column "{column.name}" was not trained on',
-        f"the classes are: {names}" + (", …" if len(schema.classes) > 10 else ""),
+        lambda cell: f"class {cell} of column {shown} was not trained on",
+        f"the classes are: {names_of(map(str, schema.classes))}",
     )
     return labels

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from nettrain.component import Count, Share
+from nettrain.data.augment import Augmentation
 from nettrain.data.preprocess import Preprocessing
 from nettrain.data.sources import FileSource, Source, Task
 from nettrain.errors import Error
@@ -42,13 +43,14 @@ class Split:
         test: share of all rows, or a file of its own.
         stratify: whether each class has the same share in every part; `auto` does so in
             a classification wherever the classes have rows enough.
-        by: `random`, or `order`: the first rows train, the last ones test.
+        by: `random`, or `order`: the first rows train, the last ones test. `auto` is by
+            order where rows follow one another, in a text or a series, else at random.
     """
 
     validation: Share | HeldFile = 0.0
     test: Share | HeldFile = 0.0
     stratify: Literal["auto"] | bool = "auto"
-    by: Literal["random", "order"] = "random"
+    by: Literal["auto", "random", "order"] = "auto"
 
     def __post_init__(self) -> None:
         if sum(self.shares.values()) >= 1:
@@ -99,6 +101,8 @@ class DataConfig:
             `median` or `most_frequent` value.
         split: which rows are kept for validation and test.
         preprocess: steps applied to the columns in turn, learned on the training part.
+        augment: changes made to the training images, anew in each epoch; what is
+            evaluated is as it was.
         standardize_target: whether a regression learns (y - mean) / std of its targets,
             by the training part. The loss is in these units; predictions and metrics
             are in the targets' own.
@@ -118,6 +122,7 @@ class DataConfig:
     missing: Policy | dict[str, Policy] = "error"
     split: Split = DEFAULT_SPLIT
     preprocess: tuple[Preprocessing, ...] = ()
+    augment: tuple[Augmentation, ...] = ()
     standardize_target: bool = False
     shape: tuple[Count, ...] | None = None
     batch_size: Count = 32
@@ -131,16 +136,20 @@ class DataConfig:
                 f"shape: {len(self.shape)} axes, and an array has at most {AXES}",
             )
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that all rows need at least; see `Source.nbytes`."""
+        files = map(FileSource, self.split.files.values())
+        return self.source.nbytes + sum(file.nbytes for file in files)
+
     def located(
         self, locate: Callable[[tuple[str | int, ...], str], str]
     ) -> DataConfig:
         """The same with each file name as `locate(path in the config, name)` has it."""
-        changes: dict[str, Any] = {}
-        if isinstance(self.source, FileSource):
-            path = locate(("data", "source"), self.source.path)
-            changes["source"] = replace(self.source, path=path)
+        source = self.source.located(locate)
         files: dict[str, Any] = {
             part: locate(("data", "split", part), name)
             for part, name in self.split.files.items()
         }
-        return replace(self, split=replace(self.split, **files), **changes)
+        split = replace(self.split, **files)
+        return replace(self, source=source, split=split)

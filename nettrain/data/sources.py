@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path as FilePath
+from typing import IO, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from nettrain.component import Component, listed, register, suggest
+from nettrain.component import Component, Path, escaped, register, show, suggest
 from nettrain.data import archive, delimited
-from nettrain.data.table import Table
+from nettrain.data.table import Table, names_of
 from nettrain.errors import Error, Place
 
 Task = Literal["classification", "regression"]
@@ -54,6 +56,10 @@ class Source(Component):
     """A place that rows of data come from."""
 
     kind = "source"
+    files: ClassVar[tuple[str, ...]] = ()
+    """Fields that name files or folders."""
+    ordered: ClassVar[bool] = False
+    """Whether rows follow one another, so that they are split in their order."""
 
     @classmethod
     def shorthand(cls, value: object) -> Source | None:
@@ -67,6 +73,22 @@ class Source(Component):
         """How further files are to be read: fields of `FileSource` beside the path."""
         return {}
 
+    def located(self, locate: Callable[[Path, str], str]) -> Source:
+        """The same with each file name as `locate(path in the config, name)` has it."""
+        name = self.registered_name
+        found: dict[str, Any] = {
+            field: locate(("data", "source", name, field), getattr(self, field))
+            for field in self.files
+            if getattr(self, field) is not None
+        }
+        return replace(self, **found) if found else self  # type: ignore[type-var]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the rows need at least, told before they are there; 0
+        where that is not known."""
+        return 0
+
     def load(self, seed: int, place: Placer = nowhere) -> Loaded:
         """Read or make the rows; generators draw from `seed`."""
         raise NotImplementedError
@@ -75,6 +97,10 @@ class Source(Component):
 # ---------------------------------------------------------------- files
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_LOOKED_AT = 10_000
+"""Files of a folder among which one is looked for that was perhaps meant."""
+_LONGEST = 200
+"""Characters of a path that a message shows."""
 FORMATS = ".csv, .tsv or .npz, the formats that can be read"
 
 
@@ -95,33 +121,40 @@ class FileSource(Source):
     path: str
     delimiter: str = "auto"
     missing_values: tuple[str, ...] = delimited.MISSING
+    files = ("path",)
 
     def check(self) -> Iterator[str]:
         if self.ending not in (*_DELIMITERS, ".npz"):
-            yield f'the file "{self.path}" does not end in {FORMATS}'
+            yield f'the file "{shown(self.path)}" does not end in {FORMATS}'
         if self.delimiter != "auto" and (
             len(self.delimiter) != 1 or self.delimiter in '"\r\n '
         ):
-            yield f'the delimiter "{self.delimiter}" is not one character between cells'
+            found = show(self.delimiter)
+            yield f"the delimiter {found} is not one character between cells"
 
     @property
     def ending(self) -> str:
-        return Path(self.path).suffix.lower()
+        return FilePath(self.path).suffix.lower()
 
     @property
     def reading(self) -> dict[str, Any]:
         missing = list(self.missing_values)
         return {"delimiter": self.delimiter, "missing_values": missing}
 
+    @property
+    def nbytes(self) -> int:
+        """Those of the file, which is read whole."""
+        return file_size(self.path)
+
     def to_config(self) -> Any:
         plain = FileSource(self.path) == self
         return self.path if plain else {"file": {"path": self.path, **self.reading}}
 
     def load(self, seed: int, place: Placer = nowhere) -> Loaded:
-        data = self._bytes(place(("data", "source")))
         label = shown(self.path)
+        data = read_bytes(self.path, label, place(("data", "source")))
         if self.ending == ".npz":
-            return loaded_arrays(archive.arrays(data, label, _NAMES), label)
+            return loaded_arrays(archive.arrays(data, label, ARRAYS), label)
         delimiter = self.delimiter
         if delimiter == "auto":
             delimiter = _DELIMITERS[self.ending]
@@ -129,30 +162,59 @@ class FileSource(Source):
             {"train": delimited.read(data, label, delimiter, self.missing_values)}
         )
 
-    def _bytes(self, place: Place | None) -> bytes:
-        try:
-            with open(self.path, "rb", opener=_without_waiting) as file:
-                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    raise OSError(0, "it is no plain file")
-                return file.read()
-        except FileNotFoundError:
-            raise Error(
-                "data-missing-file",
-                f'there is no file "{shown(self.path)}"',
-                place=place,
-                fix=self._similar(),
-            ) from None
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            message = f'cannot read "{shown(self.path)}": {reason}'
-            raise Error("data-unreadable-file", message, place=place) from None
 
-    def _similar(self) -> str:
-        folder = Path(self.path).parent
-        if not folder.is_dir():
-            return f'there is no folder "{shown(str(folder))}" either'
-        names = [entry.name for entry in folder.iterdir()]
-        return suggest(Path(self.path).name, names) or f'the folder is "{folder}"'
+def read_bytes(path: str, label: str, place: Place | None = None) -> bytes:
+    """All bytes of a plain file.
+
+    Args:
+        label: the file, as messages call it.
+        place: where the config names it.
+    """
+    with opened(path, label, place) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def opened(path: str, label: str, place: Place | None = None) -> Iterator[IO[bytes]]:
+    """A plain file to be read; arguments as above."""
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(0, "it is no plain file")
+            yield file
+    except FileNotFoundError:
+        raise missing_file(path, label, place) from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f'cannot read "{label}": {reason}'
+        raise Error("data-unreadable-file", message, place=place) from None
+
+
+def missing_file(path: str, label: str, place: Place | None) -> Error:
+    """The error of a file that is not there, with what was perhaps meant."""
+    message = f'there is no file "{label}"'
+    return Error("data-missing-file", message, place=place, fix=_similar(path))
+
+
+def _similar(path: str) -> str:
+    folder = FilePath(path).parent
+    if not folder.is_dir():
+        return f'there is no folder "{shown(str(folder))}" either'
+    try:
+        names = [entry.name for entry in islice(folder.iterdir(), _LOOKED_AT)]
+    except OSError:  # whose names are not for everybody
+        names = []
+    near = suggest(FilePath(path).name, names)
+    return near or f'the folder is "{shown(str(folder))}"'
+
+
+def file_size(path: str) -> int:
+    """Bytes of a plain file, 0 of what cannot be read, which `load` tells."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -161,15 +223,20 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def shown(path: str) -> str:
-    """A path as messages show it: relative where it lies below the working folder."""
+    """A path as messages show it: relative where it lies below the working folder.
+
+    Of a long one the end is shown, where paths differ.
+    """
     absolute, here = os.path.abspath(path), os.getcwd()
-    return os.path.relpath(absolute) if absolute.startswith(here + os.sep) else path
+    if absolute.startswith(here + os.sep):
+        path = os.path.relpath(absolute)
+    return escaped(path if len(path) <= _LONGEST else "…" + path[1 - _LONGEST :])
 
 
 # ---------------------------------------------------------------- arrays
 
 
-_NAMES = re.compile(rf"[xy](_({'|'.join(PARTS)}))?")
+ARRAYS = re.compile(rf"[xy](_({'|'.join(PARTS)}))?")
 """Of the arrays that a file may hold; others are left alone."""
 
 
@@ -183,7 +250,7 @@ def loaded_arrays(arrays: Mapping[str, Any], label: str) -> Loaded:
         if x in arrays
     }
     if "train" not in tables:
-        found = listed(arrays) or "nothing"
+        found = names_of(arrays) or "nothing"
         message = (
             f"expected arrays x and y, or x_train, y_train, x_test, …; found {found}"
         )

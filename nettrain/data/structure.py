@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nettrain.component import show
 from nettrain.data.cells import Cells, quoted, written
 from nettrain.data.faults import LISTED, more
 from nettrain.data.lines import Lines
@@ -193,8 +194,8 @@ def _misnamed(
     """What is wrong with a column's name, which another has too or which is none."""
     offset, name, width = _shown(window, cells, number)
     if name:
-        twin = f'"{name}", as column {first[name] + 1} is'
-        message = f"column {number + 1} is named {twin}"
+        twin = f"column {first[name] + 1} is"
+        message = f"column {number + 1} is named {show(name)}, as {twin}"
         fix = "give each column its own name"
         return _Fault(offset, "data-duplicate-column", message, fix, width)
     message, fix = f"column {number + 1} has no name", "give it a name"

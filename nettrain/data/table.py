@@ -7,19 +7,30 @@ column can be inferred, declared, or remembered from the training run.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
+from nettrain.component import escaped, listed
 from nettrain.errors import Place
 
-_FINITE = r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+_LISTED = 16
+"""Names that a message lists."""
+_LONGEST = 60
+"""Characters of a name that a message shows."""
+_BARE = re.compile(r"[^\W\d][\w./%()-]*(?: [\w./%()-]+)*")
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off"}
+"""Texts that some readers of YAML take for something else."""
+# Possessive: else a cell of n digits and a letter takes n² steps.
+_FINITE = r"(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?"
 NUMBER = re.compile(rf"[+-]?{_FINITE}", re.ASCII | re.IGNORECASE)
 _ANY = re.compile(rf"[+-]?(?:{_FINITE}|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
 
@@ -148,9 +159,20 @@ class Table:
         return "" if self.locate else f" (row {row}, counted from 0)"
 
 
-def quoted(text: str) -> str:
-    """A cell as a message quotes it."""
-    return f'"{text}"' if len(text) <= 40 else f'"{text[:37]}…"'
+def setting(key: str, name: str, value: str) -> str:
+    """A setting of one column, as a config has it: `data.missing: {age: median}`."""
+    if not _BARE.fullmatch(name) or name.lower() in _WORDS:
+        name = json.dumps(name, ensure_ascii=False)
+    return f"data.{key}: {{{_cut(name)}: {value}}}"
+
+
+def names_of(names: Iterable[str]) -> str:
+    """Names in a row, the first few of them, none of any length."""
+    return listed(escaped(_cut(name)) for name in islice(names, _LISTED + 1))
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
 
 
 def _values(column: np.ndarray | list[str] | Written) -> np.ndarray | None:

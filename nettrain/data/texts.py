@@ -13,6 +13,7 @@ DISTINCT = 10_000
 """As many texts are looked for again in later blocks."""
 _WORDS = 3
 """Cells of up to so many words of 8 bytes are compared."""
+_BITS = np.uint64(48)
 _SLOTS = 1 << 16
 _MASKS = np.array([2 ** (8 * k) - 1 for k in range(9)], np.uint64)
 _MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads all bits
@@ -36,15 +37,17 @@ class Texts:
         return column in self._pieces
 
     def add(self, window: bytes, start: np.ndarray, end: np.ndarray) -> None:
-        """Add rows of cells, start and end (rows, columns)."""
+        """Add the cells of some rows, row by row."""
         if not self._pieces:
             return
-        self.words += np.count_nonzero(self._marks.words(window, start, end), axis=0)
-        first, which = distinct(window, start.ravel(), end.ravel())
-        cells = written(window, start.ravel()[first], end.ravel()[first])
+        first, which = distinct(window, start, end)
+        start, end = start[first], end[first]
+        which = which.reshape(-1, len(self._pieces))
+        words = self._marks.words(window, start, end)
+        self.words += np.count_nonzero(words[which], axis=0)
+        cells = written(window, start, end)
         texts = np.array(self._once(self._marks.texts(cells)), dtype=object)
-        rows = which.reshape(start.shape)
-        for pieces, column in zip(self._pieces.values(), rows.T, strict=True):
+        for pieces, column in zip(self._pieces.values(), which.T, strict=True):
             pieces.append(texts[column])
 
     def _once(self, texts: list[str]) -> list[str]:
@@ -52,6 +55,10 @@ class Texts:
         if len(self._known) > DISTINCT:
             return texts
         return list(map(self._known.setdefault, texts, texts))
+
+    def take(self, others: Texts) -> None:
+        """Take the columns over that others gathered."""
+        self._pieces |= others._pieces
 
     def column(self, column: int) -> np.ndarray:
         """The texts of a column, object (n,); they are given away."""
@@ -66,11 +73,11 @@ def distinct(
     Some copies may be taken for different.
     """
     parts = _parts(window, start, end)
-    key = np.zeros(len(start), np.uint64)
-    for part in parts:
-        key = (key ^ part) * _MIXER
-        key ^= key >> np.uint64(32)
-    slot = (key % np.uint64(_SLOTS)).astype(np.int64)
+    key = parts[0] * _MIXER
+    for part in parts[1:]:
+        key ^= part
+        key *= _MIXER
+    slot = (key >> _BITS).view(np.int64) % _SLOTS
     every = np.arange(len(start))
     table = np.empty(_SLOTS, np.int64)
     table[slot] = every  # of cells with one slot the last stays
@@ -89,17 +96,16 @@ def _parts(window: bytes, start: np.ndarray, end: np.ndarray) -> list[np.ndarray
 
     Long cells count as different wherever they are.
     """
-    width = end - start
-    parts = [width.astype(np.uint64)]
-    if b'""' in window:  # stands for one quote, but not in a bare cell
-        before = np.frombuffer(window, np.uint8).take(start - 1, mode="clip")
-        parts.append((before == ord('"')).astype(np.uint64))
+    width, parts = end - start, []
     padded = window + bytes(8 * (_WORDS + 1))
     words = np.ndarray(len(window) + 8 * _WORDS, "<u8", padded, strides=(1,))
     for first in range(0, 8 * _WORDS, 8):
-        if first < width.max():
+        if not first or first < width.max():
             inside = _MASKS.take(width - first, mode="clip")
             parts.append(words[start + first] & inside)
     long = width > 8 * _WORDS
-    parts[-1][long] = start[long]
+    parts[-1][long] = ~start[long].view(np.uint64)  # no text has such bytes
+    if b'"' in window:  # "" stands for one quote, but not in a bare cell
+        before = np.frombuffer(window, np.uint8).take(start - 1, mode="clip")
+        parts.append((before == ord('"')).astype(np.uint64))
     return parts

@@ -27,7 +27,7 @@ def inconsistencies(given: Sections, resolved: Resolved) -> Iterator[Error]:
     if metrics:
         yield from _metrics(metrics, loss, resolved)
     if isinstance(weights := getattr(loss, "class_weights", None), list | tuple):
-        yield from _weightless(weights, resolved)
+        yield from _weightless(weights, loss.registered_name, resolved)
     if "data" in given and loss and contradictory(given):
         yield Error(
             "config-task",
@@ -40,12 +40,14 @@ def inconsistencies(given: Sections, resolved: Resolved) -> Iterator[Error]:
         yield from _monitor(given["train"].stop.monitor, metrics, resolved)
 
 
-def _weightless(weights: Sequence[float], resolved: Resolved) -> Iterator[Error]:
+def _weightless(
+    weights: Sequence[float], name: str, resolved: Resolved
+) -> Iterator[Error]:
     if weights and not any(weights):
         yield Error(
             "config-class-weights",
             "class_weights are all 0, so that no row counts",
-            place=resolved.place(("loss", "cross_entropy", "class_weights")),
+            place=resolved.place(("loss", name, "class_weights")),
             fix="give the classes that are to be learned a weight above 0",
         )
 
@@ -165,7 +167,11 @@ def _metrics(
             message = f"the metric {name} stands twice, and its numbers have one name"
             yield Error("config-metric", message, place=place, fix="remove one of them")
         before.add(name)
-        if loss and metric.task != loss.task:
+        if loss and not loss.comparable:
+            message = f"the outputs of {loss.registered_name} are no guess at the "
+            message += f"targets, so that {name} says nothing"
+            yield Error("config-metric", message, place=place, fix="remove it")
+        elif loss and metric.task != loss.task:
             message = (
                 f"the metric {name} is for {metric.task}, "
                 f"the loss {loss.registered_name} for {loss.task}"

@@ -10,6 +10,7 @@ import numpy as np
 from nettrain.data import batches
 from nettrain.data.dataset import Dataset, Part
 from nettrain.data.decide import FEW
+from nettrain.data.kept import named
 from nettrain.diagnose.facts import Inputs, Targets
 from nettrain.experiment.schema import Experiment
 from nettrain.nn import Loss
@@ -25,7 +26,7 @@ _WINDOWS, _WINDOW = 64, 32
 def inputs(dataset: Dataset) -> Inputs:
     """Mean and standard deviation of each feature; rows that are there twice."""
     train, validation = dataset.parts["train"], dataset.parts.get("validation")
-    mean, std = _moments(train.inputs)
+    mean, std = _moments(dataset.preparation.by_feature(train.inputs))
     rows = Counter(_keys(train))
     shared = sum(row in rows for row in _keys(validation)) if validation else 0
     repeated = sum(count for count in rows.values() if count > 1)
@@ -33,8 +34,8 @@ def inputs(dataset: Dataset) -> Inputs:
 
 
 def _moments(values: Array) -> tuple[Array, Array]:
-    """(F,) mean and standard deviation of rows (n, …), in float64, chunk by chunk."""
-    rows = values.reshape(len(values), -1)
+    """(F,) mean and standard deviation of rows (n, F), in float64, chunk by chunk."""
+    rows = values
     mean = rows.mean(axis=0, dtype=np.float64)
     squares = np.zeros_like(mean)
     for start in range(0, len(rows), _CHUNK):
@@ -68,11 +69,14 @@ def targets(experiment: Experiment, dataset: Dataset, loss: Loss) -> Targets:
             loss.task, rows, held, names, mean=mean, std=std,
             looks_like_classes=alike, order=order,
         )  # fmt: skip
-    names = tuple(map(str, preparation.classes))
-    counts = np.bincount(train.targets, minlength=len(names))
-    others = validation.targets if validation else np.zeros(0, np.int64)
+    names = tuple(map(named, preparation.classes))
+    counts = np.bincount(train.targets.ravel(), minlength=len(names))
+    others = validation.targets.ravel() if validation else np.zeros(0, np.int64)
     seen = np.bincount(others, minlength=len(names)) if held else others
-    return Targets(loss.task, rows, held, names, counts, seen, order=order)
+    several = bool(preparation.positions)
+    return Targets(
+        loss.task, rows, held, names, counts, seen, sequences=several, order=order
+    )
 
 
 def _like_classes(experiment: Experiment, train: Part) -> bool:

@@ -13,7 +13,10 @@ import numpy as np
 
 from nettrain.component import INVALID, Problem, build
 from nettrain.config import resolve
-from nettrain.data import Preparation, Rows, part_of
+from nettrain.data import Kept, part_of
+from nettrain.data.blocks import BlockPreparation
+from nettrain.data.preparation import Preparation
+from nettrain.data.series import SeriesPreparation
 from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
 from nettrain.execute import executor
@@ -44,7 +47,7 @@ class Model:
     """
 
     network: Predictor
-    preparation: Preparation
+    preparation: Kept
     batch: int
     metrics: tuple[Metric, ...]
     threads: int = 1
@@ -54,11 +57,10 @@ class Model:
 
         Returns:
             Probabilities of the classes (n, K), the probability of the second class
-            (n, 1), or values (n, T) in the targets' own units.
+            (n, 1), or values (n, T) in the targets' own units. Of sequences with a
+            class at each of T positions (n, T, K).
         """
-        if not isinstance(rows, Rows):
-            rows = self.preparation.rows(rows)
-        inputs = self.preparation.transform(rows)
+        inputs = self.preparation.transform(self.preparation.rows(rows))
         with limited(self.threads):
             outputs = self.network.outputs(inputs, self.batch)
             predictions = self.network.predictions(outputs)
@@ -146,7 +148,7 @@ class Run:
         preparation = read_preparation(self._folder)
         experiment, recipe = self.experiment, self._recipe(preparation)
         made = forward(recipe, rows=1)[1].outputs["outputs"].shape[1:]
-        if made != (recipe.outputs,):
+        if made != (*preparation.positions, recipe.outputs):
             message = f"{self.path / 'data.json'} is not of this model: "
             message += f"it wants {recipe.outputs} outputs, and there are {made}"
             raise Error("run-damaged", message)
@@ -156,7 +158,7 @@ class Run:
             network, preparation, batch, experiment.metrics, experiment.threads
         )
 
-    def _recipe(self, preparation: Preparation) -> Recipe:
+    def _recipe(self, preparation: Kept) -> Recipe:
         experiment = self.experiment
         problems: list[Problem] = []
         loss: Loss = build(Loss, self.facts["loss"], (), problems)
@@ -169,7 +171,7 @@ class Run:
             loss=loss,
             optimizer=experiment.optimizer,
             inputs=preparation.input_shape,
-            targets=() if classification else (targets,),
+            targets=preparation.positions if classification else (targets,),
             targets_dtype="int64" if classification else experiment.dtype,
             outputs=loss.outputs_for(len(preparation.classes), targets),
             seed=experiment.seed,
@@ -244,6 +246,27 @@ _DATA = {
     ),
 }
 
+_ARRAYS = {
+    "source": {str: json_text.anything},
+    "task": ("classification", "regression"),
+    "classes": [(str, json_text.finite)],
+    "targets": [str],
+    "features": [str],
+    "axis": (0, -1),
+    "input_shape": [json_text.count],
+    "positions": [json_text.count],
+    "symbols": json_text.count,
+    "dtype": _DATA["dtype"],
+    "preprocess": _DATA["preprocess"],
+    "target_scale": _DATA["target_scale"],
+}
+_KINDS: Mapping[Any, tuple[Any, type[Any]]] = {
+    None: (_DATA, Preparation),
+    "arrays": (_ARRAYS, BlockPreparation),
+    "series": ({**_DATA, "source": {str: json_text.anything}}, SeriesPreparation),
+}
+"""The form of `data.json` and what it makes, by the kind that it says; tables none."""
+
 
 def read_findings(folder: RunFolder) -> list[dict[str, Any]]:
     """The rows of `findings.json`; none where it is not written yet.
@@ -259,15 +282,18 @@ def read_findings(folder: RunFolder) -> list[dict[str, Any]]:
     return rows
 
 
-def read_preparation(folder: RunFolder) -> Preparation:
+def read_preparation(folder: RunFolder) -> Kept:
     """What `data.json` says, and predictions need.
 
     Raises:
-        Error: `run-damaged` or `run-data` where it is not what `Preparation` writes.
+        Error: `run-damaged` or `run-data` where it is not what a preparation writes.
     """
-    plain = folder.read_json("data.json")
-    json_text.check(plain, _DATA, folder.path / "data.json")
-    return Preparation.from_json(plain)
+    plain, path = folder.read_json("data.json"), folder.path / "data.json"
+    json_text.check(plain, {"kind?": tuple(k for k in _KINDS if k)}, path)
+    form, made = _KINDS[plain.get("kind")]
+    json_text.check(plain, form, path)
+    preparation: Kept = made.from_json(plain)
+    return preparation
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:

@@ -23,7 +23,7 @@ from nettrain.execute import Definition, executor
 from nettrain.execute.program import STATEFUL
 from nettrain.experiment import available, graph
 from nettrain.experiment.available import Limit, size
-from nettrain.experiment.setup import Setup
+from nettrain.experiment.setup import FEWER_ROWS, Setup
 from nettrain.graph import Constant, Leaf, Node, adjoints, topological
 from nettrain.graph.operations.shape import BroadcastTo, Reshape, Slice, Transpose
 from nettrain.nn import walk
@@ -47,6 +47,9 @@ DRAW = 16
 """Bytes for each number of a weight while its first values are drawn: two float64."""
 ENCODED = 1
 """How often a checkpoint's tensors are there while it is encoded, beside themselves."""
+
+DECODED = 2
+"""How often a checkpoint's tensors are there while it is decoded."""
 
 VIEWS = (Reshape, Transpose, BroadcastTo, Slice)
 
@@ -124,11 +127,10 @@ def predict(setup: Setup, *, resumed: bool = False, written: bool = True) -> Pre
     """What a run will need. Of its arrays none is made. Arguments as above."""
     sizes = _Sizes(setup)
     # Planned first: what that leaves behind is held.
-    parts = (*_trained(sizes), *(_ended(sizes) if written else ()))
+    begun = _resumed(sizes) if resumed else _begun(sizes)
+    parts = (*begun, *_trained(sizes), *(_ended(sizes) if written else ()))
     available.give_back()
     held = {HELD: available.held()}
-    if resumed:
-        held[READ] = sizes.state + sizes.best
     stages = tuple(Stage(name, {**held, **terms}) for name, terms in parts)
     return Prediction(stages, available.peak(), available.limit())
 
@@ -156,8 +158,16 @@ LIBRARIES = "libraries"
 HISTORY = "history"
 
 
-def _trained(sizes: _Sizes) -> Iterator[tuple[str, Terms]]:
-    """Name and terms of each stage up to the verdict, in the order of a run."""
+def _resumed(sizes: _Sizes) -> Iterator[tuple[str, Terms]]:
+    """The same as `_begun` where a checkpoint is read before, and taken after."""
+    read = sizes.state + sizes.best
+    yield "while a checkpoint is read", {READ: DECODED * read}
+    for name, terms in _begun(sizes):
+        yield name, {**terms, READ: read}
+
+
+def _begun(sizes: _Sizes) -> Iterator[tuple[str, Terms]]:
+    """Name and terms of each stage before the training, in the order of a run."""
     state, first = {STATE: sizes.state}, {FIRST: sizes.weights}
     yield (
         "while the first weights are made",
@@ -166,6 +176,10 @@ def _trained(sizes: _Sizes) -> Iterator[tuple[str, Terms]]:
     if sizes.diagnoses:
         yield "while the first weights are looked at", {**state, **sizes.drawn}
         yield "while the data are looked at", {**state, **first, **sizes.looked}
+
+
+def _trained(sizes: _Sizes) -> Iterator[tuple[str, Terms]]:
+    """Name and terms of each stage up to the verdict."""
     kept = sizes.kept
     running = {ORDERS: sizes.orders, ROWS: sizes.rows}
     yield "in training", {**kept, **sizes.training(), **running}
@@ -361,7 +375,7 @@ class _Sizes:
     # ------------------------------------------------------------ rows
 
     def _outputs(self, part: Part) -> tuple[int, ...]:
-        return (len(part), self._recipe.outputs)
+        return (len(part), *self._recipe.positions, self._recipe.outputs)
 
     @cached_property
     def predictions(self) -> int:
@@ -376,7 +390,7 @@ class _Sizes:
             if self._recipe.loss.task == "regression":
                 held += 3 * 8 * prod(part.targets.shape)
             else:
-                held += 3 * 8 * len(part)
+                held += 3 * 8 * part.targets.size
         return held
 
     @property
@@ -492,8 +506,7 @@ def _remedy(setup: Setup, stage: Stage, limit: Limit) -> tuple[Place, str]:
         if now * share >= 1:
             return place(tuple(key.split("."))), f"say {key}: {int(now * share)}"
     if key == "data":
-        fix = "train on fewer rows, or on a machine with more memory"
-        return place(("data", "source")), fix
+        return place(("data", "source")), FEWER_ROWS
     where, name = _largest_layer(setup)
     return place(where, key=True), f"give {name} fewer units: it is the largest layer"
 

@@ -11,7 +11,8 @@ from nettrain.errors import Error, Place
 from nettrain.experiment.consistency import last_layer
 from nettrain.experiment.schema import Experiment
 from nettrain.graph import leaf
-from nettrain.nn import Layer, Trace, walk
+from nettrain.nn import Embedding, Layer, Trace, walk
+from nettrain.optim import unmatched
 from nettrain.training.network import Recipe
 from nettrain.training.settings import Stop, TrainConfig
 
@@ -53,6 +54,9 @@ def misfits(
     experiment: Experiment, resolved: Resolved, dataset: Dataset, recipe: Recipe
 ) -> Iterator[Error]:
     """Trace full and last batches: do the layers fit each other, data and loss?"""
+    if unknown := list(_unknown_symbols(experiment, resolved, dataset)):
+        yield from unknown
+        return
     rows = len(dataset.parts["train"])
     size = min(experiment.data.batch_size, rows)
     last = rows % size
@@ -68,8 +72,25 @@ def misfits(
             yield placed(error, _place_of(trace.failed, experiment, resolved))
             return
     yield from _too_large(trace, experiment, resolved)
-    if outputs.shape[1:] != (recipe.outputs,):
+    trained = [path for path, made in trace.parameters.items() if made.trainable]
+    for where, error in unmatched(experiment.optimizer, trained):
+        yield placed(error, resolved.place(("optimizer", *where)))
+    if outputs.shape[1:] != (*recipe.positions, recipe.outputs):
         yield _head_misfit(outputs.shape[1:], experiment, resolved, recipe)
+
+
+def _unknown_symbols(
+    experiment: Experiment, resolved: Resolved, dataset: Dataset
+) -> Iterator[Error]:
+    """Symbols of the data that the embedding at the beginning has no row for."""
+    first, symbols = experiment.model[0], dataset.preparation.symbols
+    if isinstance(first, Embedding) and first.vocabulary < symbols:
+        yield Error(
+            "config-vocabulary",
+            f"the data have {symbols} symbols, the embedding {first.vocabulary}",
+            place=resolved.place(("model", 0, "embedding", "vocabulary")),
+            fix=f"say vocabulary: {symbols}",
+        )
 
 
 def _too_large(
@@ -101,14 +122,19 @@ def _head_misfit(
     path, last = _head(experiment.model)
     needed, loss = recipe.outputs, experiment.loss
     given = " × ".join(map(str, shape))
-    if len(shape) > 1:
+    if recipe.positions and len(shape) == 1:
+        fix = "let recurrent layers give what every step has: outputs: all"
+    elif len(shape) > 1 and not recipe.positions:
         fix = "put `flatten` before the last dense layer"
     elif hasattr(last, "units"):
         path = (*path, last.registered_name, "units")
         fix = f"end the model with `dense: {needed}`, or `dense: auto`"
     else:
         fix = f"add `dense: {needed}`, or `dense: auto`, at the end"
-    what = f"the loss {loss.registered_name} needs {needed} for each row"
+    each = "each row"
+    if recipe.positions:
+        each = f"each of {recipe.positions[0]} positions"
+    what = f"the loss {loss.registered_name} needs {needed} for {each}"
     if loss.task == "regression":
         what += ", one for each target"
     elif needed > 1:

@@ -16,7 +16,7 @@ from nettrain.record.events import Events
 from nettrain.record.folder import RunFolder
 from nettrain.record.metrics import Metrics, Row, columns, read_metrics
 from nettrain.record.statistics import COLUMNS, Statistics
-from nettrain.record.store import CheckpointStore, go_back
+from nettrain.record.store import CheckpointStore, go_back, steps
 from nettrain.training.events import (
     EpochEnded,
     Event,
@@ -183,11 +183,13 @@ class Files:
 
     def rewind(self, step: int) -> tuple[Tensors, list[Row]]:
         """Back to the newest checkpoint at or before a step; see `loop.Rewind`."""
+        folder = self._folder
+        if min(steps(folder.disk, folder.checkpoints), default=step + 1) > step:
+            raise _nothing_before(step)  # before the newer ones are given up
         self._close_logs()
         checkpoint = go_back(self._folder, step, self._say).checkpoint
         if checkpoint is None:
-            message = f"there is no checkpoint at or before step {step} to go back to"
-            raise Error("checkpoint-missing", message, fix="start the run again")
+            raise _nothing_before(step)
         rows = read_metrics(self._folder.disk, self._folder.metrics)
         self._open()
         return checkpoint.tensors, rows
@@ -211,6 +213,12 @@ class Files:
     def _close_logs(self) -> None:
         self._metrics.close()
         self._statistics.close()
+
+
+def _nothing_before(step: int) -> Error:
+    message = f"there is no checkpoint at or before step {step} to go back to"
+    fix = "run its config again: with on_nonfinite: rollback the first weights are kept"
+    return Error("checkpoint-missing", message, fix=fix)
 
 
 @contextlib.contextmanager

@@ -6,26 +6,23 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nettrain.component import dump
-from nettrain.config import resolve, write_resolved
 from nettrain.diagnose import DiagnoseConfig
 from nettrain.disk import Disk
 from nettrain.errors import Error
-from nettrain.experiment import memory, rates, report, signals
+from nettrain.experiment import changes, memory, rates, report, signals
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.recorder import Files, Nobody, Watcher, recording
-from nettrain.experiment.schema import Experiment
-from nettrain.experiment.setup import Setup, Source, set_up
+from nettrain.experiment.setup import RESOLVED, Setup, Source, set_up
 from nettrain.experiment.status import Status, read_status
 from nettrain.experiment.threads import limited
 from nettrain.experiment.timing import diagnosis_share
 from nettrain.record.checkpoint import Checkpoint
-from nettrain.record.folder import RunFolder, find_finished
-from nettrain.record.metrics import read_metrics
+from nettrain.record.folder import FIRST, RunFolder, find_finished
+from nettrain.record.metrics import Row, read_metrics
 from nettrain.record.store import newest, recover, reopen
 from nettrain.training import stored
 from nettrain.training.loop import Loop, Outcome
@@ -34,8 +31,6 @@ from nettrain.training.probe import Probe
 
 Watch = Callable[[Setup, int], Watcher]
 """Makes a watcher for a setup and its planned number of steps."""
-
-RESOLVED = "config.resolved.yaml"
 
 
 def _nobody(setup: Setup, steps: int) -> Watcher:
@@ -61,21 +56,23 @@ class Ended:
     config: str | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Start:
     """Where a run goes on.
 
     Attributes:
-        checkpoint: its state; None where it begins again.
+        checkpoint: its state, until it is taken; None where it begins again.
         resolved: `config.resolved.yaml` from now on.
         notes: what there is to say of it.
         stopped_at: the step at which the clock ended it before, to do so again.
+        anew: whether its epochs are judged by another metric from now on.
     """
 
     checkpoint: Checkpoint | None
     resolved: str
     notes: Sequence[str]
     stopped_at: int | None
+    anew: bool
 
 
 def run(
@@ -113,14 +110,18 @@ def run(
             folder.write_text("config.yaml", setup.resolved.text)
             folder.write_text(RESOLVED, setup.resolved_yaml())
             folder.write_json("data.json", setup.dataset.preparation.to_json())
+            if setup.begin:
+                folder.write(FIRST, setup.begin_file())
             return _train(folder, status, network, watch)
 
 
 def _is_over(folder: RunFolder) -> bool:
     """Whether a run is finished, and its last checkpoint is still there to prove it."""
-    status, found = read_status(folder), newest(folder).checkpoint
-    at_its_end = found is not None and found.meta.step == status["step"]
-    return bool(status["status"] == "finished" and at_its_end)
+    status = read_status(folder)
+    if status["status"] != "finished":
+        return False
+    found = newest(folder).checkpoint
+    return found is not None and found.meta.step == status["step"]
 
 
 def resume(
@@ -139,33 +140,55 @@ def resume(
         disk: what the run folder is read and written through.
     """
     folder = RunFolder.open(path, disk=disk)
-    if not overrides and _is_over(folder):
-        return Ended(folder, None, f"{path} is finished: there is nothing to resume")
-    setup = set_up(folder.path / RESOLVED, overrides)
+    over = Ended(folder, None, f"{path} is finished: there is nothing to resume")
+    if not overrides and _is_over(folder):  # to be said of a folder to be read only too
+        return over
+    with folder.lock():  # from here on nothing that is read is changed by another
+        if not overrides and _is_over(folder):
+            return over
+        folder.read_text(RESOLVED)  # missing, it is the run's fault
+        setup = _set_up_again(folder, overrides)
+        with limited(setup.experiment.threads):
+            return _resumed(folder, setup, bool(overrides), watch)
+
+
+def _set_up_again(folder: RunFolder, overrides: Sequence[str]) -> Setup:
+    try:
+        return set_up(folder.path / RESOLVED, overrides)
+    except Error as error:
+        if error.code == "data-missing-file":
+            error.fix = "put it back, or say where it is now: data.source=PATH"
+        raise
+
+
+def _resumed(folder: RunFolder, setup: Setup, changed: bool, watch: Watch) -> Ended:
+    """Go on with a run whose lock is held.
+
+    Args:
+        changed: whether its settings are others than before.
+    """
     memory.check_fits(setup, resumed=True)
-    with limited(setup.experiment.threads), folder.lock():
-        before = read_status(folder)
-        began = _checked(folder, setup, before)
-        # Lines are cited as the run began: of the config that it was given.
-        recipe = dataclasses.replace(setup.recipe, origins=before["lines"])
-        setup = dataclasses.replace(setup, recipe=recipe)
-        status = Status(setup, before["config"])
-        network = make_network(setup)
-        notes: list[str] = []
-        checkpoint = recover(folder, notes.append).checkpoint
-        if checkpoint and _goes_on(folder, setup, network, checkpoint):
-            network = make_network(setup)
-            # From here on the folder does not hold what it came to.
-            status.write(folder, "running", checkpoint.meta.step, checkpoint.meta.epoch)
-            checkpoint = _before_its_end(folder, checkpoint, notes.append)
-        if checkpoint and (changed := _other_rates(began, setup, checkpoint.meta.step)):
-            notes.append(changed)
-        if changed := status.changed_numerics(before):
-            notes.append(changed)
-        # Who changes something may want another end.
-        stopped_at = None if overrides else before.get("stopped_at")
-        start = _Start(checkpoint, _resolved_again(setup), notes, stopped_at)
-        return _train(folder, status, network, watch, start)
+    before = read_status(folder)
+    began = changes.checked(folder, setup, before)
+    anew = changes.judged_anew(began, setup.experiment)
+    # Lines are cited as the run began: of the config that it was given.
+    recipe = dataclasses.replace(setup.recipe, origins=before["lines"])
+    setup = dataclasses.replace(setup, recipe=recipe)
+    status, notes = Status(setup, before["config"]), list[str]()
+    checkpoint = recover(folder, notes.append).checkpoint
+    if checkpoint and _goes_on(folder, setup, checkpoint, anew):
+        # From here on the folder does not hold what it came to.
+        status.write(folder, "running", checkpoint.meta.step, checkpoint.meta.epoch)
+        checkpoint = _before_its_end(folder, checkpoint, notes.append)
+    if checkpoint:
+        notes += changes.told(began, setup, checkpoint.meta.step)
+    if other := status.changed_numerics(before):
+        notes.append(other)
+    # Who changes something may want another end.
+    stopped_at = None if changed else before.get("stopped_at")
+    start = _Start(checkpoint, changes.resolved_again(setup), notes, stopped_at, anew)
+    del checkpoint  # else it is there as long as the run
+    return _train(folder, status, make_network(setup), watch, start)
 
 
 def _train(
@@ -183,8 +206,10 @@ def _train(
         probe = make_probe(setup, network)
         watcher = watch(setup, plan.total_steps)
         with recording(folder, setup, watcher) as files:
+            for note in () if start else setup.notes:
+                files.note("begin", note)
             loop = Loop(network, plan, probe, files, files.rewind)
-            history = _gone_on(folder, loop, files, start) if start else []
+            history = _gone_on(folder, loop, files, start) if start else iter(())
             try:
                 status.write(folder, "running", loop.step, loop.epoch)
                 outcome = _timed(loop, files, history)
@@ -193,7 +218,8 @@ def _train(
                     _measure_rates(folder, setup, files, outcome)
                     _finish(folder, status, network, probe, loop.monitor, outcome)
             except Exception as error:
-                why = f"{type(error).__name__}: {error}"
+                known = isinstance(error, Error)
+                why = error.message if known else f"{type(error).__name__}: {error}"
                 with contextlib.suppress(Error):
                     status.write(folder, "failed", loop.step, loop.epoch, reason=why)
                     files.event("failed", text=why)
@@ -225,7 +251,7 @@ def _ending(
     return interruption.over(last)
 
 
-def _timed(loop: Loop, files: Files, history: Sequence[Mapping[str, Any]]) -> Outcome:
+def _timed(loop: Loop, files: Files, history: Iterable[Row]) -> Outcome:
     """Train; what the clock says of it is told, and decides nothing."""
     first, began = loop.step, time.monotonic()
     files.event("training", step=first)
@@ -292,35 +318,38 @@ def _finish(
 
 def _gone_on(
     folder: RunFolder, loop: Loop, files: Files, start: _Start
-) -> list[dict[str, Any]]:
+) -> Iterator[Row]:
     """Restore the loop; the rows before. A state that does not fit changes nothing."""
-    history: list[dict[str, Any]] = []
-    if start.checkpoint is not None:
-        loop.restore(start.checkpoint.tensors)
-        stored.check_step(loop.step, start.checkpoint.meta.step)
+    history: list[Row] = []
+    checkpoint, start.checkpoint = start.checkpoint, None
+    if checkpoint is not None:
+        loop.restore(checkpoint.tensors)
+        stored.check_step(loop.step, checkpoint.meta.step)
         history = read_metrics(folder.disk, folder.metrics)
+        if start.anew:
+            loop.judge_anew(history)
     folder.write_text(RESOLVED, start.resolved)
     files.event("resume", step=loop.step)
     for note in start.notes:
         files.note("resume", note)
-    return history
-
-
-_FIXED = ("seed", "data", "model", "loss", "dtype")
-"""Sections that what has been learned depends on."""
+    return iter(history)  # which lets them go at its end
 
 
 def _goes_on(
-    folder: RunFolder, setup: Setup, network: Network, checkpoint: Checkpoint
+    folder: RunFolder, setup: Setup, checkpoint: Checkpoint, anew: bool
 ) -> bool:
     """Whether a run that came to its end has another one by now."""
     ended = checkpoint.tensors.get("loop/ended")
     if ended is None or not ended.any():
         return False
+    network = make_network(setup)
     probe = make_probe(setup, network)
     loop = Loop(network, setup.plan(), probe, lambda event: None)
     loop.restore(checkpoint.tensors)
-    return not loop.over(read_metrics(folder.disk, folder.metrics))
+    rows = read_metrics(folder.disk, folder.metrics)
+    if anew:
+        loop.judge_anew(rows)
+    return not loop.over(rows[-1] if rows else {})
 
 
 def _before_its_end(
@@ -337,54 +366,3 @@ def _before_its_end(
         f"its end, of step {found.meta.step if found else 0}"
     )
     return found
-
-
-def _other_rates(began: Experiment, setup: Setup, steps: int) -> str:
-    """What is to be said of updates made at other rates than the plan now has."""
-    plan = setup.plan()
-    per_epoch, schedule = plan.steps_per_epoch, began.optimizer.schedule
-    total = began.train.total_steps(per_epoch)
-    for number in range(1, steps + 1):
-        was = schedule.rate(number, total, per_epoch, schedule.start())
-        now = plan.schedule.rate(
-            number, plan.total_steps, per_epoch, plan.schedule.start()
-        )
-        if was != now:
-            return (
-                f"not the same as such a run from the start: update {number} was made "
-                f"at the rate {was:.6g}, this plan has {now:.6g} there"
-            )
-    return ""
-
-
-def _checked(folder: RunFolder, setup: Setup, before: Mapping[str, Any]) -> Experiment:
-    """The experiment as it was; other data, or another run, are refused."""
-    if before["data_sha256"] != setup.dataset.sha256:
-        raise Error(
-            "run-data-changed",
-            f"the data of {folder.path} are not what they were when it began",
-            fix="put the data back, or start a new run",
-        )
-    began = resolve(folder.path / RESOLVED, schema=Experiment).build()
-    now = dump(setup.experiment)
-    for section in _FIXED:
-        if dump(getattr(began, section)) != now[section]:
-            raise Error(
-                "config-resume",
-                f"a run cannot go on with another {section}",
-                fix="start a new run; train and optimizer may change",
-            )
-    return began
-
-
-def _resolved_again(setup: Setup) -> str:
-    """The config with its overrides; the rest still says where it first came from."""
-    resolved = setup.resolved
-
-    def source(path: tuple[str | int, ...]) -> str:
-        place = resolved.place(path)
-        written = Path(place.file).name == RESOLVED
-        known = place.text.rpartition("# ")[2].strip() if written else ""
-        return known or resolved.source(path)
-
-    return write_resolved(dump(setup.experiment), source)

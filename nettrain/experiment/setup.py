@@ -19,6 +19,8 @@ from nettrain.diagnose import DiagnoseConfig
 from nettrain.diagnose.statistics import interval
 from nettrain.errors import Error, raise_all
 from nettrain.execute import EXECUTORS
+from nettrain.experiment import available, tuning
+from nettrain.experiment.available import size
 from nettrain.experiment.consistency import (
     contradictory,
     flaws,
@@ -30,7 +32,7 @@ from nettrain.experiment.misfits import (
     placed,
     unmonitored,
 )
-from nettrain.experiment.schema import Experiment
+from nettrain.experiment.schema import Experiment, Tuned
 from nettrain.experiment.tunable import tunable
 from nettrain.nn import Loss, Sequential, walk
 from nettrain.training.loop import Plan
@@ -38,6 +40,9 @@ from nettrain.training.network import Recipe, Step, trace_step
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 
+FEWER_ROWS = "train on fewer rows, or on a machine with more memory"
+RESOLVED = tuning.RESOLVED
+"""The file of a run that it can be set up from again."""
 CONFIG = "config"
 """Where `Recipe.origins` has the config's own first line."""
 
@@ -52,6 +57,8 @@ class Setup:
         dataset: prepared data.
         recipe: what to train.
         step: its training step, traced for a full batch.
+        begin: what it begins with of another run, if it does.
+        notes: what there is to say of that.
     """
 
     resolved: Resolved
@@ -59,6 +66,8 @@ class Setup:
     dataset: Dataset
     recipe: Recipe
     step: Step
+    begin: tuning.Source | None = None
+    notes: tuple[str, ...] = ()
 
     def plan(self, **changes: Any) -> Plan:
         """How to train it."""
@@ -72,12 +81,19 @@ class Setup:
             batch_size=experiment.data.batch_size,
             evaluation_batch_size=experiment.data.evaluation_batch_size,
             shuffle=experiment.data.shuffle,
+            augment=experiment.data.augment,
             **changes,
         )
 
     def resolved_yaml(self) -> str:
         """`config.resolved.yaml`: every value, with where it came from."""
         return write_resolved(dump(self.experiment), self.resolved.source)
+
+    def begin_file(self) -> bytes:
+        """`first.safetensors`: what it begins with, so that it can be set up again."""
+        assert self.begin is not None
+        made_from = self.config_sha256, self.dataset.sha256
+        return self.begin.file(self.experiment.seed, *made_from)
 
     @property
     def config_sha256(self) -> str:
@@ -96,9 +112,15 @@ def set_up(source: Source, overrides: Sequence[str] = ()) -> Setup:
     experiment, problems = resolved.built()
     given = _sections(resolved) if problems else dict(vars(experiment))
     errors = [*resolved.errors(problems), *inconsistencies(given, resolved)]
+    if isinstance(given.get("model"), Tuned) and not tuning.has_layers(resolved):
+        del given["model"]  # the run's own cannot be had, as one of the errors says
     if "model" in given and (flawed := list(flaws(given["model"], resolved))):
         errors += flawed
         del given["model"]
+    begin = None
+    if isinstance(given.get("model"), Tuned):
+        with _gathered(errors):
+            begin = tuning.source(given["model"], resolved)
     dataset = recipe = None
     if given.keys() >= {"data", "loss"} and not contradictory(given):
         with _gathered(errors):
@@ -106,6 +128,7 @@ def set_up(source: Source, overrides: Sequence[str] = ()) -> Setup:
     if dataset and "model" in given:
         with _gathered(errors):
             recipe = _recipe(Experiment(**given), resolved, dataset)
+            recipe = replace(recipe, begin=begin.begin) if begin else recipe
     if dataset and given.get("train"):
         errors += unmonitored(given["train"], resolved, dataset)
     if dataset and recipe:
@@ -113,8 +136,20 @@ def set_up(source: Source, overrides: Sequence[str] = ()) -> Setup:
     raise_all(resolved.ordered(errors))
     assert dataset and recipe
     step = _traced(experiment, resolved, dataset, recipe)
+    notes = _notes(begin, resolved, recipe, step)
+    experiment = replace(experiment, model=begin.model) if begin else experiment
     experiment = _with_interval(_decided(experiment, resolved, dataset), step)
-    return Setup(resolved, experiment, dataset, recipe, step)
+    return Setup(resolved, experiment, dataset, recipe, step, begin, notes)
+
+
+def _notes(
+    begin: tuning.Source | None, resolved: Resolved, recipe: Recipe, step: Step
+) -> tuple[str, ...]:
+    try:
+        return tuning.notes(begin, recipe, step.trace) if begin else ()
+    except Error as error:
+        path = ("model", "freeze") if error.code == "config-freeze" else tuning.FROM
+        raise placed(error, resolved.place(path)) from None
 
 
 def _sections(resolved: Resolved) -> dict[str, Any]:
@@ -144,13 +179,27 @@ def _gathered(errors: list[Error]) -> Iterator[None]:
 
 
 def _dataset(experiment: Experiment, resolved: Resolved) -> Dataset:
+    data = _located(experiment.data, resolved)
+    _refuse_too_large(data, resolved)
     return prepare(
-        _located(experiment.data, resolved),
+        data,
         seed=experiment.seed,
         dtype=experiment.dtype,
         place=resolved.place,
         task=experiment.loss.task,
     )
+
+
+def _refuse_too_large(data: DataConfig, resolved: Resolved) -> None:
+    """Refuse data that cannot fit into memory before any of them is read or made."""
+    needed, limit, held = data.nbytes, available.limit(), available.held()
+    if needed and limit and held + needed > limit.nbytes:
+        message = (
+            f"the data need {size(needed)} of memory at least, and "
+            f"{size(max(0, limit.nbytes - held))} are available ({limit.name})"
+        )
+        place = resolved.place(("data", "source"))
+        raise Error("memory-needed", message, place=place, fix=FEWER_ROWS)
 
 
 def _located(data: DataConfig, resolved: Resolved) -> DataConfig:

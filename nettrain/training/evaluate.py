@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nettrain.data.dataset import Part
-from nettrain.training.metrics import Metric, classes_of, predicted_classes
+from nettrain.training.metrics import Metric, classes_of, each_label, predicted_classes
 from nettrain.training.network import Predictor
 
 
@@ -20,7 +20,7 @@ class Evaluation:
     Attributes:
         part: inputs (N, …) and targets.
         loss: without penalties.
-        predictions: (N, K).
+        predictions: (N, K), of sequences (N, T, K).
     """
 
     part: Part
@@ -40,6 +40,7 @@ class Evaluation:
         finite = self.is_finite
         predicted = self.part.restored(self.predictions)
         targets = self.part.restored(self.part.targets)
+        predicted, targets = each_label(predicted, targets)
         for metric in metrics:
             value = metric.compute(predicted, targets) if finite else float("nan")
             row[f"{name}/{metric.registered_name}"] = value
@@ -105,17 +106,25 @@ def scores(made: Evaluation, task: str) -> Scores:
 
 
 def _of_classes(made: Evaluation) -> Scores:
-    """m with √(max(m (1 - m), .01) / N): it is never taken for certain."""
-    classes = max(2, made.predictions.shape[1])
+    """m with √(max(Var, .01) / N): it is never taken for certain.
+
+    Var is m (1 - m); of sequences, whose positions depend on each other, that of the
+    share of each sequence that is right.
+    """
+    classes = max(2, made.predictions.shape[-1])
     if not made.is_finite or not len(made.part):
         return Scores(np.nan, np.nan, np.full(classes, np.nan))
-    truth = classes_of(made.part.targets)
-    right = predicted_classes(made.predictions) == truth
-    rows = np.bincount(truth, minlength=classes)
+    predictions, targets = each_label(made.predictions, made.part.targets)
+    truth = classes_of(targets)
+    right = predicted_classes(predictions) == truth
+    counts = np.bincount(truth, minlength=classes)
     hits = np.bincount(truth[right], minlength=classes)
-    recall = np.where(rows > 0, hits / np.maximum(rows, 1), np.nan)
+    recall = np.where(counts > 0, hits / np.maximum(counts, 1), np.nan)
     m = float(np.mean(right))
-    return Scores(m, float(np.sqrt(max(m * (1 - m), 0.01) / len(right))), recall)
+    rows = len(made.part)
+    of_rows = right.reshape(rows, -1).mean(axis=1)
+    variance = m * (1 - m) if len(right) == rows else float(np.var(of_rows))
+    return Scores(m, float(np.sqrt(max(variance, 0.01) / rows)), recall)
 
 
 def _of_values(made: Evaluation) -> Scores:

@@ -17,7 +17,7 @@ class Metric(Component):
 
     `compute` takes what the loss calls predictions (class probabilities (N, K), the
     probability of the second class (N, 1), or values (N, T)) and the targets (class
-    numbers (N,) or values (N, T)).
+    numbers (N,) or values (N, T)). Of sequences each position is such a row.
     """
 
     kind: ClassVar[str] = "metric"
@@ -41,6 +41,19 @@ def predicted_classes(predictions: np.ndarray) -> np.ndarray:
 def classes_of(targets: np.ndarray) -> np.ndarray:
     """Class numbers, also of soft labels (N, K)."""
     return np.argmax(targets, axis=1) if targets.ndim == 2 else targets
+
+
+def each_label(
+    predictions: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions (M, K) and targets as metrics take them.
+
+    Of sequences, predictions (N, T, K) with class numbers (N, T), each position counts
+    as a row.
+    """
+    if targets.dtype.kind == "f" or targets.ndim == 1:
+        return predictions, targets
+    return predictions.reshape(targets.size, -1), targets.ravel()
 
 
 @register("accuracy")

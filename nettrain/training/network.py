@@ -25,6 +25,7 @@ from nettrain.graph.node import made_at
 from nettrain.graph.rewrite import substitute
 from nettrain.graph.spec import Shape
 from nettrain.nn import Layer, Loss, Trace, initial_values
+from nettrain.nn.trace import NEW, Beginning
 from nettrain.optim import Optimizer, Updates, clip_norm, clip_value, optimize
 from nettrain.training import stored
 
@@ -49,6 +50,7 @@ class Recipe:
         origins: config line of each layer's path and of `loss`, for messages.
         clip_norm, clip_value: limits of the gradients, where there are any.
         diagnose: whether statistics are taken.
+        begin: weights of another training that the model begins with, where it does.
     """
 
     model: Layer
@@ -64,6 +66,7 @@ class Recipe:
     clip_norm: float | None = None
     clip_value: float | None = None
     diagnose: bool = True
+    begin: Beginning = NEW
 
     @property
     def positions(self) -> Shape:
@@ -177,6 +180,7 @@ def _trace(recipe: Recipe, *, training: bool, step: Node | None) -> Trace:
         dtype=recipe.dtype,
         origins=recipe.origins,
         outputs=recipe.outputs,
+        begin=recipe.begin,
     )
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from nettrain.data import batches
+from nettrain.data.augment import Augmentation, augmented
 from nettrain.data.dataset import Part
 from nettrain.optim import Schedule
 from nettrain.training.metrics import Metric
@@ -28,6 +29,7 @@ class Plan:
         batch_size: rows in one update.
         evaluation_batch_size: rows evaluated at a time.
         shuffle: whether every epoch has its own order.
+        augment: changes of the training images, anew in each epoch.
         interrupted: asked after every update; the loop ends when it says yes.
         stopped_at: the step at which `minutes` ended this run before, to repeat it.
     """
@@ -40,6 +42,7 @@ class Plan:
     batch_size: int
     evaluation_batch_size: int
     shuffle: bool
+    augment: Sequence[Augmentation] = ()
     interrupted: Callable[[], bool] = lambda: False
     stopped_at: int | None = None
     _orders: dict[int, np.ndarray] = field(
@@ -67,6 +70,12 @@ class Plan:
         before, at = divmod(step - 1, self.steps_per_epoch)
         begin = at * self.batch_size
         return self.order(before + 1)[begin : begin + self.batch_size]
+
+    def inputs(self, step: int, rows: np.ndarray) -> np.ndarray:
+        """What an update is given: inputs of a batch of rows, (B, …)."""
+        train = self.parts["train"]
+        inputs, epoch = train.inputs[rows], (step - 1) // self.steps_per_epoch + 1
+        return augmented(inputs, self.augment, self.seed, epoch, train.rows[rows])
 
     @cached_property
     def save_every(self) -> int:

@@ -63,7 +63,7 @@ class Probe:
         self._losses: deque[float] = deque(maxlen=RECENT)
         # Gradient norms of this epoch's updates, and of `RECENT` before them.
         self._norms: list[float] = []
-        self._nodes = pre_activations(watch.roles, network.first.trace)
+        self._nodes = pre_activations(watch.positions, network.first.trace)
         self.evidence = dataclasses.replace(
             facts,
             nodes=self._nodes,
@@ -263,22 +263,32 @@ class Probe:
 
 
 def pre_activations(
-    roles: Mapping[str, str], trace: Trace
+    positions: Mapping[str, int], trace: Trace
 ) -> tuple[PreActivation, ...]:
     """The network's pre-activations, in forward order; the last is its output.
 
     Args:
-        roles: see `Watch.roles`.
+        positions: see `Watch.positions`.
         trace: of the network.
     """
-    paths = [path for path, role in roles.items() if role == "pre_activation"]
+    paths = list(positions)
     times = {z.path: t + 1 for steps in trace.within.values() for t, z in steps}
-    layers = {call.path for call in trace.calls}
+    layers = {call.path: call.layer for call in trace.calls}
     found = []
     for path in paths:
         layer = path.rpartition("/")[0]
         while path in times and layer not in layers:  # `rnn1` of `rnn1/forward/t5`
             layer = layer.rpartition("/")[0]
         name = layer.removeprefix("model/")
-        found.append(PreActivation(path, name, path == paths[-1], times.get(path)))
+        reverse = getattr(layers.get(layer), "direction", "") == "backward"
+        found.append(
+            PreActivation(
+                path,
+                name,
+                output=path == paths[-1],
+                time=times.get(path),
+                positions=positions[path],
+                backward=reverse or path.startswith(f"{layer}/backward/"),
+            )
+        )
     return tuple(found)

@@ -60,14 +60,14 @@ def _each(halves: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
 def _residuals(
     network: Network, part: Part, rows: np.ndarray, batch: int
 ) -> np.ndarray:
-    """(R, K): -dL/dŷ of each row, up to a factor."""
+    """(R, K): -dL/dŷ of each row, up to a factor; of sequences (R, T K)."""
     recipe = network.recipe
     outputs, targets = network.outputs(part.inputs[rows], batch), part.targets[rows]
     y = leaf("input", "outputs", outputs.shape, recipe.dtype)
     t = leaf("input", "targets", targets.shape, recipe.targets_dtype)
     (slope,) = gradients(recipe.loss.cost(y, t), [y])
     found = evaluate([slope], {y: outputs, t: targets})[slope]
-    return -found.astype(np.float64)
+    return -found.astype(np.float64).reshape(len(rows), -1)
 
 
 def _standard(inputs: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import Call
@@ -98,6 +99,57 @@ def test_a_config_and_a_run(call: Call, trained: Path) -> None:
     assert before[weight]["value"] != after[weight]["value"]
     other = json.loads(call("graph", config, "seed=9", "--json").out)["nodes"]
     assert before[weight]["value"] != other[weight]["value"]
+
+
+RECURRENT = """\
+seed: 0
+data: {source: sequences.npz, split: {}, batch_size: 4}
+model: [{rnn: {units: 3}}, {dense: auto}]
+loss: cross_entropy
+"""
+
+
+def test_a_loop_is_drawn_once_or_unrolled(call: Call, folder: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(12, 7, 2))
+    np.savez(folder / "sequences.npz", X=x, y=np.arange(12) % 2)
+    (folder / "rnn.yaml").write_text(RECURRENT)
+    for ending in ("svg", "dot", "html"):
+        answer = call("graph", "rnn.yaml", "--out", f"rolled.{ending}")
+        assert answer.code == 0, answer.err
+        assert "7 time steps" in (folder / f"rolled.{ending}").read_text()
+    call("graph", "rnn.yaml", "--out", "rolled.svg")
+    call("graph", "rnn.yaml", "--out", "unrolled.svg", "--unroll")
+    rolled, unrolled = (
+        (folder / f"{name}.svg").read_text() for name in ("rolled", "unrolled")
+    )
+    assert ">t7<" not in rolled
+    assert ">t7<" in unrolled
+    assert "2 more steps" in unrolled
+    nodes = json.loads(call("graph", "rnn.yaml", "--json").out)["nodes"]
+    assert nodes["scan1"].keys() == {"op", "value", "gradient", "shape", "inputs"}
+    assert not any("carry" in name for name in nodes)
+
+
+def test_blocks_are_drawn_once_unless_all_is_asked_for(
+    call: Call, folder: Path
+) -> None:
+    block = "residual: {blocks: [{dense: {units: 2, activation: relu}}, {dense: 2}]}"
+    config = (folder / "config.yaml").read_text()
+    start = config.index("model:")
+    model = f"model: [{{repeat: {{times: 9, block: [{{{block}}}]}}}}, {{dense: auto}}]"
+    rest = config[start:].split("\n")
+    after = next(i for i, line in enumerate(rest[1:], 1) if line[:1].strip())
+    (folder / "deep.yaml").write_text(
+        "\n".join([config[:start] + model, *rest[after:]])
+    )
+    answer = call("graph", "deep.yaml", "--out", "once.svg")
+    assert answer.code == 0, answer.err
+    call("graph", "deep.yaml", "--out", "all.svg", "--unfold")
+    once, every = ((folder / f"{name}.svg").read_text() for name in ("once", "all"))
+    assert "×9, the one with the weakest gradient" in once
+    assert "×9" not in every
+    assert every.count(">residual1<") == 9
+    assert once.count(">residual1<") == 1
 
 
 def test_an_array_is_told_by_its_size(call: Call) -> None:

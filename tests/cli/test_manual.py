@@ -105,7 +105,7 @@ def test_what_is_said(call: Call, path: str, said: list[str]) -> None:
         ("optimizer.adm", 'in optimizer\n  did you mean "adam"?'),
         ("train.epoch", 'in train\n  did you mean "epochs"?'),
         ("batch_size", "it belongs in data"),
-        ("train.learning_rate", "it belongs in optimizer.adam"),
+        ("train.learning_rate", "it belongs in optimizer.ada"),
         ("optimizer.adam.lr", 'did you mean "learning_rate"?'),
         ("optimizer.adam.zzz", "known here: learning_rate, beta1"),
         ("model.dence.units", 'did you mean "dense"?'),

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nettrain.component import build, field_types, registered
+from nettrain.component.family import key_of
 from nettrain.config import Resolved, parse
 from nettrain.config.annotations import is_family, is_record, members
 from nettrain.config.scalars import scalar
@@ -25,8 +26,8 @@ VALUES = [
 ]  # fmt: skip
 """Of every type, one of which each setting takes at most a few."""
 SAMPLES = [
-    "1", "0.5", "auto", "a.csv", "name", "relu", "[relu]", "iris", "mse", "[accuracy]",
-    "{source: iris}",
+    "1", "0.5", "auto", "a.csv", "name", "relu", "[relu]", "[[relu]]", "[1]", "iris",
+    "mse", "[accuracy]", "{source: iris}",
 ]  # fmt: skip
 """Of which each setting that has no default takes one."""
 
@@ -79,10 +80,11 @@ def needed(cls: type, but: str) -> list[str]:
     lines = []
     for field in dataclasses.fields(cls):
         missing = (field.default, field.default_factory) == (dataclasses.MISSING,) * 2
-        if missing and field.name != but:
-            annotation = field_types(cls)[field.name]
+        name = key_of(field)
+        if missing and name != but:
+            annotation = field_types(cls)[name]
             sample = next(s for s in SAMPLES if takes(annotation, s))
-            lines.append(f"{field.name}: {sample}")
+            lines.append(f"{name}: {sample}")
     return lines
 
 

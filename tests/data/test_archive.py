@@ -14,9 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nettrain.data import FileSource, archive
-from nettrain.data.sources import _NAMES, loaded_arrays
+from nettrain.component import build_fields
+from nettrain.data import DataConfig, FileSource, archive, prepare
+from nettrain.data.sources import ARRAYS, loaded_arrays
 from nettrain.errors import Error
+
+from .conftest import placed
 
 X, Y = np.arange(12.0).reshape(4, 3), np.array([0, 1, 0, 1])
 
@@ -55,6 +58,15 @@ def with_flags(data: bytes, flags: int) -> bytes:
     """Each entry of the directory with other flags."""
     at = data.index(b"PK\x01\x02")
     return data[: at + 8] + flags.to_bytes(2, "little") + data[at + 10 :]
+
+
+def renamed(data: bytes, length: int, name: bytes) -> bytes:
+    """The only entry of the directory with another name than the file itself has."""
+    at, end = data.index(b"PK\x01\x02"), data.index(b"PK\x05\x06")
+    entry = data[at : at + 28] + len(name).to_bytes(2, "little")
+    entry += data[at + 30 : at + 46] + name + data[at + 46 + length : end]
+    tail = data[end : end + 12] + len(entry).to_bytes(4, "little") + data[end + 16 :]
+    return data[:at] + entry + tail
 
 
 GOOD = zipped(("x.npy", npy(X)), ("y.npy", npy(Y)))
@@ -114,6 +126,29 @@ FILES: dict[str, tuple[bytes, str]] = {
     "complex numbers": (x_only(npy(X * 1j)), "dtype complex128"),
     "dates": (x_only(npy(np.zeros((4, 3), "M8[s]"))), "unknown dtype"),
     "bytes": (x_only(npy(np.zeros((4, 3), "S3"))), "dtype |S3"),
+    "packed by bzip2": (
+        zipped(("x.npy", npy(X)), Y_FILE, method=zipfile.ZIP_BZIP2),
+        "x is packed as NumPy never does",
+    ),
+    "packed by LZMA": (
+        zipped(("x.npy", npy(X)), Y_FILE, method=zipfile.ZIP_LZMA),
+        "x is packed as NumPy never does",
+    ),
+    "half characters": (x_only(npy(np.array([["\ud800"]] * 4))), "not Unicode"),
+    "no characters": (
+        x_only(npy(np.full((4, 1), 0x7FFFFFFF, "<i4"), a=(b"<i4", b"<U1"))),
+        "not Unicode",
+    ),
+    "a long name": (
+        zipped(("q" * 60_000, npy(X)), ("Q" * 60_000, npy(X))),
+        "q… twice",
+    ),
+    "a long name, another in the directory": (
+        renamed(zipped(("q" * 60_000, npy(X))), 60_000, b"x.npy"),
+        "File name in directory",
+    ),
+    "a long name, and no x": (zipped(("q" * 60_000, npy(X))), "found q"),
+    "a name that moves the cursor": (zipped(("\x1b[2J", npy(X))), "u001B"),
     "no axis": (x_only(npy(1.0)), "shape ()"),
     "one axis": (x_only(npy(X[0])), "shape (3,)"),
     "no rows": (x_only(npy(X[:0])), "shape (0, 3)"),
@@ -141,10 +176,125 @@ def test_every_kind_of_wrongness(write: Callable[..., str], name: str) -> None:
     assert (caught.value.code, caught.value.exit_code) == ("data-array", 3)
     assert str(caught.value.place) == "arrays.npz"
     assert message in caught.value.message
+    assert len(str(caught.value)) < 1000
+
+
+def bad(values: np.ndarray, value: Any) -> np.ndarray:
+    """The same with one value of row 1 replaced."""
+    values = values.astype(np.result_type(values, np.array(value)), copy=True)
+    values[1] = value
+    return values
+
+
+PARTED = {"x_train": X, "y_train": Y}
+# name: (arrays, the data section, code, words of the message)
+VALUES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
+    "NaN": ({"x": bad(X, np.nan), "y": Y}, {}, "data-missing-value", "row 1"),
+    "infinite": ({"x": bad(X, np.inf), "y": Y}, {}, "data-infinite", "row 1"),
+    "nothing but NaN": ({"x": X * np.nan, "y": Y}, {}, "data-empty-column", "x1"),
+    "NaN as a class": (
+        {"x": X, "y": bad(Y, np.nan)}, {}, "data-missing-value", "row 1"),
+    "an infinite class": ({"x": X, "y": bad(Y, -np.inf)}, {}, "data-infinite", "row 1"),
+    "an infinite target": (
+        {"x": X, "y": bad(Y + 0.5, np.inf)}, {}, "data-infinite", "row 1"),
+    "nothing but NaN as targets": (
+        {"x": X, "y": Y * np.nan}, {}, "data-one-class", "no classes"),
+    "one class": ({"x": X, "y": Y * 0}, {"task": "classification"}, "data-one-class",
+                  'no class but "0"'),
+    "parts of classes": ({"x": X, "y": Y / 2}, {"task": "classification"},
+                         "config-task", "0.5"),
+    "an empty text as a class": (
+        {"x": X, "y": np.array(["a", "", "b", "a"])}, {}, "data-missing-value",
+        "row 1"),
+    "text among numbers": (
+        {"x": np.array([["1"], ["x"], ["2"], ["3"]]), "y": Y}, {}, "data-not-a-number",
+        '"x" is no number'),
+    "no targets": ({"x": X}, {}, "config-missing-key", "no targets y"),
+    "an unknown target": ({"x": X, "y": Y}, {"target": "z"}, "config-unknown-column",
+                          '"z"'),
+    "other columns to test": (
+        PARTED | {"x_test": X[:, :2], "y_test": Y}, {}, "data-array", "test and train"),
+    "no targets to test": (
+        PARTED | {"x_test": X}, {}, "data-array", "different targets"),
+    "other targets to test": (
+        PARTED | {"x_test": X, "y_test": np.stack([Y, Y], 1)}, {}, "data-array",
+        "different targets"),
+    "another class to test": (
+        PARTED | {"x_test": X, "y_test": bad(Y, 7)}, {}, "data-unseen-class", '"7"'),
+    "NaN to test": (
+        PARTED | {"x_test": bad(X, np.nan), "y_test": Y}, {}, "data-missing-value",
+        "row 1"),
+    "NaN to validate": (
+        PARTED | {"x_validation": X, "y_validation": bad(Y, np.nan)}, {},
+        "data-missing-value", "row 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_arrays_whose_values_are_wrong(write: Callable[..., str], name: str) -> None:
+    arrays, section, code, message = VALUES[name]
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    plain = {"source": write(stream.getvalue(), "arrays.npz"), "split": {}}
+    with pytest.raises(Error) as caught:
+        prepare(build_fields(DataConfig, plain | section), seed=0, place=placed)
+    assert caught.value.code == code
+    place = "config.yaml" if code.startswith("config") else "arrays.npz"
+    if code != "data-one-class":
+        assert str(caught.value.place).startswith(place)
+    assert message in caught.value.message
+
+
+# name: (arrays of a further file, code, words of the message)
+FURTHER: dict[str, tuple[dict[str, Any], str, str]] = {
+    "NaN": ({"x": bad(X, np.nan), "y": Y}, "data-missing-value", "row 1"),
+    "infinite": ({"x": bad(X, -np.inf), "y": Y}, "data-infinite", "row 1"),
+    "too large": ({"x": bad(X, 1e39), "y": Y}, "data-infinite", "too large"),
+    "fewer columns": ({"x": X[:, :2], "y": Y}, "data-array", "2 inputs"),
+    "texts": ({"x": np.full((4, 3), "q"), "y": Y}, "data-not-a-number", '"q"'),
+    "one axis": ({"x": X[0], "y": Y}, "data-array", "shape (3,)"),
+    "Python objects": ({"x": X.astype(object), "y": Y}, "data-array", "objects"),
+    "other names": ({"inputs": X}, "data-array", "found inputs"),
+}
+
+
+@pytest.mark.parametrize("name", FURTHER)
+@pytest.mark.parametrize("way", ["test", "predict"])
+def test_further_arrays(write: Callable[..., str], name: str, way: str) -> None:
+    arrays, code, message = FURTHER[name]
+    stream, source = io.BytesIO(), io.BytesIO()
+    np.savez(source, x=X, y=Y)
+    np.savez(stream, **arrays)
+    plain: dict[str, Any] = {"source": write(source.getvalue(), "train.npz")}
+    path = write(stream.getvalue(), "further.npz")
+    plain["split"] = {"test": path} if way == "test" else {}
+    with pytest.raises(Error) as caught:
+        dataset = prepare(build_fields(DataConfig, plain), seed=0, place=placed)
+        dataset.preparation.transform(dataset.preparation.read(path))
+    assert (caught.value.code, caught.value.exit_code) == (code, 3)
+    assert str(caught.value.place) == "further.npz"
+    assert message in caught.value.message
+
+
+@pytest.mark.parametrize("way", ["test", "predict"])
+def test_a_table_instead_of_arrays(write: Callable[..., str], way: str) -> None:
+    """Files of every wrongness beside the main one, too."""
+    source = io.BytesIO()
+    np.savez(source, x=X, y=Y)
+    plain: dict[str, Any] = {"source": write(source.getvalue(), "train.npz")}
+    for name in FILES:
+        path = write(FILES[name][0], "further.npz")
+        plain["split"] = {"test": path} if way == "test" else {}
+        with pytest.raises(Error) as caught:
+            dataset = prepare(build_fields(DataConfig, plain), seed=0, place=placed)
+            dataset.preparation.transform(dataset.preparation.read(path))
+        assert caught.value.exit_code == 3, name
+        assert str(caught.value.place) == "further.npz", name
 
 
 def test_there_are_many() -> None:
-    assert len(FILES) >= 45
+    assert len(FILES) >= 50
+    assert len(VALUES) + len(FURTHER) >= 25
 
 
 @pytest.mark.parametrize(
@@ -159,7 +309,7 @@ def test_there_are_many() -> None:
 def test_what_numpy_writes_is_read(save: Callable[..., None], values: Any) -> None:
     stream = io.BytesIO()
     save(stream, x=values, notes=np.array([object()]))
-    read = archive.arrays(stream.getvalue(), "f", _NAMES)
+    read = archive.arrays(stream.getvalue(), "f", ARRAYS)
     assert read["notes"] is None  # nobody asked for it, and nothing unpickled it
     array = read["x"]
     assert array is not None
@@ -171,7 +321,7 @@ def test_versions_of_the_format() -> None:
     for version in ((1, 0), (2, 0), (3, 0)):
         stream = io.BytesIO()
         np.lib.format.write_array(stream, X, version)
-        read = archive.arrays(zipped(("x.npy", stream.getvalue())), "f", _NAMES)
+        read = archive.arrays(zipped(("x.npy", stream.getvalue())), "f", ARRAYS)
         assert (read["x"] == X).all()  # type: ignore[union-attr]
 
 
@@ -195,11 +345,11 @@ def test_a_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "_memory", lambda: 1 << 26)
     assert peak(data) < 1 << 20
     with pytest.raises(Error) as caught:
-        archive.arrays(data, "f.npz", _NAMES)
+        archive.arrays(data, "f.npz", ARRAYS)
     assert (caught.value.code, caught.value.exit_code) == ("memory-full", 8)
     assert "0.1 GiB" in caught.value.message
     monkeypatch.setattr(archive, "_memory", lambda: 1 << 28)
-    assert archive.arrays(data, "f", _NAMES)["x"].shape == (1 << 23, 1)  # type: ignore[union-attr]
+    assert archive.arrays(data, "f", ARRAYS)["x"].shape == (1 << 23, 1)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("said", [8, 1 << 15])
@@ -217,7 +367,7 @@ def peak(data: bytes) -> int:
     """Bytes that reading a bad file allocates at most."""
     tracemalloc.start()
     try:
-        loaded_arrays(archive.arrays(data, "f", _NAMES), "f")
+        loaded_arrays(archive.arrays(data, "f", ARRAYS), "f")
     except Error:
         return tracemalloc.get_traced_memory()[1]
     finally:
@@ -243,7 +393,7 @@ def test_a_damaged_archive_is_read_or_refused(data: st.DataObject) -> None:
             raw[at:at] = raw[at : at + 30]
         raw = raw or bytearray(b"P")
     try:
-        loaded_arrays(archive.arrays(bytes(raw), "f", _NAMES), "f")
+        loaded_arrays(archive.arrays(bytes(raw), "f", ARRAYS), "f")
     except Error as error:
         assert error.code in ("data-array", "memory-full")
 
@@ -251,6 +401,6 @@ def test_a_damaged_archive_is_read_or_refused(data: st.DataObject) -> None:
 @given(st.binary(max_size=80))
 def test_any_header_is_read_or_refused(text: bytes) -> None:
     try:
-        archive.arrays(zipped(("x.npy", header(text) + bytes(96))), "f", _NAMES)
+        archive.arrays(zipped(("x.npy", header(text) + bytes(96))), "f", ARRAYS)
     except Error as error:
         assert error.code == "data-array"

@@ -140,6 +140,7 @@ def test_dropped_rows_are_owed_a_prediction(write: Write) -> None:
         ("other.csv", "data-missing-file", "config.yaml:data.split.test"),
         ("folder.csv", "data-unreadable-file", "config.yaml:data.split.test"),
         ("no/where.csv", "data-missing-file", "config.yaml:data.split.test"),
+        ("other.csv/x.csv", "data-missing-file", "config.yaml:data.split.test"),
         ("null\0.csv", "data-unreadable-file", "config.yaml:data.split.test"),
         ("x" * 300 + ".csv", "data-unreadable-file", "config.yaml:data.split.test"),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -281,6 +282,26 @@ def test_what_is_said_of_it(
         prepared(content, **section)
     assert said[0] in caught.value.message
     assert said[1] in (caught.value.fix or "")
+
+
+ODD_NAMES = ["a b", "p, q", "1", "true", "null", "x: y", 'say "so"', "p\nq", "größe",
+             "a{b}", "#x", "- x", "mean (cm)", "%x", "'x'", "&x", "*x", "a\\b", "😀",
+             "no", "~", "1e5", ".5", "[x]", "?", "a\u00a0b"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_the_fix_for_a_column_of_any_name_works(
+    prepared: Callable[..., Dataset], name: str
+) -> None:
+    """What is proposed is YAML that means this column."""
+    content = '"' + name.replace('"', '""') + '",y\n1,0\n,1\n'
+    with pytest.raises(Error) as caught:
+        prepared(content)
+    setting = (caught.value.fix or "").partition(" with data.")[2]
+    key, _, value = setting.partition(": ")
+    read = yaml.safe_load(value)
+    assert read == {name: "median"}
+    assert len(prepared(content, **{key: read}).parts["train"]) == 2
 
 
 def test_declared_categorical_a_decimal_comma_is_text(

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from nettrain.component import build_fields
 from nettrain.data import DataConfig, delimited, prepare, structure
-from nettrain.data.sources import FileSource
+from nettrain.data.sources import FileSource, Loaded, Placer, nowhere
 from nettrain.errors import Error
 
 from .conftest import placed
@@ -40,8 +40,8 @@ FILES: dict[str, Callable[[int], bytes]] = {
     "a quote opened last": lambda n: HEAD + b"1,2,0\n" * (n // 6) + b'"1,2,0\n',
     "quotes": lambda n: HEAD + b'"' * n,
     "pairs of quotes": lambda n: HEAD + b'"' + b'""' * (n // 2) + b'",1,2\n',
-    "quotes in cells": lambda n: HEAD + b'5" x,2,0\n' * (n // 9),
-    "text behind quotes": lambda n: HEAD + b'"5"x,2,0\n' * (n // 9),
+    "quotes in cells": lambda n: HEAD + b'a picture of 5" x 7",2,0\n' * (n // 24),
+    "text behind quotes": lambda n: HEAD + b'"a picture of 5"x,2,0\n' * (n // 21),
     "half of the cells bad": lambda n: HEAD + b"x,2,0\n1,2,1\n" * (n // 12),
     "bad cells late": lambda n: HEAD + b"1,2,0\n" * (n // 8) + b"x,z,1\n" * (n // 32),
     "many columns": lambda n: names(n // 10) + row(b"1", n // 10) * 2,
@@ -52,13 +52,19 @@ FILES: dict[str, Callable[[int], bytes]] = {
     "empty lines": lambda n: HEAD + b"\n" * n + b"1,2,0\n",
     "empty Windows lines": lambda n: HEAD + b"\r\n" * (n // 2) + b"1,2,0\n",
     "blank lines": lambda n: HEAD + b"   \n" * (n // 4) + b"1,2,0\n",
-    "lines of tabs": lambda n: HEAD + b"\t\n" * (n // 2) + b"1,2,0\n",
+    "lines of tabs": lambda n: HEAD + (b"\t" * 19 + b"\n") * (n // 20) + b"1,2,0\n",
     "blanks": lambda n: HEAD + b" " * n + b"1,2,0\n",
     "cells with many blanks": lambda n: (
         HEAD + (b"1" + b" " * 999 + b",2,0\n") * (n // 1000)
     ),
     "a long cell": lambda n: HEAD + b"1,2," + b"x" * n + b"\n1,2,0\n",
     "a long number": lambda n: HEAD + b"1,2," + b"1" * n + b"\n1,2,0\n",
+    "a long number and a letter": lambda n: HEAD + b"1,2," + b"1" * n + b"x\n1,2,0\n",
+    "a long number with a point and a letter": lambda n: (
+        HEAD + b"1,2," + b"1" * (n // 2) + b"." + b"1" * (n // 2) + b"x\n1,2,0\n"
+    ),
+    "a long name": lambda n: b"a,y," + b"n" * n + b"\n1,2,x\n1,2,1\n",
+    "long names that are equal": lambda n: row(b"n" * (n // 2), 2) + b"1,2\n",
     "a cell of many lines": lambda n: HEAD + b'1,2,"' + b"x\n" * (n // 2) + b'"\n',
     "long cells of many lines": lambda n: (
         HEAD + (b'1,2,"' + b"x\n" * 9999 + b'"\n') * (n // 20_000)
@@ -147,6 +153,125 @@ def test_fifty_megabytes(name: str, tmp_path: Path) -> None:
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", CHILD, root, str(path)]
     subprocess.run(command, check=True, timeout=600, cwd=root)
+
+
+MANY = 95_000
+SOME = tuple(f"t{i}" for i in range(MANY))
+
+
+@pytest.mark.parametrize(
+    ("section", "wrong"),
+    [
+        ({"target": SOME}, MANY),
+        ({"target": ["y"] * MANY}, MANY - 1),
+        ({"columns": dict.fromkeys(SOME, "ignore")}, MANY),
+        (
+            {"target": ["y", *SOME[:5]], "missing": dict.fromkeys(SOME, "mean")},
+            MANY + 5,
+        ),
+    ],
+)
+def test_many_names_that_no_column_has(
+    prepared: Callable[..., Any], section: dict[str, Any], wrong: int
+) -> None:
+    with soon(20), pytest.raises(Error) as caught:
+        prepared("a,b,y\n1,2,0\n2,3,1\n", **section)
+    *listed, last = caught.value.errors  # type: ignore[attr-defined]
+    assert len(listed) == 20
+    assert last.message.startswith(f"… and {wrong - 20} more")
+
+
+def test_decimal_commas_in_many_columns(
+    prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only those that are listed are looked for in the file."""
+    looked = counted(monkeypatch, delimited._Sheet, "locate")
+    table = names(300).replace(b"c0,", b"y,") + row(b'"1,5"', 300) + row(b'"2,5"', 300)
+    with pytest.raises(Error) as caught:
+        prepared(table, columns={"y": "categorical"}, task="classification")
+    assert len(caught.value.errors) == 21  # type: ignore[attr-defined]
+    assert len(looked) == 20
+
+
+def test_columns_that_turn_to_texts_are_read_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delimited, "BLOCK", 100)
+    data = names(200) + row(b"1", 200) * 3 + row(b"x", 200) * 3
+    table = delimited.read(data, "f")
+    again = counted(monkeypatch, delimited._Sheet, "_again")
+    assert all(table.texts(name).tolist() == list("111xxx") for name in table.names)
+    assert len(again) <= 6
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[str]:
+    """A list that grows with every call."""
+    calls, original = [], getattr(owner, name)
+
+    def call(*given: Any) -> Any:
+        calls.append(name)
+        return original(*given)
+
+    monkeypatch.setattr(owner, name, call)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"target": "q" * 300_000},
+        {"target": ["q" * 300_000, "y"]},
+        {"columns": {"q" * 300_000: "ignore"}},
+        {"source": "q" * 300_000 + ".csv"},
+        {"source": "q" * 300_000},
+        {"source": "q/" * 150_000 + "table.csv"},
+        {"split": {"test": "q" * 300_000 + ".csv"}},
+        {"source": {"file": {"path": "table.csv", "delimiter": "q" * 300_000}}},
+    ],
+)
+def test_a_long_name_is_not_quoted_whole(
+    prepared: Callable[..., Any], section: dict[str, Any]
+) -> None:
+    with pytest.raises(Error) as caught:
+        prepared("a,y\n1,0\n2,1\n", **section)
+    said = caught.value.message + (caught.value.fix or "")
+    assert "qqqq" in said.replace("/", "")
+    assert len(said) < 1000
+
+
+def test_what_a_terminal_would_obey_is_shown(prepared: Callable[..., Any]) -> None:
+    for name in ("a\nb", "a\x1b[31mb", "a\u202eb", "a\x7fb"):
+        with pytest.raises(Error) as caught:
+            prepared(f'"{name}",y\n1,0\nx,1\n2,0\n')
+        assert name not in str(caught.value)
+        with pytest.raises(Error) as caught:
+            prepared("a,y\n1,0\n", source=name + ".csv")
+        assert name not in str(caught.value)
+
+
+def test_a_folder_whose_names_nobody_may_see(
+    write: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    write("a,y\n1,0\n", "table.csv")
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(Error) as caught:
+        FileSource("tabel.csv").load(0)
+    assert caught.value.code == "data-missing-file"
+    assert "the folder is" in (caught.value.fix or "")
+
+
+def test_half_characters_are_in_no_table(prepared: Callable[..., Any]) -> None:
+    reading = {"path": "table.csv", "missing_values": ["", "\ud800", "\ud800x"]}
+    text = "a,y\n1,0\nx,1\n" + "2,0\n" * 5
+    with pytest.raises(Error) as caught:
+        prepared(text, source={"file": reading})
+    assert caught.value.code == "data-not-a-number"
+    with pytest.raises(Error) as caught:
+        prepared(text, source={"file": {"path": "table.csv", "delimiter": "\ud800"}})
+    assert caught.value.code == "config-unknown-column"
 
 
 def test_too_many_columns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,8 +363,8 @@ def test_only_declared_errors_at_length(data: bytes, section: dict[str, Any]) ->
 class _InMemory(FileSource):
     """The rows of a text that stands in no file."""
 
-    def _bytes(self, place: object) -> bytes:
-        return CONTENT[0]
+    def load(self, seed: int, place: Placer = nowhere) -> Loaded:
+        return Loaded({"train": delimited.read(CONTENT[0], self.path)})
 
 
 CONTENT = [b""]

@@ -113,6 +113,9 @@ def test_files_are_located() -> None:
     located = config.located(locate)
     assert located.source == FileSource("/folder/a.csv")
     assert located.split == Split("/folder/b.csv", 0.1)
-    assert asked == [("data", "source"), ("data", "split", "validation")]
+    assert asked == [
+        ("data", "source", "file", "path"),
+        ("data", "split", "validation"),
+    ]
     bundled = build_fields(DataConfig, {"source": "digits"})
     assert bundled.located(locate) == bundled

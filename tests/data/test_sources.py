@@ -21,6 +21,7 @@ from nettrain.data import (
     bundled,
     prepare,
 )
+from nettrain.data.blocks import BlockSource
 from nettrain.data.sources import Loaded
 from nettrain.errors import Error
 
@@ -31,7 +32,8 @@ BUNDLED = {
     "breast_cancer": datasets.load_breast_cancer,
     "diabetes": lambda: datasets.load_diabetes(scaled=False),
 }
-GENERATORS = sorted(set(registered(Source)) - set(BUNDLED) - {"file"})
+TABLES = {n for n, s in registered(Source).items() if not issubclass(s, BlockSource)}
+GENERATORS = sorted(TABLES - set(BUNDLED) - {"file"})
 
 
 def load(source: Any, seed: int = 0) -> Loaded:

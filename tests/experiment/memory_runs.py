@@ -22,7 +22,7 @@ def noted(*given, **named):
     seen.append(predict(*given, **named))
     return seen[-1]
 memory.predict = noted
-code = main(["run", *sys.argv[1:]])
+code = main(sys.argv[1:])
 print("\\n" + json.dumps([seen[0].nbytes, available.peak(), seen[0].stage.name]))
 sys.exit(code)
 """
@@ -60,7 +60,17 @@ def measured(config: dict[str, Any], folder: Path) -> Measured:
     """Run a config in a folder, in a process of its own."""
     path = folder / "config.yaml"
     path.write_text(json.dumps(config))
-    done = child(_RUN, path, "--out", folder / "run", cwd=folder)
+    return _measured("run", path, "--out", folder / "run", cwd=folder)
+
+
+def resumed(folder: Path) -> Measured:
+    """Go on for an epoch with what `measured` has run there."""
+    epochs = json.loads((folder / "run/run.json").read_bytes())["epoch"] + 1
+    return _measured("resume", folder / "run", f"train.epochs={epochs}", cwd=folder)
+
+
+def _measured(*words: str | Path, cwd: Path) -> Measured:
+    done = child(_RUN, *words, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return Measured(*json.loads(done.stdout.splitlines()[-1]))
 

@@ -20,8 +20,10 @@ from nettrain.experiment.assembly import make_network
 from nettrain.experiment.available import Limit
 from nettrain.experiment.memory import check_fits, predict
 from nettrain.experiment.setup import Setup, set_up
-from nettrain.training.network import trace_step
-from tests.experiment.conftest import SMALL, Write
+from nettrain.record import store
+from nettrain.record.metrics import read_metrics
+from nettrain.training.network import Network, trace_step
+from tests.experiment.conftest import ROOT, SMALL, Write
 from tests.experiment.memory_runs import (
     BEST,
     arrays,
@@ -29,6 +31,7 @@ from tests.experiment.memory_runs import (
     config,
     dense,
     measured,
+    resumed,
 )
 
 MB = 10**6
@@ -68,6 +71,9 @@ def test_what_is_predicted_is_what_is_held(name: str, tmp_path: Path) -> None:
     found = measured(whole, tmp_path)
     assert found.ratio == pytest.approx(1.0, abs=0.2), found
     assert (found.peak > 150 * MB) == (name != "small")
+    if name == "blind":
+        again = resumed(tmp_path)
+        assert again.ratio == pytest.approx(1.0, abs=0.2), again
 
 
 def test_terms_follow_their_formulas() -> None:
@@ -87,13 +93,49 @@ def test_terms_follow_their_formulas() -> None:
     }
 
 
-def test_a_run_that_goes_on_holds_its_checkpoint_too() -> None:
-    setup = small()
-    for first, again in zip(
-        predict(setup).stages, predict(setup, resumed=True).stages, strict=True
-    ):
-        assert again.terms[memory.READ] == 3 * 4 * 67 + 2 * 4 * 8
-        assert memory.READ not in first.terms
+def test_a_run_that_goes_on_holds_its_checkpoint_until_it_trains() -> None:
+    setup, checkpoint = small(), 3 * 4 * 67 + 2 * 4 * 8
+    held = [s.terms.get(memory.READ, 0) for s in predict(setup).stages]
+    assert not any(held)
+    stages = {s.name: s for s in predict(setup, resumed=True).stages}
+    held = [s.terms.get(memory.READ, 0) for s in stages.values()]
+    read, made, looked, seen, *later = held
+    assert read == memory.DECODED * checkpoint
+    assert [made, looked, seen] == [checkpoint] * 3 and not any(later)
+    assert list(stages)[4] == "in training"
+
+
+def test_what_a_run_goes_on_from_is_let_go(
+    tmp_path: Path, only_graphs: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint and the rows before: neither is there once it trains."""
+    run.run(SMALL, out=tmp_path / "run")
+    kept: list[weakref.ref[Any]] = []
+    real_decode, real_train = store.decode, Network.train
+
+    def decode(data: bytes) -> Any:
+        checkpoint = real_decode(data)
+        kept.append(weakref.ref(checkpoint))
+        return checkpoint
+
+    class Noted(dict[str, Any]):
+        """A row that can be looked after."""
+
+    def read(*given: Any) -> list[Any]:
+        rows = [Noted(row) for row in read_metrics(*given)]
+        kept.extend(map(weakref.ref, rows[:-1]))
+        return rows
+
+    def train(self: Network, *given: Any) -> Any:
+        assert not any(ref() for ref in kept)
+        return real_train(self, *given)
+
+    monkeypatch.setattr(store, "decode", decode)
+    monkeypatch.setattr(run, "read_metrics", read)
+    monkeypatch.setattr(Network, "train", train)
+    ended = run.resume(tmp_path / "run", ["train.epochs=6"])
+    assert ended.outcome is not None and ended.outcome.step == 36
+    assert len(kept) > 18
 
 
 @pytest.mark.parametrize("name", EXECUTORS)
@@ -207,6 +249,58 @@ def test_a_shape_that_no_array_has() -> None:
         with pytest.raises(Error) as found:
             small(model=model)
         assert (found.value.code, found.value.exit_code) == ("memory-full", 8)
+
+
+@pytest.mark.parametrize(
+    ("source", "needed"),
+    [
+        ({"moons": {"samples": 10**6}}, "96 MB"),
+        ({"spirals": {"samples": 10**6}}, "96 MB"),
+        ({"blobs": {"features": 10**4}}, "320 MB"),
+        ({"regression": {"samples": 10**6, "features": 10, "targets": 5}}, "480 MB"),
+    ],
+)
+def test_data_that_cannot_fit_are_not_made(
+    source: dict[str, Any], needed: str, room: Any
+) -> None:
+    room(50 * MB)
+    with pytest.raises(Error) as found:
+        small(data={"source": source})
+    error = found.value
+    assert (error.code, error.exit_code) == ("memory-needed", 8)
+    assert error.message.startswith(f"the data need {needed} of memory at least, and ")
+    assert error.message.endswith(" MB are available (a test)")
+
+
+def test_files_that_cannot_fit_are_not_read(
+    room: Any, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("rows.csv", "arrays.npz"):
+        with open(name, "wb") as file:
+            file.truncate(300 * MB)  # which takes no room
+    room(200 * MB)
+    more = {"target": "y", "split": {"test": "arrays.npz"}}
+    for data in ({"source": "rows.csv"}, {"source": "arrays.npz"}, more):
+        text = json.dumps({**SMALL, "data": {"source": "iris", **data}}, indent=1)
+        with pytest.raises(Error, match="the data need 300 MB of memory") as found:
+            set_up(write(text))
+        assert found.value.code == "memory-needed"
+        assert found.value.place is not None and "source" in found.value.place.text
+
+
+def test_what_is_needed_of_generated_data_is_about_what_they_take() -> None:
+    """The formula, beside the peak of a process that makes them."""
+    source = {"blobs": {"samples": 100_000, "features": 40}}
+    code = (
+        "import json, sys; from nettrain.experiment import available as a; "
+        "from nettrain.experiment.setup import set_up; import sklearn.datasets; "
+        "config = json.loads(sys.argv[1]); before = a.held(); "
+        "needed = set_up(config).experiment.data.nbytes; "
+        "print(needed / (a.peak() - before))"
+    )
+    done = child(code, json.dumps({**SMALL, "data": {"source": source}}), cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert 0.8 < float(done.stdout) < 1.2
 
 
 def test_nothing_is_written_before_a_refusal(room: Any, write: Write) -> None:

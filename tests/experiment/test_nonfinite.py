@@ -257,6 +257,24 @@ def test_stopped_on_the_way_to_its_divergence(
     assert content(tmp_path / "run") == content(whole.path)
 
 
+def test_without_anything_to_go_back_to_nothing_is_given_up(
+    tmp_path: Path, config: Any
+) -> None:
+    """A run that was not to go back saves nothing before its first update."""
+    made = nt.train(config("stop", rate=1e8), out=tmp_path / "run")
+    assert made.status == "diverged"
+    before = {p: p.read_bytes() for p in (made.path / "checkpoints").glob("step-*")}
+    assert before
+    for _ in range(2):
+        with pytest.raises(nt.Error) as caught:
+            resume(made.path, ["train.on_nonfinite=rollback"])
+        assert caught.value.code == "checkpoint-missing"
+        found = (made.path / "checkpoints").glob("step-*")
+        assert {p: p.read_bytes() for p in found} == before
+    ended = resume(made.path, ["train.on_nonfinite=stop"])
+    assert ended.outcome is not None and ended.outcome.status == "diverged"
+
+
 @pytest.mark.parametrize("kill", [killed_at_disk, killed_at_event])
 def test_killed_while_it_goes_back(tmp_path: Path, config: Any, kill: Any) -> None:
     path = config("rollback", epochs=8)

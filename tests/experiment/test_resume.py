@@ -15,8 +15,10 @@ import yaml
 import nettrain as nt
 from nettrain.disk import Disk
 from nettrain.experiment import recorder
+from nettrain.experiment import run as running
 from nettrain.experiment.recorder import Nobody
 from nettrain.experiment.run import Ended, resume, run
+from nettrain.record.folder import RunFolder
 from nettrain.training.events import EpochEnded
 from nettrain.training.loop import Loop
 from tests.experiment.conftest import SMALL
@@ -120,6 +122,30 @@ def test_a_finished_run_says_so_without_its_data(tmp_path: Path) -> None:
     assert "finished" in resume(made.path).message
 
 
+def test_data_that_lie_elsewhere_now(tmp_path: Path) -> None:
+    """Which ones they are, their hash tells."""
+    table, moved = tmp_path / "table.csv", tmp_path / "there/moved.csv"
+    config = of_table(table)
+    made = nt.train(config, out=tmp_path / "run")
+    whole = nt.train(config, out=tmp_path / "long", overrides=["train.epochs=6"])
+    moved.parent.mkdir()
+    table.rename(moved)
+    with pytest.raises(nt.Error) as caught:
+        resume(made.path, ["train.epochs=6"])
+    assert caught.value.code == "data-missing-file"
+    assert "data.source=PATH" in (caught.value.fix or "")
+    resume(made.path, [f"data.source={moved}", "train.epochs=6"])
+    found, expected = content(made.path), content(whole.path)
+    for each in (found, expected):  # they name the config's hash, which is another one
+        del each["run.json"], each["step-000000000012.safetensors"]
+    assert found == expected
+    assert finished(resume(made.path, ["train.epochs=7"]))  # it is remembered
+    table.write_text(moved.read_text().replace("3,", "4,", 1))
+    with pytest.raises(nt.Error) as caught:
+        resume(made.path, [f"data.source={table}", "train.epochs=9"])
+    assert caught.value.code == "run-data-changed"
+
+
 def test_other_data_are_refused(tmp_path: Path) -> None:
     table = tmp_path / "table.csv"
     made = nt.train(of_table(table), out=tmp_path / "run")
@@ -127,6 +153,61 @@ def test_other_data_are_refused(tmp_path: Path) -> None:
     with pytest.raises(nt.Error) as caught:
         resume(made.path, ["train.epochs=9"])
     assert caught.value.code == "run-data-changed"
+
+
+def test_nothing_that_it_goes_on_from_is_read_before_the_lock(
+    early: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer could change it between."""
+    read: list[str] = []
+    for name in ("set_up", "read_status", "newest", "recover", "read_metrics"):
+        real = getattr(running, name)
+
+        def noted(*given: Any, name: str = name, real: Any = real) -> Any:
+            held = Disk().lock(early, folder=True) is None
+            read.append(f"{name} {'inside' if held else 'outside'}")
+            return real(*given)
+
+        monkeypatch.setattr(running, name, noted)
+    resume(early, ["train.stop.target=0.4"])
+    assert {name.split()[0] for name in read} > {"set_up", "recover", "read_metrics"}
+    assert not [name for name in read if name.endswith("outside")]
+
+
+def test_one_that_another_process_goes_on_with(early: Path) -> None:
+    """It is not even looked at what could be wrong."""
+    (early / "config.resolved.yaml").write_text("nonsense")
+    with RunFolder.open(early).lock(), pytest.raises(nt.Error) as caught:
+        resume(early, ["train.epochs=50"])
+    assert (caught.value.code, caught.value.exit_code) == ("locked-run", 5)
+
+
+def test_one_that_another_process_has_finished_meanwhile(
+    early: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, real = [False, True], running._is_over
+    monkeypatch.setattr(running, "_is_over", lambda f: asked.pop(0) and real(f))
+    before = content(early)
+    assert "finished" in resume(early).message
+    assert content(early) == before and not asked
+
+
+def test_a_finished_run_that_may_only_be_read(tmp_path: Path) -> None:
+    made = nt.train(SMALL, out=tmp_path / "run")
+    (made.path / ".lock").unlink()
+    made.path.chmod(0o500)
+    try:
+        assert "finished" in resume(made.path).message
+        assert not (made.path / ".lock").exists()
+    finally:
+        made.path.chmod(0o700)
+
+
+def test_a_run_without_its_resolved_config(early: Path) -> None:
+    (early / "config.resolved.yaml").unlink()
+    with pytest.raises(nt.Error) as caught:
+        resume(early, ["train.epochs=50"])
+    assert (caught.value.code, caught.value.exit_code) == ("run-incomplete", 4)
 
 
 @pytest.mark.parametrize("key", ["status", "step", "lines", "environment", "numerics"])
@@ -283,7 +364,8 @@ def test_a_full_disk_fails_the_run_and_harms_nothing(
             run(DEAD, out=folder)
     assert (caught.value.code, caught.value.exit_code) == ("disk-full", 6)
     assert status(folder)["status"] == "failed"
-    assert "no space left" in status(folder)["reason"]
+    why = caught.value.message
+    assert "no space left" in why and status(folder)["reason"] == why
     resume(folder)
     assert content(folder) == content(whole.path)
 
@@ -426,3 +508,46 @@ def test_a_longer_plan_with_other_rates_is_not_the_same(
     assert said.startswith(
         f"not the same as such a run from the start: update {number} was made at "
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("optimizer.adam.beta1=0.8", "with optimizer.beta1: 0.9, it is 0.8 now"),
+        ("optimizer={sgd: {learning_rate: 0.01}}", 'optimizer: "adam", it is "sgd"'),
+        ("train.clip_norm=1", "with train.clip_norm: nothing, it is 1.0 now"),
+        ("train.stop={restore_best: true}", "none of them can be restored as the best"),
+    ],
+)
+def test_what_made_the_updates_before_is_told(
+    tmp_path: Path, change: str, told: str
+) -> None:
+    made = nt.train(SMALL, out=tmp_path / "run")
+    said = notes_of(made.path, change, "train.epochs=5")[1:]
+    assert len(said) == 1 and told in said[0]
+    assert said[0].startswith("not the same as such a run from the start: ")
+
+
+@pytest.mark.parametrize("change", ["metrics=[]", "train.checkpoint.keep=5"])
+def test_what_changes_no_update_is_not_told(tmp_path: Path, change: str) -> None:
+    made = nt.train(SMALL, out=tmp_path / "run")
+    assert not notes_of(made.path, change, "train.epochs=5")[1:]
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ("validation/accuracy", "validation/loss"),
+        ("validation/loss", "validation/accuracy"),
+    ],
+)
+def test_another_metric_judges_all_epochs(tmp_path: Path, was: str, now: str) -> None:
+    """As it would have from the start."""
+    stop = {"monitor": was, "patience": 100}
+    config = {**SMALL, "train": {"epochs": 6, "stop": stop}}
+    made = nt.train(config, out=tmp_path / "run")
+    changes = [f"train.stop.monitor={now}", "train.epochs=9"]
+    resume(made.path, changes)
+    whole = nt.train(config, out=tmp_path / "whole", overrides=changes)
+    found, expected = content(made.path), content(whole.path)
+    assert found == expected

@@ -7,7 +7,7 @@ import pytest
 
 from nettrain.data import Part
 from nettrain.training.evaluate import Evaluation, scores
-from nettrain.training.metrics import R2, Accuracy
+from nettrain.training.metrics import R2, Accuracy, Confusion, TopK
 
 
 def made(predictions: object, targets: object) -> Evaluation:
@@ -82,3 +82,28 @@ def test_a_network_that_has_diverged_has_no_scores(task: str) -> None:
 def test_the_row() -> None:
     row = made(PROBABILITIES, [0, 1, 1, 0]).row([Accuracy()], "train", "epoch_loss")
     assert row == {"train/epoch_loss": 0.5, "train/accuracy": 0.5}
+
+
+def test_each_position_of_a_sequence_counts() -> None:
+    """Four rows of two positions, three classes."""
+    rng = np.random.default_rng(0)
+    targets = rng.integers(0, 3, (4, 2))
+    predictions = rng.random((4, 2, 3))
+    sequences = made(predictions, targets)
+    flat = made(predictions.reshape(8, 3), targets.ravel())
+    metrics = [Accuracy(), TopK(2), Confusion()]
+    assert sequences.row(metrics, "test") == flat.row(metrics, "test")
+    found, each = scores(sequences, "classification"), scores(flat, "classification")
+    assert found.score == each.score
+    np.testing.assert_array_equal(found.recall, each.recall)
+
+
+def test_positions_of_a_sequence_are_not_taken_for_independent() -> None:
+    targets = np.zeros((4, 100), np.int64)
+    predictions = np.zeros((4, 100, 2))
+    predictions[:2, :, 0] = predictions[2:, :, 1] = 1  # all of a row, or nothing
+    found = scores(made(predictions, targets), "classification")
+    assert (found.score, found.error) == (0.5, 0.25)
+    predictions[:, :50], predictions[:, 50:] = [1, 0], [0, 1]
+    found = scores(made(predictions, targets), "classification")
+    assert (found.score, found.error) == (0.5, pytest.approx(np.sqrt(0.01 / 4)))
