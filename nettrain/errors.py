@@ -62,7 +62,7 @@ class Place:
         margin = f"{self.line:>7} | "
         blank = " " * (len(margin) - 2) + "| "
         caret = " " * ((self.column or 1) - 1) + "^" * max(1, self.width)
-        # A tab, or an escape for what cannot be seen, would push the rest off the caret.
+        # A tab, or an escape for what cannot be seen, would push the caret away.
         shown = "".join(c if c.isprintable() else " " for c in self.text.rstrip())
         return f"{margin}{shown}\n{blank}{caret}"
 

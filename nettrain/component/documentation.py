@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from nettrain.component.family import field_types, key, required
+from nettrain.component.family import field_types, key_of, required
 from nettrain.component.to_plain import dump
 from nettrain.component.words import phrase
 
@@ -39,7 +39,7 @@ def describe(cls: type) -> tuple[str, tuple[FieldDoc, ...]]:
     meanings: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         meanings |= _meanings(inspect.cleandoc(base.__doc__ or ""))
-    defaults = {key(field): _default(field) for field in dataclasses.fields(cls)}
+    defaults = {key_of(field): _default(field) for field in dataclasses.fields(cls)}
     docs = tuple(
         FieldDoc(
             name, phrase(annotation), defaults[name], meanings.get(name, ""), annotation

@@ -94,10 +94,10 @@ def field_types(cls: type) -> dict[str, Any]:
     """
     hints = typing.get_type_hints(cls, include_extras=True)
     ordered = sorted(dataclasses.fields(cls), key=lambda field: field.kw_only is True)
-    return {key(field): hints[field.name] for field in ordered}
+    return {key_of(field): hints[field.name] for field in ordered}
 
 
-def key(field: dataclasses.Field[Any]) -> str:
+def key_of(field: dataclasses.Field[Any]) -> str:
     """What a config calls a field: a word of Python, such as `from`, without its _."""
     return field.name.rstrip("_")
 
@@ -109,7 +109,7 @@ def attribute(key: str) -> str:
 
 def first_field(cls: type) -> str | None:
     """The field that the short form `name: value` sets, or None where there is none."""
-    own = (key(field) for field in dataclasses.fields(cls) if not field.kw_only)
+    own = (key_of(field) for field in dataclasses.fields(cls) if not field.kw_only)
     return next(own, None)
 
 

@@ -20,7 +20,7 @@ from nettrain.component.family import (
     attribute,
     field_types,
     first_field,
-    key,
+    key_of,
     registered,
     required,
 )
@@ -170,7 +170,10 @@ def _build_union(
     # so does a text that was meant as a number.
     plain = [p for found in attempts for p in found if p.path == path and p.fix]
     sure = next((p for p in plain if p.sure), None)
-    for found in attempts if not sure else ():
+    for member, found in zip(members, attempts, strict=True) if not sure else ():
+        others = [p for other in attempts if other is not found for p in other]
+        if any(p in plain for p in others) and _foreign(member, value):
+            continue
         if any(p.path != path or p.code != "config-type" for p in found):
             problems.extend(found)
             return INVALID
@@ -178,6 +181,14 @@ def _build_union(
     some = [member for member in members if member is not type(None)]
     wanted = " or ".join(phrase(member) for member in some)
     return _wrong(path, problems, f"expected {wanted}, got {show(value)}", fix)
+
+
+def _foreign(annotation: Any, value: Any) -> bool:
+    """Whether a mapping has no key, not even a misspelt one, of a dataclass."""
+    if not isinstance(value, Mapping) or not dataclasses.is_dataclass(annotation):
+        return False
+    known = field_types(typing.cast(type, annotation))
+    return not any(closest(key, known) for key in value)
 
 
 def _build_sequence(
@@ -358,8 +369,8 @@ def _fields(cls: type, value: Any, path: Path, problems: list[Problem]) -> Any:
 def _key_problems(cls: type, value: Mapping[Any, Any], path: Path) -> Iterator[Problem]:
     """Unknown and missing keys; a misspelt one is no missing one beside it."""
     annotations = field_types(cls)
-    fields = dataclasses.fields(cls)
-    missing = [f.name for f in fields if f.name not in value and required(f)]
+    needed = (key_of(f) for f in dataclasses.fields(cls) if required(f))
+    missing = [name for name in needed if name not in value]
     for key in value:
         if key in annotations:
             continue

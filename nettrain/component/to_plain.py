@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from nettrain.component.family import Component, attribute, field_types, key
+from nettrain.component.family import Component, attribute, field_types, key_of
 
 
 def dump(value: Any) -> Any:
@@ -19,9 +19,11 @@ def dump(value: Any) -> Any:
         fields = {name: dump(getattr(value, attribute(name))) for name in names}
         return {value.registered_name: fields} if fields else value.registered_name
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {key(f): dump(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {
+            key_of(f): dump(getattr(value, f.name)) for f in dataclasses.fields(value)
+        }
     if isinstance(value, Mapping):
-        return {name: dump(member) for name, member in value.items()}
+        return {key: dump(member) for key, member in value.items()}
     if isinstance(value, (list, tuple)):
         return [dump(member) for member in value]
     return value

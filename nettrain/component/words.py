@@ -25,7 +25,7 @@ def show(value: Any) -> str:
         text = escaped(value[:LONGEST])
         cut = len(value) > LONGEST or len(text) > LONGEST - 2
         return f'"{text[: LONGEST - 3]}…"' if cut else f'"{text}"'
-    elif value is None or isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         text = {None: "nothing", True: "true", False: "false"}[value]
     elif isinstance(value, Mapping):
         text = ", ".join(f"{escaped(k)}: {show(v)}" for k, v in _first(value.items()))

@@ -93,6 +93,13 @@ def is_list(kinds: Kinds) -> bool:
     return list in origins or tuple in origins
 
 
+def block(kinds: Kinds) -> str | None:
+    """The field of a record for which a list may stand alone: `layers` of a model."""
+    cls = record(kinds) if is_list(kinds) else None
+    fields = field_types(cls) if cls else {}
+    return next((n for n in fields if set(members(fields[n])) & set(kinds)), None)
+
+
 def component_name(tree: Tree | None, kinds: Kinds) -> str | None:
     """The name of the component that is written here, or None."""
     if tree is None:
@@ -106,9 +113,25 @@ def component_name(tree: Tree | None, kinds: Kinds) -> str | None:
     return value if isinstance(value, str) and value in names else None
 
 
+def completed(tree: Tree, schema: type, path: str = "") -> Tree:
+    """A config with what it takes from elsewhere written out, such as a run's layers.
+
+    Args:
+        schema: says what that is by a method `completed`, if it has one.
+        path: the one setting that is needed; everything, if empty.
+
+    Raises:
+        Error: with its place, where it cannot be had.
+    """
+    method = getattr(schema, "completed", None)
+    return method(tree, path) if method else tree
+
+
 def spelt_out(tree: Tree, kinds: Kinds, key: str | int) -> Tree:
     """The tree with its short form, if it is one, written as a mapping.
 
+    Where a list may stand for a record's field, as a model's layers may, it becomes
+    `{layers: list}` if a field is asked for, and the record the list if an element is.
     At the place of a family `adam` becomes `{adam: }`; what the family writes shorter
     (a number for a schedule) becomes `{key: number}`. At the place of a component's
     settings `64` becomes `{units: 64}`, units being its first field.
@@ -116,6 +139,11 @@ def spelt_out(tree: Tree, kinds: Kinds, key: str | int) -> Tree:
     if isinstance(tree.value, Component):
         plain = from_plain(dump(tree.value), tree.origin.source)
         return spelt_out(dataclasses.replace(plain, key=tree.key), kinds, key)
+    if alone := block(kinds):
+        if isinstance(key, int) and isinstance(tree.value, dict):
+            return tree.child(alone) or tree
+        if isinstance(key, str) and isinstance(tree.value, tuple):
+            return tree.holding({alone: tree})
     if isinstance(tree.value, dict) or isinstance(key, int):
         return tree
     cls = record(kinds)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from nettrain.component import Component, field_types
 from nettrain.config.annotations import (
     Kinds,
+    block,
     component_name,
     is_list,
     is_record,
@@ -69,7 +70,10 @@ def _takes(annotation: Any, value: Any) -> bool:
 def holders(tree: Tree | None, kinds: Kinds, label: str = "") -> Iterator[Holder]:
     """Every place under this one that takes keys, named as paths are written."""
     cls = record(kinds)
-    if cls is not None:
+    alone = block(kinds) is not None and not isinstance(tree and tree.value, dict)
+    if cls is not None and alone:  # a list stands here, or nothing
+        yield Holder(label, field_types(cls), UNWRITTEN)
+    elif cls is not None:
         yield Holder(label, field_types(cls), WRITTEN)
         for name in field_types(cls):
             child = spelt_out(tree, kinds, name).child(name) if tree else None

@@ -8,6 +8,7 @@ list), or a new key into a mapping. `remove` takes away what stands there.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from nettrain.component import (
 )
 from nettrain.config.annotations import (
     Kinds,
+    block,
+    completed,
     component_name,
     is_family,
     is_list,
@@ -105,9 +108,15 @@ def patched(tree: Tree, edits: Tree, schema: type) -> tuple[Tree, list[Problem]]
 
 def edited(tree: Tree, schema: type, do: str, path: str, new: Tree) -> Tree:
     """The tree after one edit; raises an `Error` without a place."""
+    with contextlib.suppress(Error):  # it is told where the whole is completed
+        tree = completed(tree, schema, path)
     keys = find(tree, schema, path)
     if do == "insert" and isinstance(keys[-1], str):
         node, reached = locate(tree, schema, keys)
+        alone = block(kinds_at(schema, keys))
+        if alone and reached == keys and isinstance(node.value, dict):
+            keys, reached = (*keys, alone), (*keys, alone)
+            node = node.child(alone) or node
         if reached == keys and isinstance(node.value, tuple):
             keys = (*keys, len(node.value))
         elif is_list(kinds_at(schema, keys)):

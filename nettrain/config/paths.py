@@ -24,6 +24,7 @@ from nettrain.component import (
 )
 from nettrain.config.annotations import (
     Kinds,
+    block,
     component_name,
     is_list,
     members,
@@ -72,7 +73,8 @@ def written(tree: Tree, schema: type, path: Path) -> str:
         if isinstance(key, int) and _settings(kinds):
             kinds = step(kinds, first_field(record(kinds) or object) or "")
         inner = step(kinds, key)
-        child = spelt_out(at, kinds, key).child(key) if at else None
+        at = spelt_out(at, kinds, key) if at else None
+        child = at.child(key) if at else None
         if isinstance(key, int):
             known = at is not None and child is not None
             name = element_names(at, kinds)[key] if at and known else None
@@ -87,9 +89,12 @@ def written(tree: Tree, schema: type, path: Path) -> str:
 
 
 def holds_block(kinds: Kinds, inner: Kinds) -> bool:
-    """Whether a field holds the components inside a component: paths leave it out."""
+    """Whether a field holds the components inside a component: paths leave it out.
+
+    So they do where a list may stand for the record that has this field.
+    """
     cls = record(kinds)
-    inside = cls is not None and issubclass(cls, Component)
+    inside = cls is not None and (issubclass(cls, Component) or bool(block(kinds)))
     return inside and is_list(inner) and bool(named(step(inner, 0)))
 
 
@@ -121,16 +126,23 @@ def _given_name(element: Tree, kinds: Kinds, kind: str) -> str | None:
 
 def _keys(tree: Tree | None, kinds: Kinds, name: str, last: bool, path: Path) -> Path:
     """The keys that one written name stands for."""
-    if tree is not None and isinstance(tree.value, tuple) and not _settings(kinds):
+    cls, alone = record(kinds), block(kinds)
+    known = field_types(cls) if cls else {}
+    beside = bool(alone) and name in known and name != alone
+    if isinstance(tree and tree.value, tuple) and not _settings(kinds) and not beside:
+        assert tree is not None
         return _element(tree, kinds, name, last, path)
-    if tree is None and is_list(kinds):
+    if tree is None and is_list(kinds) and not beside:
         raise _no_element(name, path, [])
-    cls = record(kinds)
-    if cls is not None and name not in field_types(cls) and tree is not None:
-        for field, block in _blocks(tree, kinds):
+    if cls is not None and name not in known and tree is not None:
+        for field, inside in _blocks(tree, kinds):
             inner = step(kinds, field)
-            if name in element_names(block, inner):
-                return (field, *_element(block, inner, name, last, (*path, field)))
+            if field == alone:
+                return (field, *_element(inside, inner, name, last, path))
+            if name in element_names(inside, inner):
+                return (field, *_element(inside, inner, name, last, (*path, field)))
+        if alone:
+            raise _no_element(name, path, [])
     return (name,)
 
 
@@ -143,10 +155,10 @@ def _blocks(tree: Tree, kinds: Kinds) -> Iterator[tuple[str, Tree]]:
     """The lists of components among the settings of a component."""
     cls = record(kinds)
     for field, annotation in field_types(cls).items() if cls else ():
-        block = spelt_out(tree, kinds, field).child(field)
+        inside = spelt_out(tree, kinds, field).child(field)
         wanted = members(annotation)
-        if block and isinstance(block.value, tuple) and named(step(wanted, 0)):
-            yield field, block
+        if inside and isinstance(inside.value, tuple) and named(step(wanted, 0)):
+            yield field, inside
 
 
 def _element(tree: Tree, kinds: Kinds, name: str, last: bool, path: Path) -> Path:

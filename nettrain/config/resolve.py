@@ -23,7 +23,7 @@ from nettrain.component import (
     suggest,
     unspaced,
 )
-from nettrain.config.annotations import kinds_at, record
+from nettrain.config.annotations import completed, kinds_at, record
 from nettrain.config.belongs import UNWRITTEN, Holder, belongs, holders
 from nettrain.config.merge import merged
 from nettrain.config.override import overridden
@@ -63,9 +63,13 @@ class Resolved:
         """The keys of a written path: `model.dense1` gives `("model", 0)`."""
         return find(self.tree, self.schema, path)
 
+    def located(self, path: Path) -> tuple[Tree, Path]:
+        """The tree at a path, or the nearest above it, with the path reached."""
+        return locate(self.tree, self.schema, path)
+
     def place(self, path: Path, key: bool = False) -> Place:
         """Where a value stands, or its key, or what is nearest above it."""
-        node, reached = locate(self.tree, self.schema, path)
+        node, reached = self.located(path)
         above = reached != path and isinstance(node.value, (dict, tuple))
         return place_of(node, path, key or above)
 
@@ -75,12 +79,12 @@ class Resolved:
 
     def source(self, path: Path) -> str:
         """`FILE:LINE`, `extends FILE:LINE`, `command line`, `mapping` or `default`."""
-        node, reached = locate(self.tree, self.schema, path)
+        node, reached = self.located(path)
         return str(node.origin) if reached == path else "default"
 
     def base(self, path: Path) -> FilePath:
         """The folder from which a relative path that stands here starts."""
-        return locate(self.tree, self.schema, path)[0].origin.source.folder
+        return self.located(path)[0].origin.source.folder
 
     def errors(self, problems: Sequence[Problem]) -> list[Error]:
         """Problems as errors with places, and all found before, in file order."""
@@ -119,7 +123,7 @@ class Resolved:
 
     def _error(self, problem: Problem) -> Error:
         fix = problem.fix
-        node = locate(self.tree, self.schema, problem.path)[0]
+        node, _ = self.located(problem.path)
         if problem.code == "config-unknown-key" and not problem.sure:
             fix = self._instead(problem, node.plain())
         # A rule that several settings break is told at the name they stand under.
@@ -179,7 +183,12 @@ def resolve(
     except Error as error:
         raise (Errors([*faults, error]) if faults else error) from None
     tree, more = overridden(tree, overrides, schema)
-    return Resolved(tree, schema, text, (*faults, *more))
+    faults += more
+    try:
+        tree = completed(tree, schema)
+    except Error as error:
+        faults.append(error)
+    return Resolved(tree, schema, text, tuple(faults))
 
 
 def _order(error: Error, main: str) -> tuple[int, str, int, int]:

@@ -117,17 +117,22 @@ class Tree:
         return self.value
 
 
-def from_plain(value: Any, source: Source | None = None) -> Tree:
-    """A tree of a value given from Python; components stay as they are."""
+def from_plain(value: Any, source: Source | Origin | None = None) -> Tree:
+    """A tree of a value given from Python; components stay as they are.
+
+    Args:
+        source: what the value comes from, or the place that all of it stands for.
+    """
     source = source or Source("mapping", "mapping", FilePath.cwd())
-    return _Planter(source).tree(value, ())
+    origin = source if isinstance(source, Origin) else Origin(source)
+    return _Planter(origin).tree(value, ())
 
 
 class _Planter:
     """Turns Python values into trees, within the limits that files have."""
 
-    def __init__(self, source: Source) -> None:
-        self.origin = Origin(source)
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
         self.nodes = 0
 
     def tree(self, value: Any, path: Path) -> Tree:

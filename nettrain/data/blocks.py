@@ -13,7 +13,7 @@ import numpy as np
 from nettrain.component import dump
 from nettrain.data import archive
 from nettrain.data.kept import Fitted, Kept, TargetScale, built, learned_arrays
-from nettrain.data.preprocess import OneHot
+from nettrain.data.preprocess import Encoder
 from nettrain.data.schema import Class
 from nettrain.data.sources import (
     ARRAYS,
@@ -151,9 +151,9 @@ class Blocks:
                 message += "would make meaningless"
                 fix = "remove preprocess, and begin the model with an embedding"
                 raise Error("config-preprocess", message, place=at, fix=fix)
-            if isinstance(step, OneHot):
-                message = f"one_hot has no categorical column to work on: {name} gives "
-                message += "numbers"
+            if isinstance(step, Encoder):
+                message = f"{step.registered_name} has no categorical column to work "
+                message += f"on: {name} gives numbers"
                 raise Error("config-preprocess", message, place=at, fix="remove it")
 
 

@@ -18,7 +18,7 @@ from nettrain.data.decide import decide
 from nettrain.data.faults import Faults
 from nettrain.data.kept import Kept, TargetScale
 from nettrain.data.preparation import Preparation, fit
-from nettrain.data.preprocess import OneHot
+from nettrain.data.preprocess import Codes, Encoder
 from nettrain.data.schema import Rows, Schema, read_rows
 from nettrain.data.settings import DEFAULT_SPLIT, HELD, DataConfig
 from nettrain.data.sources import PARTS, Loaded, Placer, Task, nowhere, shown
@@ -331,12 +331,18 @@ def _check_augmentation(
 
 
 def _check_steps(config: DataConfig, schema: Schema, place: Placer) -> None:
-    encoders = [i for i, s in enumerate(config.preprocess) if isinstance(s, OneHot)]
+    steps = config.preprocess
+    encoders = [i for i, step in enumerate(steps) if isinstance(step, Encoder)]
+    names = [steps[i].registered_name for i in encoders]
     message = ""
     if encoders and not schema.of_kind("categorical"):
-        message = "one_hot has no categorical column to work on"
+        message = f"{names[-1]} has no categorical column to work on"
     elif len(encoders) > 1:
-        message = "one_hot stands here a second time"
+        again = names[0] == names[-1]
+        message = f"{names[-1]} stands here a second time"
+        message = message if again else f"{names[-1]} contradicts {names[0]}"
+    elif encoders and not schema.targets and isinstance(steps[encoders[0]], Codes):
+        message = "codes are symbols, and target: inputs has numbers to predict"
     if message:
         where = place(("data", "preprocess", encoders[-1]))
         fix = "remove it; a column is declared with columns: {NAME: categorical}"
@@ -351,13 +357,20 @@ def _check_target(config: DataConfig, schema: Schema, place: Placer) -> None:
             place=place(("data", "standardize_target")),
             fix="leave standardize_target out, or take a loss for regression: mse",
         )
+    if config.standardize_target and not schema.targets:
+        raise Error(
+            "config-standardize-target",
+            "target: inputs takes them as preprocess has left them",
+            place=place(("data", "standardize_target")),
+            fix="leave standardize_target out, and say preprocess: [standardize]",
+        )
 
 
 def _shape(
     config: DataConfig, loaded: Loaded, preparation: Preparation, place: Placer
 ) -> tuple[int, ...]:
     """The shape of a row: as the config says, else as the array had it, else flat."""
-    features = len(preparation.feature_names)
+    features = len(preparation.input_names)
     if config.shape is None:
         own = loaded.tables["train"].shape
         return own if own and math.prod(own) == features else (features,)

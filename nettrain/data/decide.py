@@ -21,6 +21,8 @@ _Wrong = Iterator[Callable[[], Error]]
 """What is wrong, told only when it is called: there may be a hundred thousand."""
 
 _REGRESSION = "a regression takes such a target: say loss: mse"
+ITSELF = "inputs"
+"""The target of an autoencoder."""
 FEW = 20
 """Integers with at most so many different values are taken for classes."""
 
@@ -34,18 +36,21 @@ def decide(
         task: what the loss asks for, where the config does not say it.
     """
     table = loaded.tables["train"]
-    targets = _target_names(config, loaded)
-    raise_first(_contradictions(config, table, targets, place))
+    itself = config.target == ITSELF and ITSELF not in table
+    targets = () if itself else _target_names(config, loaded)
+    raise_first(_contradictions(config, table, targets, place, itself))
+    apart = loaded.targets if itself else targets
     features = tuple(
         Column(name, _kind(config, table, name), _policy(config, name))
         for name in table.names
-        if name not in targets and config.columns.get(name) != "ignore"
+        if name not in apart and config.columns.get(name) != "ignore"
     )
     columns = tuple(
         Column(name, _kind(config, table, name), _target_policy(config, name))
         for name in targets
     )
-    decided = config.task or task or loaded.task or _infer_task(table, columns)
+    known = "regression" if itself else loaded.task
+    decided = config.task or task or known or _infer_task(table, columns)
     schema = Schema(features, columns, decided)
     raise_first(_misfits(config, loaded, schema, place))
     if decided == "regression":
@@ -87,10 +92,14 @@ def _target_policy(config: DataConfig, name: str) -> Policy:
 
 
 def _contradictions(
-    config: DataConfig, table: Table, targets: tuple[str, ...], place: Placer
+    config: DataConfig,
+    table: Table,
+    targets: tuple[str, ...],
+    place: Placer,
+    itself: bool,
 ) -> _Wrong:
     """Names that the table lacks, and settings that contradict each other."""
-    if not targets:
+    if not targets and not itself:
         yield partial(_no_target, config, table, place)
     named: set[str] = set()
     for position, name in enumerate(targets):
@@ -110,7 +119,7 @@ def _contradictions(
         if name not in table:
             yield partial(_unknown, name, table, place, ("data", key, name), key=True)
     ignored = {n for n, kind in config.columns.items() if kind == "ignore"}
-    if targets and set(table.names) - named <= ignored:
+    if (targets or itself) and set(table.names) - named <= ignored:
         message = f"{table.label} has no column left to learn from"
         at = place(("data", "columns"))
         yield partial(Error, "config-columns", message, place=at)
@@ -175,8 +184,8 @@ def _misfits(
     """A task that the targets do not allow, a filling that the column does not."""
     table, task = loaded.tables["train"], schema.task
     where = place(("data", "task")) if config.task else _at_target(config, place)
-    names = listed(show(column.name) for column in schema.targets)
-    if task == "classification" and len(schema.targets) > 1:
+    names = listed(show(column.name) for column in schema.targets) or "the inputs"
+    if task == "classification" and len(schema.targets) != 1:
         message = f"a classification has one target, not {names}"
         fix = f"{_REGRESSION}; classes stand in one column, as texts or integers"
         yield partial(Error, "config-task", message, place=where, fix=fix)

@@ -13,7 +13,7 @@ import numpy as np
 from nettrain import component
 from nettrain.data.faults import Faults
 from nettrain.data.kept import Fitted, Kept, TargetScale, learned_arrays
-from nettrain.data.preprocess import OneHot, Preprocessing
+from nettrain.data.preprocess import Codes, Encoder, OneHot, Preprocessing
 from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
 from nettrain.data.settings import Kind, Policy
 from nettrain.data.sources import FileSource, Task, table_of
@@ -36,7 +36,7 @@ class Preparation(Kept):
             error.
         text_fill: C texts, what a missing text becomes; "" where it is an error.
         steps: of the numeric columns, in turn.
-        encoder: the one-hot step of the categorical columns.
+        encoder: the step of the categorical columns.
         categories: of each categorical column.
         input_shape: of one row of inputs.
         dtype: of inputs and of regression targets.
@@ -48,7 +48,7 @@ class Preparation(Kept):
     number_fill: np.ndarray
     text_fill: tuple[str, ...]
     steps: tuple[Fitted, ...]
-    encoder: OneHot
+    encoder: Encoder
     categories: tuple[tuple[str, ...], ...]
     input_shape: tuple[int, ...]
     dtype: str
@@ -65,17 +65,25 @@ class Preparation(Kept):
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.schema.targets)
+        """Without a target the inputs themselves are to be predicted."""
+        return tuple(c.name for c in self.schema.targets) or self.input_names
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """The inputs of a flat row: numeric columns, then `zone=north`, …"""
+        numeric = [column.name for column in self.schema.of_kind("numeric")]
+        texts = zip(self.schema.of_kind("categorical"), self.categories, strict=True)
+        encoded = (self.encoder.names(c.name, known) for c, known in texts)
+        return (*numeric, *(name for names in encoded for name in names))
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The inputs of a flat row: numeric columns, then `zone=north`, …"""
-        numeric = [column.name for column in self.schema.of_kind("numeric")]
-        hot = zip(self.schema.of_kind("categorical"), self.categories, strict=True)
-        return (
-            *numeric,
-            *(f"{c.name}={value}" for c, values in hot for value in values),
-        )
+        """The inputs but for codes, which are symbols and have no scale."""
+        codes = len(self.categories) if isinstance(self.encoder, Codes) else 0
+        return self.input_names[: len(self.input_names) - codes]
+
+    def by_feature(self, inputs: np.ndarray) -> np.ndarray:
+        return super().by_feature(inputs)[:, : len(self.feature_names)]
 
     # ------------------------------------------------------------ reading and applying
 
@@ -124,7 +132,7 @@ class Preparation(Kept):
             texts = np.where(rows.texts == "", fill, rows.texts)
             self._refuse_unseen(texts, rows)
             blocks.append(self.encoder.encode(texts, self.categories))
-        flat = self._cast(np.concatenate(blocks, axis=1), self.feature_names, rows)
+        flat = self._cast(np.concatenate(blocks, axis=1), self.input_names, rows)
         return flat.reshape(len(rows), *self.input_shape)
 
     def labels(self, rows: Rows) -> np.ndarray:
@@ -133,6 +141,8 @@ class Preparation(Kept):
             raise ValueError("these rows were read without their targets")
         if self.task == "classification":
             return rows.targets
+        if not self.schema.targets:
+            return self.transform(rows).reshape(len(rows), -1)
         targets = rows.targets
         if self.target_scale is not None:
             with np.errstate(all="ignore"):  # what is not finite in the end is refused
@@ -171,6 +181,7 @@ class Preparation(Kept):
             bad[rows.index] = ~np.isin(texts[:, i], np.array(known, dtype=object))
             shown = component.show(column.name)
             leave = setting("columns", column.name, "ignore")
+            step = f"{{{self.encoder.registered_name}: {{unknown: ignore}}}}"
             faults.add(
                 bad,
                 column.name,
@@ -178,7 +189,7 @@ class Preparation(Kept):
                 lambda cell, shown=shown: (  # type: ignore[misc]
                     f"{cell} of column {shown} is not in the training part"
                 ),
-                "allow it with data.preprocess: [{one_hot: {unknown: ignore}}], or "
+                f"allow it with data.preprocess: [{step}], or "
                 f"leave the column out with {leave}",
             )
         faults.raise_all()
@@ -211,12 +222,12 @@ class Preparation(Kept):
                 vars(c) | texts.get(c.name, {"fill": numbers.get(c.name)})
                 for c in self.schema.features
             ],
-            "features": list(self.feature_names),
+            "features": list(self.input_names),
             "input_shape": list(self.input_shape),
             "dtype": self.dtype,
             "reading": dict(self.reading),
             "preprocess": [fitted.to_json() for fitted in self.steps],
-            "one_hot": component.dump(self.encoder)["one_hot"],
+            **component.dump(self.encoder),
             "target_scale": self.target_scale and self.target_scale.to_json(),
         }
 
@@ -246,7 +257,11 @@ def _fields(plain: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "text_fill": tuple(c["fill"] or "" for c in categorical),
         "steps": tuple(map(Fitted.from_json, plain["preprocess"])),
-        "encoder": OneHot(**plain["one_hot"]),
+        "encoder": next(
+            step(**plain[step.registered_name])
+            for step in (OneHot, Codes)
+            if step.registered_name in plain
+        ),
         "categories": tuple(tuple(c["categories"]) for c in categorical),
         "input_shape": tuple(plain["input_shape"]),
         "dtype": plain["dtype"],
@@ -268,9 +283,9 @@ def _check_whole(made: Preparation) -> None:
     categorical = len(made.schema.of_kind("categorical"))
     if not len(made.categories) == len(made.text_fill) == categorical:
         raise ValueError("categories of other columns")
-    if math.prod(made.input_shape) != len(made.feature_names):
+    if math.prod(made.input_shape) != len(made.input_names):
         raise ValueError(f"an input of shape {made.input_shape}")
-    if not targets or (targets > 1 and made.classes):
+    if targets != 1 and made.classes:
         raise ValueError(f"{targets} targets")
     scale = made.target_scale
     if scale and not scale.mean.shape == scale.std.shape == (targets,):
@@ -309,7 +324,7 @@ def fit(
         _text_fill(c, x) for c, x in zip(categorical, rows.texts.T, strict=True)
     )
     texts = np.where(rows.texts == "", np.array(text_fill, dtype=object), rows.texts)
-    encoder = next((step for step in steps if isinstance(step, OneHot)), OneHot())
+    encoder = next((step for step in steps if isinstance(step, Encoder)), OneHot())
     preparation = Preparation(
         schema,
         number_fill,
@@ -322,7 +337,7 @@ def fit(
         reading,
         _target_scale(schema, rows) if standardize_target else None,
     )
-    return replace(preparation, input_shape=(len(preparation.feature_names),))
+    return replace(preparation, input_shape=(len(preparation.input_names),))
 
 
 def _require_values(columns: Sequence[Column], missing: np.ndarray, rows: Rows) -> None:
@@ -344,7 +359,7 @@ def _fit_steps(
 ) -> tuple[Fitted, ...]:
     """Fit each step to what the one before it makes of the training part."""
     fitted: list[Fitted] = []
-    for step in [step for step in steps if not isinstance(step, OneHot)]:
+    for step in [step for step in steps if not isinstance(step, Encoder)]:
         _refuse_huge(numbers, columns, rows)
         fitted.append(Fitted(step, step.fit(numbers)))
         numbers = fitted[-1].transform(numbers)

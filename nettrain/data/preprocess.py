@@ -2,7 +2,7 @@
 all.
 
 A step sees the numeric columns, x (n, N) in float64, one after the other in the order
-of the config; `one_hot` sees the categorical ones. What a step learned is a dictionary
+of the config; an `Encoder` sees the text columns. What a step learned is a dictionary
 of arrays, so that a later `predict` needs NumPy and nothing else.
 """
 
@@ -16,6 +16,8 @@ import numpy as np
 from nettrain.component import Component, NonNegative, Range, register
 
 Learned = dict[str, np.ndarray]
+Categories = tuple[tuple[str, ...], ...]
+"""Those of each text column."""
 
 
 class Preprocessing(Component):
@@ -144,13 +146,36 @@ class Quantile(Preprocessing):
         return ranks
 
 
+class Encoder(Preprocessing):
+    """What becomes of text columns; it sees texts (n, C) and learns their categories.
+
+    One stands for all categorical columns, and what it makes follows the numeric ones.
+    """
+
+    unknown: Literal["error", "ignore"]
+
+    def categories(self, texts: np.ndarray) -> Categories:
+        """The categories of each column of texts (n, C), sorted by code point."""
+        from sklearn.preprocessing import OneHotEncoder
+
+        found = OneHotEncoder().fit(texts).categories_
+        return tuple(tuple(map(str, column)) for column in found)
+
+    def names(self, column: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        """What the columns are called that it makes of one with these categories."""
+        raise NotImplementedError
+
+    def encode(self, texts: np.ndarray, categories: Categories) -> np.ndarray:
+        """Texts (n, C) as float64, its columns side by side."""
+        raise NotImplementedError
+
+
 @register("one_hot")
-class OneHot(Preprocessing):
+class OneHot(Encoder):
     """A column of zeros and one 1 for each category of a text column, `zone=north`.
 
-    Added by itself where the data have categorical columns and no such step is listed.
-    The columns follow the numeric ones. It sees texts (n, C) and learns their
-    categories.
+    Added by itself where the data have categorical columns and neither it nor `codes`
+    is listed. The columns follow the numeric ones.
 
     Attributes:
         unknown: what a category that the training part lacks is: an `error`, or all
@@ -159,20 +184,38 @@ class OneHot(Preprocessing):
 
     unknown: Literal["error", "ignore"] = "error"
 
-    def categories(self, texts: np.ndarray) -> tuple[tuple[str, ...], ...]:
-        """The categories of each column of texts (n, C), sorted by code point."""
-        from sklearn.preprocessing import OneHotEncoder
+    def names(self, column: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f"{column}={category}" for category in known)
 
-        found = OneHotEncoder().fit(texts).categories_
-        return tuple(tuple(map(str, column)) for column in found)
-
-    @staticmethod
-    def encode(
-        texts: np.ndarray, categories: tuple[tuple[str, ...], ...]
-    ) -> np.ndarray:
-        """Zeros and ones (n, all categories); an unknown category is all zeros."""
+    def encode(self, texts: np.ndarray, categories: Categories) -> np.ndarray:
         blocks = [
             texts[:, i, None] == np.array(known, dtype=object)
             for i, known in enumerate(categories)
         ]
         return np.concatenate(blocks, axis=1).astype(np.float64)
+
+
+@register("codes")
+class Codes(Encoder):
+    """A text column as the numbers of its categories, 0, 1, … by code point.
+
+    They are symbols for an `embedding` and have no scale. The columns follow the
+    numeric ones, in the table's order: `slice` takes them apart.
+
+    Attributes:
+        unknown: what a category that the training part lacks is: an `error`, or the
+            number behind the last one (`ignore`), so that V is one more.
+    """
+
+    unknown: Literal["error", "ignore"] = "error"
+
+    def names(self, column: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        return (column,)
+
+    def encode(self, texts: np.ndarray, categories: Categories) -> np.ndarray:
+        numbers = np.empty(texts.shape)
+        for i, known in enumerate(categories):
+            number = {category: float(k) for k, category in enumerate(known)}
+            behind = float(len(known))
+            numbers[:, i] = [number.get(text, behind) for text in texts[:, i].tolist()]
+        return numbers

@@ -15,7 +15,7 @@ from nettrain.data import archive
 from nettrain.data.blocks import BlockSource
 from nettrain.data.kept import Kept, TargetScale, built
 from nettrain.data.preparation import Preparation, fit
-from nettrain.data.preprocess import OneHot
+from nettrain.data.preprocess import Encoder
 from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
 from nettrain.data.settings import DataConfig, Kind
 from nettrain.data.sources import FileSource, Placer, Source, Task, file_size, shown
@@ -115,9 +115,12 @@ class Gathered:
     task: Task = "regression"
 
     def refuse(self, config: DataConfig, place: Placer) -> None:
-        encoders = [i for i, s in enumerate(config.preprocess) if isinstance(s, OneHot)]
+        encoders = [
+            i for i, s in enumerate(config.preprocess) if isinstance(s, Encoder)
+        ]
         if encoders and not self.schema.of_kind("categorical"):
-            message = "one_hot has no categorical column to work on"
+            step = config.preprocess[encoders[-1]].registered_name
+            message = f"{step} has no categorical column to work on"
             where = place(("data", "preprocess", encoders[-1]))
             raise Error("config-preprocess", message, place=where, fix="remove it")
 

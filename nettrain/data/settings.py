@@ -91,7 +91,8 @@ class DataConfig:
     Attributes:
         source: a bundled set, a generator, or a file: `table.csv`, `arrays.npz`.
         target: the column to predict, or a list of them; sources that know theirs need
-            none.
+            none. `inputs`, where no column is called so: a row's inputs themselves, as
+            the network sees them, one after the other, as an autoencoder predicts them.
         task: `classification` or `regression`. Where neither this nor the loss says it,
             texts and few integers mean classification.
         columns: the kind of single columns: `numeric`, `categorical` or `ignore`. A

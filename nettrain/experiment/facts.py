@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from nettrain.diagnose.evidence import Evidence
-from nettrain.diagnose.facts import Decay, Setting
-from nettrain.diagnose.statistics import watched
+from nettrain.diagnose.facts import Decay, PreActivation, Setting
+from nettrain.diagnose.statistics import attentions, positions, watched
 from nettrain.experiment import data_facts
-from nettrain.experiment.layer_facts import config_path, layer_facts, walked
+from nettrain.experiment.layer_facts import config_paths, layer_facts, walked
 from nettrain.experiment.setup import CONFIG, Setup
 from nettrain.experiment.tunable import tunable
 from nettrain.training.network import Step
@@ -35,7 +35,11 @@ def facts(setup: Setup, step: Step, first: Mapping[str, np.ndarray]) -> Evidence
     trained = [p for p, made in step.trace.parameters.items() if made.trainable]
     return Evidence(
         nodes=pre_activations(
-            {n.path: n.role for n in watched(step.cost, step.trace.within)}, step.trace
+            positions(watched(step.cost, step.trace.within)), step.trace
+        ),
+        attentions=tuple(
+            PreActivation(a.path, a.scope.removeprefix("model/"))
+            for a in attentions(step.cost)
         ),
         layers=layer_facts(experiment, step, first, lines),
         parameters=tuple(trained),
@@ -92,9 +96,9 @@ def _decay_settings(setup: Setup, lines: Mapping[str, int]) -> Iterator[Setting]
     own = tunable(experiment).get("weight_decay")
     if own is not None and own.value:
         yield replace(own, config_line=lines.get(own.path))
-    seen = set()
+    seen, places = set(), config_paths(experiment)
     for path, _, layer in walked(experiment):
-        where, value = f"{config_path(path)}.weight_l2", getattr(layer, "weight_l2", 0)
+        where, value = f"{places[path]}.weight_l2", getattr(layer, "weight_l2", 0)
         if value and where not in seen:
             seen.add(where)
             yield Setting(where, value, lines.get(path))

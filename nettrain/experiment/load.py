@@ -239,7 +239,8 @@ _DATA = {
     "dtype": ("float32", "float64"),
     "reading": {str: (str, [str])},
     "preprocess": [{"step": json_text.anything, "learned": {str: json_text.anything}}],
-    "one_hot": {str: json_text.anything},
+    "one_hot?": {str: json_text.anything},
+    "codes?": {str: json_text.anything},
     "target_scale": (
         None,
         {"mean": [json_text.number], "std": [json_text.number]},

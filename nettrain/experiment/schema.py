@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from nettrain.component import Range
+from nettrain.config import is_path
+from nettrain.config.tree import Tree
 from nettrain.data import DataConfig
 from nettrain.diagnose import DiagnoseConfig
 from nettrain.errors import Error
@@ -32,6 +35,58 @@ class Name(str):
             raise ValueError(f"expected {cls.wanted}, at most 100 of them") from None
 
 
+class Trained(str):
+    """Where the weights of another run are."""
+
+    wanted = "the folder of a run, or a checkpoint of one"
+
+    @classmethod
+    def from_config(cls, value: object) -> str:
+        if is_trained(value):
+            return str(value)
+        raise ValueError(f"expected {cls.wanted}")
+
+
+def is_trained(value: object) -> bool:
+    """Whether a run can be called so."""
+    return isinstance(value, str) and bool(value) and is_path(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned(Sequence[Layer]):
+    """Layers that begin with the weights of another run: fine-tuning.
+
+    Weights and running averages whose name and shape are those of the run begin as the
+    run predicts with them; the run that begins says which do, and which begin as usual.
+    The optimizer begins as usual, and so does preprocessing: it is fitted to the data
+    of this config.
+
+    Attributes:
+        from: the folder of a run, or a checkpoint file of one.
+        freeze: names of layers that are not trained, such as `dense1` or
+            `residual1/dense1`; `*` stands for any text, slashes included: `conv2d*`. A
+            layer is frozen with those inside it. A frozen batch_norm acts as it
+            predicts, with running averages that stay: as in Keras, and as in PyTorch
+            after `eval()`. A frozen dropout still drops.
+        layers: the model's; those of the run, if left out.
+        digest: SHA-256 of the run's weights: others are refused. The resolved config
+            has it.
+    """
+
+    wanted = "a mapping with `from`"
+
+    from_: Trained
+    freeze: tuple[str, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    digest: str = ""
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.layers[index]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One experiment, from its data to its pictures.
@@ -41,7 +96,7 @@ class Experiment:
         name: of the run; its folder is `runs/NAME/NUMBER`.
         seed: everything random comes from it.
         data: the data and how they are prepared.
-        model: the layers, in a row.
+        model: the layers, in a row; or a mapping, `from` another run.
         loss: what training lowers; it decides the task.
         metrics: what is computed beside the loss, for people.
         optimizer: from gradients to new weights.
@@ -57,7 +112,7 @@ class Experiment:
     name: Name = "run"  # type: ignore[assignment]
     seed: Annotated[int, Range(at_least=0, at_most=2**63 - 1)] = 0
     data: DataConfig
-    model: tuple[Layer, ...]
+    model: tuple[Layer, ...] | Tuned
     loss: Loss
     metrics: tuple[Metric, ...] = ()
     optimizer: Optimizer = field(default_factory=Adam)
@@ -66,3 +121,10 @@ class Experiment:
     executor: Literal["auto", "reference", "numpy"] = "auto"
     threads: Annotated[int, Range(at_least=1, at_most=1024)] = 1
     dtype: Literal["float32", "float64"] = "float32"
+
+    @staticmethod
+    def completed(tree: Tree, path: str = "") -> Tree:
+        """A config with the layers of the run that it begins from, if it has none."""
+        from nettrain.experiment.tuning import completed  # which reads configs itself
+
+        return completed(tree, path)

@@ -8,14 +8,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nettrain import __version__
 from nettrain.component import dump
 from nettrain.execute.fingerprint import environment, fingerprint
-from nettrain.experiment.setup import Setup
 from nettrain.record import json_text
 from nettrain.record.folder import FORMAT, RUN, RunFolder
+
+if TYPE_CHECKING:
+    from nettrain.experiment.setup import Setup  # which reads runs itself
 
 
 @dataclass(frozen=True)

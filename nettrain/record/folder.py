@@ -20,6 +20,8 @@ from nettrain.record import json_text, lock
 
 FORMAT = 1
 RUN = "run.json"
+FIRST = "first.safetensors"
+"""What another run left to this one, where it did; see `nettrain.experiment.tuning`."""
 METRICS = "metrics.jsonl"
 STATISTICS = "statistics.csv"
 EVENTS = "events.jsonl"
@@ -33,10 +35,11 @@ _WHOLE = (
     "config.resolved.yaml",
     RUN,
     "data.json",
+    FIRST,
     "findings.json",
     REPORT,
 )
-_ONCE = ("config.yaml", "data.json")
+_ONCE = ("config.yaml", "data.json", FIRST)
 """Of these those that are written when a run begins, and never again."""
 
 _OURS = {

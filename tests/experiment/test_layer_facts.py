@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from nettrain.config import patch, resolve
 from nettrain.diagnose import LayerFacts
 from nettrain.diagnose.facts import Setting
+from nettrain.diagnose.finding import Edit
+from nettrain.experiment import doctor
 from nettrain.experiment.assembly import known, make_network
 from nettrain.experiment.schema import Experiment
 from nettrain.experiment.setup import set_up
@@ -81,7 +84,7 @@ def test_layers_in_a_branch_stand_in_its_paths() -> None:
     assert made["branch1/1/dense1"].units == 5
 
 
-def told_with(given: Mapping[str, Any], overrides: list[str]) -> Any:
+def told_with(given: Any, overrides: list[str]) -> Any:
     setup = set_up(given, overrides)
     return known(setup, make_network(setup)).layers
 
@@ -155,3 +158,33 @@ def test_rows_of_an_embedding_are_looked_up() -> None:
     assert layers["embedding1"].looked_up and not layers["dense1"].looked_up
     init = layers["embedding1"].weight_init
     assert init is not None and init.usual == {"normal": {"std": 1.0, "mean": 0.0}}
+
+
+BRANCHED = """\
+data: {source: digits}
+model:
+  - branch:
+      paths:
+        - [{dense: 5}]
+        - [{dense: {units: 6, weight_init: {normal: {std: 1}}}}, {dense: 4}]
+  - dense: auto
+loss: cross_entropy
+"""
+
+
+def test_a_patch_reaches_into_a_branch(tmp_path: Path) -> None:
+    """As `doctor --apply` writes it."""
+    base, made = tmp_path / "config.yaml", tmp_path / "mended.yaml"
+    base.write_text(BRANCHED)
+    layers = told_with(base, [])
+    second = layers["branch1/2/dense1"]
+    assert second.config_line == 6 and second.weight_init is not None
+    edits = (
+        Edit(second.path, "layer_norm", do="insert"),
+        Edit(second.weight_init.path, second.weight_init.usual),
+    )
+    made.write_text(doctor.mended(str(base), edits, made, "a branch"))
+    model = resolve(made, schema=Experiment).build().model
+    kinds = [[x.registered_name for x in path] for path in model[0].paths]
+    assert kinds == [["dense"], ["layer_norm", "dense", "dense"]]
+    assert model[0].paths[1][1].weight_init == "auto"

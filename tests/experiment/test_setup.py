@@ -158,7 +158,7 @@ def test_batch_norm_needs_two_rows_in_the_last_batch_too(folder: Write) -> None:
     ("old", "new", "code", "line", "said"),
     [
         ("units: 8", f"units: {10**18}", "memory-full", 3, "larger than any array"),
-        ("source: iris", f"source: {{moons: {10**18}}}", "memory-needed", 1, "data need"),
+        ("iris", f"{{moons: {10**18}}}", "memory-needed", 1, "data need"),
     ],
 )
 def test_what_no_memory_holds(

@@ -409,6 +409,13 @@ def test_a_copy_in_the_run_is_enough(source: Path, tmp_path: Path) -> None:
     path = tmp_path / "run"
     run(tuned(source, freeze=["dense1"]), out=path)
     begun = first(set_up(path / "config.resolved.yaml"))
+    kept = (path / FIRST).read_bytes()
+    other = decode(kept)
+    other.tensors["parameter/model/dense1/bias"][0] += 1
+    (path / FIRST).write_bytes(encode(other.tensors, other.meta))
+    setup = set_up(path / "config.resolved.yaml")  # of the run: this is no copy of it
+    assert all(same(v, begun[name]) for name, v in first(setup).items())
+    (path / FIRST).write_bytes(kept)
     shutil.rmtree(source)
     setup = set_up(path / "config.resolved.yaml")
     assert all(same(v, begun[name]) for name, v in first(setup).items())
@@ -547,6 +554,16 @@ def test_a_setting_of_a_layer_has_one_path(written: Path, config: str) -> None:
     assert model.freeze == ("dense1",)
     with pytest.raises(Error, match='no "dense7" in model'):
         set_up(config, [*start, "model.dense7.bias=false"])
+
+
+def test_a_layer_of_a_run_that_is_gone_is_told_of_as_such(written: Path) -> None:
+    with pytest.raises(Error) as caught:
+        set_up("short.yaml", ["model.from=gone", "model.dense1.bias=false"])
+    errors = getattr(caught.value, "errors", [])
+    assert {error.message.rpartition("/")[2] for error in errors} == {
+        "gone is not a run: it has no run.json",
+        'no "dense1" in model',
+    }
 
 
 def test_a_list_may_be_given_a_beginning(written: Path) -> None:
