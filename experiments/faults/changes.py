@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.faults.programs import Config, Program
@@ -24,11 +24,16 @@ class Change:
         name: what it is called.
         apply: changes a config in place.
         fits: which programs it makes sense for.
+        kinds: of programs, and no others'.
     """
 
     name: str
     apply: Apply
     fits: Fits = anywhere
+    kinds: tuple[str, ...] = field(default=("dense",), kw_only=True)
+
+    def suits(self, program: Program) -> bool:
+        return program.kind in self.kinds and self.fits(program)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from experiments.faults.catalogue import CONTROLS, FAULTS, PROGRAMS, of_split
 from experiments.faults.changes import Change, Fault
-from experiments.faults.controls import CONTROLS
-from experiments.faults.kinds import FAULTS
-from experiments.faults.programs import PROGRAMS, Config, Program, Split, of_split
+from experiments.faults.programs import Config, Program, Split
 
 Role = Literal["twin", "fault", "control"]
+Layers = Literal["all", "dense", "structured"]
 
 SEEDS = 10
 FAULT_PROGRAMS, CONTROL_PROGRAMS = 3, 2
@@ -65,9 +65,15 @@ class Job:
         return config
 
 
-def whole(split: Split, seeds: int = SEEDS) -> list[Job]:
-    """Every run of a split: kinds take turns with the programs that they fit."""
-    programs = of_split(split)
+def whole(split: Split, seeds: int = SEEDS, layers: Layers = "all") -> list[Job]:
+    """Every run of a split: kinds take turns with the programs that they fit.
+
+    Args:
+        split: which half.
+        seeds: how many of each.
+        layers: which programs: dense ones, or those in `structured`.
+    """
+    programs = [p for p in of_split(split) if layers in ("all", _layers(p))]
     jobs = [Job(p.name, "twin", "", seed) for p in programs for seed in range(seeds)]
     faults = _dealt(programs, [*FAULTS.values()], FAULT_PROGRAMS)
     controls = _dealt(programs, [*CONTROLS.values()], CONTROL_PROGRAMS)
@@ -82,10 +88,14 @@ def _dealt(
     """Programs for each change, the least used ones first."""
     used = dict.fromkeys((p.name for p in programs), 0)
     for change in changes:
-        fitting = sorted(filter(change.fits, programs), key=lambda p: used[p.name])
+        fitting = sorted(filter(change.suits, programs), key=lambda p: used[p.name])
         for program in fitting[:count]:
             used[program.name] += 1
             yield program.name, change.name
+
+
+def _layers(program: Program) -> str:
+    return "dense" if program.kind == "dense" else "structured"
 
 
 SMOKE_FAULTS = {
@@ -98,9 +108,14 @@ SMOKE_CONTROLS = ("layer_norm", "wide, 256 units", "rate x 3", "cosine, warm-up"
                   "clipped")  # fmt: skip
 
 
+STRUCTURED_SMOKE = ("conv bias -10", "conv N(0, 25)")
+
+
 def smoke() -> list[Job]:
-    """60 runs of the tuning split: 30 faulty, 30 healthy."""
-    jobs = []
+    """71 runs of the tuning split: 36 faulty, 35 healthy."""
+    name = "digits-conv"
+    jobs = [Job(name, "twin", "", seed) for seed in range(5)]
+    jobs += [Job(name, "fault", f, s) for f in STRUCTURED_SMOKE for s in range(3)]
     for program, faults in SMOKE_FAULTS.items():
         jobs += [Job(program, "twin", "", seed) for seed in range(5)]
         jobs += [Job(program, "fault", f, s) for f in faults for s in range(3)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.faults.baselines import LEFT_OUT
-from experiments.faults.kinds import FAULTS
+from experiments.faults.catalogue import FAULTS
 from experiments.faults.scores import (
     TARGETS,
     Judged,

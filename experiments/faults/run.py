@@ -29,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.faults import overhead, recovery, report, scores, training
 from experiments.faults.baselines import flags
+from experiments.faults.catalogue import PROGRAMS
 from experiments.faults.jobs import SEEDS, Job, smoke, whole
-from experiments.faults.programs import PROGRAMS
 from experiments.faults.references import (
     best_reference,
     reference_scores,
@@ -81,7 +81,8 @@ def trained(job: Job, folder: Path) -> str:
     if path.exists():
         return ""
     try:
-        training.save(training.train(job.config()), path)
+        published = job.of.kind == "dense"
+        training.save(training.train(job.config(), published), path)
     except Error as error:
         return f"{job.key}: {error}"
     return ""
@@ -107,7 +108,7 @@ def judged(job: Job, folder: Path, settings: DiagnoseConfig) -> scores.Judged:
         record.facts["test_rows"],
         record.evidence.planned_steps,
         diagnose(record.evidence, settings),
-        flags(record),
+        flags(record) if record.snapshots else {},
         record.seconds,
     )
 
@@ -213,6 +214,7 @@ def main() -> None:
     add = parser.add_argument
     add("--smoke", action="store_true", help="60 runs alone")
     add("--split", choices=("tuning", "held-out"), default="tuning")
+    add("--layers", choices=("all", "dense", "structured"), default="all")
     add("--seeds", type=int, default=SEEDS)
     add("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     add("--out", type=Path, default=OUT)
@@ -221,7 +223,7 @@ def main() -> None:
     add("--overhead", action="store_true", help="measure what diagnosis costs")
     add("--diagnose", type=_settings, help='thresholds: {"A1": {"many": 0.6}}')
     given = parser.parse_args()
-    jobs = smoke() if given.smoke else whole(given.split, given.seeds)
+    jobs = smoke() if given.smoke else whole(given.split, given.seeds, given.layers)
     folder = given.out / ("smoke" if given.smoke else given.split)
     found = benchmark(
         jobs,

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from experiments.faults.catalogue import FAULTS, PROGRAMS
 from experiments.faults.jobs import Job
-from experiments.faults.kinds import FAULTS
-from experiments.faults.programs import PROGRAMS
 from nettrain.diagnose.finding import Finding
 
 K = TypeVar("K", bound=Hashable)
@@ -262,8 +261,8 @@ def by_tool(scores: Scores) -> dict[str, tuple[Share, Share]]:
     known = [run for run in scores.healthy if run.published]
     for tool in known[0].published if known else ():
         found[tool] = (
-            share(bool(run.published[tool]) for run in scores.faulty),
-            share(bool(run.published[tool]) for run in scores.healthy),
+            share(bool(r.published[tool]) for r in scores.faulty if r.published),
+            share(bool(run.published[tool]) for run in known),
         )
     return found
 

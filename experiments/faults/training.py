@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.faults import components
+from experiments.faults import components, sources
 from experiments.faults.snapshots import Snapshots
 from nettrain.diagnose.evidence import Evidence
 from nettrain.experiment.assembly import make_network, make_probe
@@ -25,7 +25,7 @@ from nettrain.training.events import EpochEnded, Event
 from nettrain.training.loop import Loop
 from nettrain.training.network import Network
 
-assert components  # registered on import
+assert components and sources  # registered on import
 
 WORST = {"accuracy": 0.0, "rounded_accuracy": 0.0, "r2": -1.0}
 """Test score of a run whose numbers overflowed; also the lowest that is counted."""

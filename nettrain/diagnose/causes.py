@@ -12,8 +12,8 @@ from nettrain.diagnose.settings import DiagnoseConfig
 
 ORDER = (
     "D1", "D3 target", "I1", "I3", "I5 bias", "I5 width", "I4", "P3", "P2", "P1", "R1",
-    "L1", "N1", "A1 died", "G1 from the start", "A2", "G2", "L2", "B2", "L3", "D2",
-    "D4", "O2", "I1 apart", "U1", "L4", "O1",
+    "L1", "N1", "A1 died", "G1 from the start", "A2", "G2", "L2", "G1 over time",
+    "B2", "L3", "D2", "D4", "O2", "I1 apart", "U1", "L4", "O1",
 )  # fmt: skip
 """Causes: the first that holds is the primary diagnosis. A finding stands at its
 `place` or else its id; behind these come other errors, then other warnings, in the

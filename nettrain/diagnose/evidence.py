@@ -177,7 +177,8 @@ class Check:
             before.
         spike_rows: (10,) data rows of that update's batch; -1 for none.
         units: by path of the pre-activation (arrived, passed, positive), each (U,).
-        slopes: by path of the pre-activation (U,): mean |f'(z)| / max |f'|.
+        slopes: by path of the pre-activation (U,): mean |f'(z)| / max |f'|; by path of
+            attention's weights (heads,): mean 1 - Σ a² over what a query looks at.
     """
 
     epoch: int
@@ -244,6 +245,7 @@ class Evidence:
 
     Attributes:
         nodes: the L pre-activations, in forward order.
+        attentions: the weights of attention, in forward order.
         layers: by name.
         parameters: paths of the Q parameters that are trained.
         prior: H0, the loss of the best constant prediction.
@@ -261,7 +263,8 @@ class Evidence:
         steps: (E,) last update of each.
         loss … spike_rows: (E, …) one entry per check; see `Check`.
         units: by path of the pre-activation, for layers whose units can die.
-        slopes: by path of the pre-activation (E, U), for other nonlinear layers.
+        slopes: by path of the pre-activation (E, U), for other nonlinear layers; by
+            path of attention's weights (E, heads).
         losses, gradient_norms: of the latest updates, oldest first.
         ascent: <g, ΔW> / (‖g‖ ‖ΔW‖) of the first update, g with coupled weight decay;
             NaN before it. Descent has it below 0.
@@ -276,6 +279,7 @@ class Evidence:
     """
 
     nodes: tuple[PreActivation, ...] = ()
+    attentions: tuple[PreActivation, ...] = ()
     layers: Mapping[str, LayerFacts] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
     prior: float = float("nan")
@@ -327,6 +331,18 @@ class Evidence:
         known: Array = np.isfinite(self.update_ratio).any(axis=0)
         return known
 
+    def groups(self) -> list[tuple[PreActivation, list[int]]]:
+        """The pre-activations, the time steps of one loop together.
+
+        Returns:
+            In forward order the node, of time steps the last, and the indices of all.
+        """
+        found: dict[str, list[int]] = {}
+        for index, node in enumerate(self.nodes):
+            own = node.path if node.time is None else node.path.rsplit("/", 2)[0]
+            found.setdefault(own, []).append(index)
+        return [(self.nodes[members[-1]], members) for members in found.values()]
+
     def has(self, *series: str) -> bool:
         """Whether there is a check, and these series have an entry for every one."""
         checks = len(self.epochs)
@@ -345,10 +361,16 @@ class Evidence:
     def exhausted(self, left: float) -> bool:
         """Whether training is over, learned, and left nothing that inputs could tell.
 
+        Never of images and sequences: random features of all their numbers in a row say
+        little (adding: nothing, of nets that had learned nothing).
+
         Args:
             left: R² of the residuals up to which they are noise; see `unexplained`.
         """
         better = bool(len(self.loss)) and bool(self.loss[-1] < self.prior)
+        spread = any(z.time is not None or z.positions > 1 for z in self.nodes)
+        if spread or self.attentions:
+            return False
         return self.finished and better and self.unexplained <= left
 
     def after(self, check: Check) -> Evidence:
@@ -419,7 +441,7 @@ class Evidence:
 
         In forward order, as they were: a file has its tensors in an order of its own.
         """
-        paths = [node.path for node in self.nodes]
+        paths = [node.path for node in (*self.nodes, *self.attentions)]
         return [path for path in paths if f"{_PREFIX}/{kind}/{path}" in tensors]
 
 

@@ -20,11 +20,14 @@ class Setting:
         path: where it stands, such as `model.dense1.activation`.
         value: what it is now, as plain data: `relu`, `{"normal": {"std": 1.0}}`, `0.1`.
         config_line: where the config has it, if it does.
+        usual: what it is where the config does not say it, of a layer's setting; the
+            value where the config has to.
     """
 
     path: str
     value: Any
     config_line: int | None = None
+    usual: Any = "auto"
 
     @property
     def name(self) -> str:
@@ -81,7 +84,8 @@ class LayerFacts:
 
     Attributes:
         name: its path within the model, such as `dense1` or `residual1/dense2`.
-        path: its place in the config, such as `model.dense1`.
+        path: its place in the config, such as `model.dense1`; of what a layer makes
+            inside itself, such as the projections of attention, that layer's.
         kind: its name in a config, such as `dense`.
         config_line: where the config has it.
         units: how many outputs it has.
@@ -89,13 +93,18 @@ class LayerFacts:
         linear: whether its units have no nonlinearity.
         can_die: whether their derivative can be 0 on a half-line.
         weight_init, bias_init: where the first values come from.
-        width: where its number of units stands.
+        width: where its number of units stands; None where another layer's depends on
+            it.
         parameters: paths of its parameters.
         first: its first weights; None where it has no matrix.
+        recurrent: of the matrix R that its own outputs come back through.
+        recurrent_init: where that one's first values come from.
+        looked_up: whether a row of its matrix is taken as it is (an embedding), so that
+            nothing is added up.
         normalized: whether its outputs are normalized: their scale is no matter.
         trainable: whether training changes it.
-        gated: the same layer with gates (`lstm`), as a config has it, of a plain
-            recurrent one.
+        gated: the same layer with gates that remember (`lstm`), as a config has it, of
+            a recurrent one without.
     """
 
     name: str
@@ -111,6 +120,9 @@ class LayerFacts:
     width: Setting | None = None
     parameters: tuple[str, ...] = ()
     first: FirstWeights | None = None
+    recurrent: FirstWeights | None = None
+    recurrent_init: Setting | None = None
+    looked_up: bool = False
     normalized: bool = False
     trainable: bool = True
     gated: Mapping[str, Any] | None = None
@@ -118,19 +130,23 @@ class LayerFacts:
 
 @dataclass(frozen=True)
 class PreActivation:
-    """A node z of the network.
+    """A node z of the network, or weights of attention.
 
     Attributes:
         path: such as `model/dense1/pre_activation`.
         layer: the name of its layer.
         output: whether it is the network's output.
         time: the time step, from 1, of a layer that has one z for each.
+        backward: whether that layer begins with the last time step.
+        positions: how many numbers of an example each unit has.
     """
 
     path: str
     layer: str
     output: bool = False
     time: int | None = None
+    positions: int = 1
+    backward: bool = False
 
 
 # ---------------------------------------------------------------- data

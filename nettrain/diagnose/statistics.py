@@ -36,6 +36,8 @@ from nettrain.graph.operations.scan import Scan
 from nettrain.graph.operations.window import Unfold
 
 ROLES = ("pre_activation", "activation")
+ATTENTION = "attention"
+"""The role of attention's weights."""
 COUNTERS = ("arrive", "pass")
 _STD, _RMS, _LOW, _HIGH = map(Summary.COLUMNS.index, ("std", "rms", "min", "max"))
 
@@ -84,19 +86,22 @@ class Watch:
     Attributes:
         roles: path -> role of everything watched: nodes in forward order, then
             parameters.
+        positions: path of each pre-activation, in forward order -> see `positions`.
         sizes: path of each parameter -> how many numbers it holds.
         observers: `value/PATH` and `gradient/PATH` -> summary, float64 (6,), and
             `loss_gradient/PATH` of the loss alone where a penalty is part of the cost;
             `change/PATH` -> ‖ΔW‖ of a parameter, float64 (); `ratio/PATH` -> ‖ΔW‖/‖W‖,
             of those of rank 2 or more; `slope/PATH` -> mean |f'(z)| / max |f'| of each
-            unit that cannot die, (units,); `positive/PATH` -> share of z > 0, of each
-            unit that can, (units,); `ascent` -> <g, ΔW> / (‖g‖ ‖ΔW‖).
+            unit that cannot die, (units,), and see `_openness` of each head of
+            attention, (heads,); `positive/PATH` -> share of z > 0, of each unit that
+            can, (units,); `ascent` -> <g, ΔW> / (‖g‖ ‖ΔW‖).
         counters: leaf -> its new value; leaves `diagnosis/KIND/PATH` of shape (units,)
             and kind `state`, KIND one of `COUNTERS`.
         counted: pre-activations of the layers that have counters, by path.
     """
 
     roles: Mapping[str, str]
+    positions: Mapping[str, int]
     sizes: Mapping[str, int]
     observers: Mapping[str, Node]
     counters: Mapping[Node, Node]
@@ -201,6 +206,21 @@ def watched(cost: Node, within: Within = _NONE) -> list[Node]:
     return found
 
 
+def attentions(cost: Node) -> list[Node]:
+    """The weights of attention in a cost, in forward order."""
+    return [node for node in topological([cost]) if node.role == ATTENTION]
+
+
+def positions(nodes: Iterable[Node]) -> dict[str, int]:
+    """By path of each pre-activation, how many numbers of an example a unit has.
+
+    One in a dense layer; one for each position of a convolution, each time step of a
+    layer that is applied to all of them.
+    """
+    own = (z for z in nodes if z.role == "pre_activation")
+    return {z.path: z.spec.size // max(z.shape[0] * _units(z), 1) for z in own}
+
+
 def backwards(
     cost: Node, parameters: Iterable[Node], within: Within = _NONE
 ) -> dict[Node, Node]:
@@ -249,12 +269,14 @@ def watch(
         pair = neurons.get(z)
         if pair is not None and _mortal(pair, z, adjoints):
             counters |= _counters(z, adjoints[z], adjoints[pair.activation])
-            observers[f"positive/{z.path}"] = ops.mean(ops.step(z), _others(z))
+            observers[f"positive/{z.path}"] = ops.mean(*_by_unit(ops.step(z), z))
             counted[z.path] = z
         elif pair is not None and _bends(pair, z):
             observers[f"slope/{z.path}"] = _slope(pair, z)
+    for a in attentions(cost):
+        observers[f"slope/{a.path}"] = _openness(a)
     sizes = {leaf.path: leaf.spec.size for leaf in parameters}
-    return Watch(roles, sizes, observers, counters, counted)
+    return Watch(roles, positions(nodes), sizes, observers, counters, counted)
 
 
 # ---------------------------------------------------------------- updates
@@ -343,7 +365,7 @@ def _counters(z: Node, passing: Node, arriving: Node) -> dict[Node, Node]:
     counters = {}
     for kind, gradient in zip(COUNTERS, (arriving, passing), strict=True):
         leaf = _counter(kind, z)
-        counters[leaf] = leaf + ops.sum(ops.absolute(gradient), axis=_others(z))
+        counters[leaf] = leaf + ops.sum(*_by_unit(ops.absolute(gradient), z))
     return counters
 
 
@@ -381,7 +403,20 @@ def _bends(pair: Neurons, z: Node) -> bool:
 def _slope(pair: Neurons, z: Node) -> Node:
     """Mean |f'(z)| / max |f'| of each unit over the batch, (units,)."""
     (slope,) = gradients(ops.sum(pair.activation), [z])
-    return ops.mean(ops.absolute(slope), _others(z)) / pair.function.max_slope
+    return ops.mean(*_by_unit(ops.absolute(slope), z)) / pair.function.max_slope
+
+
+def _openness(a: Node) -> Node:
+    """1 - Σ_s a_s² of each head, mean over batch and queries, (heads,).
+
+    It is Σ_s ∂a_s/∂score_s: 0 where each query looks at one place alone, so that no
+    gradient passes the softmax; 1 - 1/S where all S places count alike.
+
+    Args:
+        a: (N, H, T, S), the sum of each query's S weights being 1.
+    """
+    alone = ops.sum(ops.square(a), -1)
+    return 1.0 - ops.mean(alone, _others(a)[:-1])
 
 
 def _axis(z: Node) -> int:
@@ -391,6 +426,15 @@ def _axis(z: Node) -> int:
 
 def _units(z: Node) -> int:
     return z.shape[_axis(z)]
+
+
+def _by_unit(values: Node, z: Node) -> tuple[Node, tuple[int, ...]]:
+    """Values of z's shape with the units last, and the axes before these.
+
+    So a convolution's lie in memory: summed the other way they would be copied first.
+    """
+    rows = ops.permute_dims(values, (*_others(z), _axis(z)))
+    return rows, tuple(range(len(z.shape) - 1))
 
 
 def _others(z: Node) -> tuple[int, ...]:

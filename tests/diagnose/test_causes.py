@@ -19,7 +19,7 @@ PRIOR = 2.0
 
 DOCUMENTED = """D1 → D3 (target) → I1 → I3 → I5 (bias) → I5 (width) → I4 → P3 → P2 → P1
 → R1 → L1 → N1 → A1 (died) → G1 (below threshold from step 1) → A2 → G2
-→ L2 → B2 → L3 → D2 → D4 → O2 → I1 (apart) → U1 → L4 → O1"""
+→ L2 → G1 (over time) → B2 → L3 → D2 → D4 → O2 → I1 (apart) → U1 → L4 → O1"""
 
 
 def finding(id_: str, severity: Severity = "error", place: str = "") -> Finding:

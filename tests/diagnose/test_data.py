@@ -226,6 +226,16 @@ def test_targets_of_another_scale(
     assert finding.measured == pytest.approx(measured)
 
 
+def test_the_scale_of_an_autoencoders_targets_is_that_of_its_inputs(
+    quantities: Make,
+) -> None:
+    names, mean, std = ("y0", "y1"), np.zeros(2), np.array([0.0, 0.05])
+    evidence = quantities(mean, std, inputs=Inputs(names, mean, std))
+    assert [f.why[:1] for f in found(DataDefects(), evidence)] == ["1"]  # constant
+    others = dataclasses.replace(evidence, inputs=Inputs(("x0", "x1"), mean, std))
+    assert len(found(DataDefects(), others)) == 2
+
+
 @pytest.mark.parametrize(
     ("share", "unexplained", "severity"),
     [

@@ -34,7 +34,7 @@ def test_thresholds_and_silence() -> None:
 def test_the_resolved_form_reads_back_to_the_same() -> None:
     config, _ = read({"G1": {"threshold": 1e-4}})
     plain = dump(config)
-    assert plain["G1"] == {"threshold": 1e-4, "checks": 2, "converged": 0.1}
+    assert plain["G1"]["threshold"] == 1e-4 and plain["G1"]["checks"] == 2
     assert read(plain) == (config, [])
 
 

@@ -498,3 +498,37 @@ def test_a_loop_costs_what_its_rounds_cost() -> None:
     (end,), _ = ops.scan(lambda c, s: ([ops.tanh(c[0] + s[0])], []), [start], [x])
     (loop,) = (n for n in topological([end]) if n.op.name == "scan")
     assert price(loop) == pytest.approx(30 * 2 * (1e-6 + 0.3e-9 * 20))
+
+
+# ---------------------------------------------------------------- heads and positions
+
+
+def test_openness_of_heads_is_mean_over_rows_and_queries() -> None:
+    """A head that sees one place alone has none, one that sees all alike 1 - 1/S."""
+    weights = np.zeros((2, 3, 4, 5))  # (N, H, T, S)
+    weights[:, 0, :, 2] = 1.0
+    weights[:, 1] = 0.2
+    weights[0, 2, :, 0] = 1.0
+    weights[1, 2] = 0.2
+    raw = leaf("input", "a", weights.shape, "float64")
+    a = (raw * 1.0).named("attention", role="attention", unit_axis=1)
+    cost = ops.mean(ops.square(a))
+    watch = statistics.watch(cost, {}, [], neurons={}, new_values={})
+    assert [node.name for node in statistics.attentions(cost)] == ["attention"]
+    (name,) = [name for name in watch.observers if name.startswith("slope/")]
+    found = evaluate([watch.observers[name]], {raw: weights})
+    assert found[watch.observers[name]] == pytest.approx([0.0, 0.8, 0.4])
+    assert list(watch.slopes({name: np.zeros(3)})) == [a.path]
+
+
+def test_positions_are_what_a_unit_has_of_an_example() -> None:
+    def z(shape: tuple[int, ...], axis: int, name: str) -> Node:
+        found = leaf("input", "x", shape, "float64") * 1.0
+        return found.named(name, role="pre_activation", unit_axis=axis)
+
+    nodes = [
+        z((5, 3), -1, "dense"),
+        z((5, 3, 4, 6), 1, "channels"),
+        z((5, 7, 3), -1, "steps"),
+    ]
+    assert statistics.positions(nodes) == {"dense": 1, "channels": 24, "steps": 7}

@@ -289,7 +289,8 @@ class DataDefects(_AboutData):
     - A regression target with |mean| > offset · std, or std outside [smallest,
       largest]: a warning; a note where the network learned all the same: the final
       loss is below converged · H0, or random features of the inputs explain no more
-      than `left` of the residuals. Healthy: mean 0, standard deviation 1.
+      than `left` of the residuals. Healthy: mean 0, standard deviation 1. Of targets
+      that are the inputs themselves D1 speaks.
     - Validation rows that are training rows too: a warning above `shared` of them, and
       above e + 3 √(e + 1), with e as many of them as of the training rows are repeated
       there: few measurements or categories coincide by nature, and so do rows that
@@ -331,7 +332,7 @@ class DataDefects(_AboutData):
                 "loss",
                 remedy=remedies.classified(evidence),
             )
-        elif targets is not None:
+        elif targets is not None and (inputs is None or inputs.names != targets.names):
             yield from self._scale(evidence, targets)
         if inputs is not None and targets is not None:
             yield from self._shared(evidence, inputs, targets)

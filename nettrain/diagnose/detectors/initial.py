@@ -59,7 +59,7 @@ class Symmetry(Detector):
             if layer.first.twins / layer.units > self.threshold
         }
         lasting = [name for name in twins if _lasting(evidence, name, twins[name])]
-        parting = [name for name in twins if not _in_residual(evidence, name)]
+        parting = [name for name in twins if not _inside(evidence, name, SHORTCUTS)]
         names = lasting or parting
         if not names:
             return
@@ -99,12 +99,18 @@ def _future(evidence: Evidence, layer: str, lasting: bool) -> str:
     return f" and {what}: they remain alike"
 
 
-def _in_residual(evidence: Evidence, layer: str) -> bool:
-    """Whether a layer's output is added to a shortcut around it."""
+SHORTCUTS = ("residual", "transformer_encoder", "transformer_decoder")
+"""Layers that add a signal to what those inside make of it."""
+BESIDE = (*SHORTCUTS, "attention", "branch")
+"""Layers inside which others do not stand in a row."""
+
+
+def _inside(evidence: Evidence, layer: str, kinds: Sequence[str]) -> bool:
+    """Whether a layer is part of one of some kinds."""
     parts = layer.split("/")
     outer = ("/".join(parts[:count]) for count in range(1, len(parts)))
-    kinds = (evidence.layers[name].kind for name in outer if name in evidence.layers)
-    return "residual" in kinds
+    found = (evidence.layers[name].kind for name in outer if name in evidence.layers)
+    return any(kind in kinds for kind in found)
 
 
 @register("I3")
@@ -118,17 +124,31 @@ class WeightScale(Detector):
     together: where the product of γ² over the hidden layers, by which they multiply a
     signal's variance, is outside [1 / depth, depth], and the geometric mean of γ over
     what chance allows it outside [1 / average, average]. The product leaves out layers
-    inside a residual: beside a shortcut they add to a signal, and it says nothing.
+    inside a residual or a transformer's block: beside a shortcut they add to a signal,
+    and it says nothing; and those in branches and attention, which stand in no row.
 
-    Left out: layers whose outputs are normalized (their scale cancels), that are not
-    trained, or whose units are all alike (I1). A last layer may start small: nothing
-    but the first outputs depends on it (see I2). An error if one follows from it, or
-    if the product is outside its limits; else a warning, and for layers that are too
-    small only together: 5 to 10 layers of γ .4 to .6 trained to .76 to .98 of digits
-    with Adam, 10 to 20 of 1.6 to 2 to .25 to .93. Healthy: .4 to 1.5, what the
-    named initializers give; .71 is glorot before relu. Measured on 1,177 healthy runs:
-    no false alarm. After Glorot and Bengio (AISTATS 2010, eq. 10-12) and He et al.
-    (ICCV 2015, eq. 10). One finding, at the layer farthest from 1.
+    By kind: a filter of a convolution adds up fan_in = C/groups · K inputs, K numbers
+    in its window, and a transposed one as many as reach an output. A recurrent layer
+    has two matrices, W as any other, and R, through which what it remembers passes T
+    times: its c is 1, as s(R) √units is its spectral radius (Girko's circular law), and
+    without gates it is too large also where γ > average and γ^(2T) > depth. (Of tanh
+    and relu nets on adding, T = 15, those of radius .5 to 1.2 ended at R² of .66 to
+    .99, of 2 at .28 or less; an lstm of a gain up to 5, which is a radius of 2.5 in
+    each gate, at .99. Radii of usual initializers: .5 to 1.) An embedding's row is
+    taken as it is, so that its γ is its standard deviation: 1 (PyTorch) and .02 (Keras,
+    GPT-2) are usual, and smaller ones harm little (copy: 1.0 before attention, .8 to
+    .99 before an lstm, from 1e-4 to 1), so that it may start small; from 10 on it was
+    .77 to .81, as positions drown in it and gates are shut.
+
+    Left out: layers whose outputs are normalized by any normalization (their scale
+    cancels), that are not trained, or whose units are all alike (I1). A last layer may
+    start small: nothing but the first outputs depends on it (see I2). An error if one
+    follows from it, or if the product is outside its limits; else a warning, and for
+    layers that are too small only together: 5 to 10 layers of γ .4 to .6 trained to .76
+    to .98 of digits with Adam, 10 to 20 of 1.6 to 2 to .25 to .93. Healthy: .4 to 1.5,
+    what the named initializers give; .71 is glorot before relu. Measured on 1,177
+    healthy runs: no false alarm. After Glorot and Bengio (AISTATS 2010, eq. 10-12) and
+    He et al. (ICCV 2015, eq. 10). One finding, at the layer farthest from 1.
 
     Attributes:
         factor: how many times too large or too small weights may be.
@@ -145,17 +165,16 @@ class WeightScale(Detector):
     average: Positive = 1.5
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
-        output = initial.output_layer(evidence)
-        firsts = {
-            layer.name: layer.first
+        judged = [
+            layer
             for layer in evidence.layers.values()
-            if layer.first and layer.trainable and not layer.normalized
-            if not _alike(layer) and math.isfinite(layer.first.gamma)
-        }
+            if layer.trainable and not layer.normalized and not _alike(layer)
+        ]
+        firsts = {x.name: x.first for x in judged if x.first and _known(x.first)}
         row = {
             layer.name: firsts[layer.name]
             for layer in evidence.hidden()
-            if layer.name in firsts and not _in_residual(evidence, layer.name)
+            if layer.name in firsts and not _inside(evidence, layer.name, BESIDE)
         }
         product = 2 * sum(_log(first.gamma) for first in row.values())
         extreme = abs(product) > math.log(self.depth)
@@ -164,25 +183,46 @@ class WeightScale(Detector):
             name
             for name, first in firsts.items()
             if self._is_wrong(first)
-            and (first.gamma > 1 or evidence.layers[name] is not output)
+            and (first.gamma > 1 or not _may_be_small(evidence, name))
         }
         wrong = {n: f.gamma for n, f in firsts.items() if n in alone | together}
-        if not wrong:
+        again = {
+            layer.name: layer.recurrent.gamma
+            for layer in judged
+            if layer.recurrent and self._is_wrong_again(evidence, layer)
+        }
+        named = wrong | {f"{name} (recurrent)": g for name, g in again.items()}
+        if not named:
             return
-        worst = max(wrong, key=lambda name: abs(_log(wrong[name])))
-        limit = self.factor if worst in alone else self.average
+        worst = max(named, key=lambda name: abs(_log(named[name])))
+        limit = self.factor if worst not in together - alone else self.average
+        at = worst.removesuffix(" (recurrent)")
+        layers = evidence.layers
         yield self.finding(
             evidence,
             "error" if extreme and (alone or product > 0) else "warning",
-            _scale_in_words(evidence, worst, wrong)
+            _scale_in_words(evidence, worst, named)
             + (f"; {len(row)} layers {_times(product)}" if together else ""),
-            node=_node(evidence, worst),
-            layer=worst,
-            measured=wrong[worst],
-            threshold=limit if wrong[worst] > 1 else 1 / limit,
-            healthy=(0.4, 1.5) if worst in alone else (1 / limit, limit),
-            remedy=initial.scaled(evidence, [evidence.layers[name] for name in wrong]),
+            node=_node(evidence, at),
+            layer=at,
+            measured=named[worst],
+            threshold=limit if named[worst] > 1 else 1 / limit,
+            healthy=(0.4, 1.5) if limit == self.factor else (1 / limit, limit),
+            remedy=initial.scaled(
+                evidence, [layers[n] for n in wrong], [layers[n] for n in again]
+            ),
         )
+
+    def _is_wrong_again(self, evidence: Evidence, layer: LayerFacts) -> bool:
+        """Whether what comes back at each time step is."""
+        first = layer.recurrent
+        if first is None or not _known(first):
+            return False
+        if self._is_wrong(first) or layer.kind != "rnn":
+            return self._is_wrong(first)
+        steps = [z.time or 0 for z in evidence.nodes if z.layer == layer.name]
+        grown = 2 * max(steps, default=0) * _log(first.gamma)
+        return first.gamma > self.average and grown > math.log(self.depth)
 
     def _is_wrong(self, first: FirstWeights) -> bool:
         if 1 / self.factor <= first.gamma <= self.factor:
@@ -210,6 +250,16 @@ class WeightScale(Detector):
         return {name for name, distance in off.items() if distance > limit}
 
 
+def _known(first: FirstWeights) -> bool:
+    return math.isfinite(first.gamma)
+
+
+def _may_be_small(evidence: Evidence, layer: str) -> bool:
+    """Whether a layer hands its signal to nothing that needs it at its size."""
+    facts = evidence.layers[layer]
+    return facts is initial.output_layer(evidence) or facts.looked_up
+
+
 def _log(gamma: float) -> float:
     return math.log(gamma) if gamma > 0 else -math.inf
 
@@ -225,7 +275,7 @@ def _scale_in_words(evidence: Evidence, worst: str, wrong: dict[str, float]) -> 
     size = "large" if wrong[worst] > 1 else "small"
     others = [f"{name} {g:.2g}" for name, g in wrong.items() if name != worst]
     more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-    seen = _seen(evidence, worst)
+    seen = _seen(evidence, worst.removesuffix(" (recurrent)"))
     return (
         f"the weights of {worst} start at γ = {wrong[worst]:.2g} of the scale that "
         f"keeps signals their size: too {size}{seen}"
@@ -309,9 +359,10 @@ class FiniteWidth(Detector):
     Over hidden layers of n units: Σ 1/n > spread, which the variance of a gradient's
     logarithm grows with (Hanin and Rolnick, NeurIPS 2018); or the chance that a layer
     of relu has no unit that is positive, 1 - Π (1 - 2^-n), > born_dead (Lu, Shin, Su
-    and Karniadakis 2019, theorem 3). Layers whose outputs are normalized are left out.
-    Healthy: below these limits; 8-8-8 has .38 and 1.2 %. A risk, and so a warning: a
-    cause only where A1, G1 or L4 came of it. One finding, at the narrowest layer.
+    and Karniadakis 2019, theorem 3). Layers whose outputs are normalized are left out,
+    and activations behind a normalization; of a convolution n is its channels. Healthy:
+    below these limits; 8-8-8 has .38 and 1.2 %. A risk, and so a warning: a cause only
+    where A1, G1 or L4 came of it. One finding, at the narrowest layer.
 
     Attributes:
         spread: Σ 1/n that is too much.
@@ -323,7 +374,7 @@ class FiniteWidth(Detector):
     born_dead: Share = 0.05
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
-        layers = [x for x in evidence.hidden() if x.units and not x.normalized]
+        layers = [x for x in evidence.hidden() if x.units and not _behind_norm(x)]
         if not layers:
             return
         units = [layer.units for layer in layers]
@@ -355,6 +406,11 @@ class FiniteWidth(Detector):
         return initial.both(wider, initial.leaky(evidence)) if dead else wider
 
 
+def _behind_norm(layer: LayerFacts) -> bool:
+    """Whether a layer is normalized, or an activation of what another one made."""
+    return layer.normalized or (layer.first is None and layer.weight_init is None)
+
+
 def _rectified(layer: LayerFacts) -> bool:
     at = layer.activation
     return at is not None and at.name in initial.RECTIFIERS
@@ -382,32 +438,41 @@ class BornDead(Detector):
     would be flagged, deep ones or with inputs that are all positive: there all rows
     look alike to a unit, so that its sign is the same for all of them. Half of them is
     enough where biases do not start at 0 and hold the layer down: the mean of z is more
-    than `below` standard deviations below 0. Of 29 networks with such a layer, 24
-    learned less than with biases of 0. Only where the derivative is 0 for every z < 0
-    (relu, relu6), and in layers that are trained. Healthy: 0 to half. The cause is the
-    bias, where it does not start at 0, or else the width. After Lu, Shin, Su and
-    Karniadakis (2019).
+    than `below` standard deviations below 0. Such a unit counts as dead, too, where no
+    more than `hardly` of its values are positive: a channel has one at each position,
+    and among 30,000 of images an outlier is positive (digits, a bias of -10: 7 of 8
+    channels at 0 to 6e-4, accuracy .15 for .95; of -3: 4e-4 to .05, .89). Of 29
+    networks with such a layer, 24 learned less than with biases of 0. Only where the
+    derivative is 0 for every z < 0 (relu, relu6), and in layers that are trained.
+    Healthy: 0 to half. The cause is the bias, where it does not start at 0, or else the
+    width. After Lu, Shin, Su and Karniadakis (2019).
 
     Attributes:
         threshold: share of a layer's units.
         deviations: how many standard deviations above a half chance is ruled out.
         below: how many standard deviations of z below 0 a layer is held down.
+        hardly: share of positive values up to which a unit that is held down is dead.
     """
 
     title = "born-dead"
     threshold: Share = 0.5
     deviations: NonNegative = 3.09
     below: NonNegative = 2.0
+    hardly: Share = 1e-3
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         first = evidence.signals
-        for at, node in enumerate(evidence.nodes if first is not None else ()):
+        for node, members in evidence.groups() if first is not None else ():
             facts = evidence.layers.get(node.layer)
             hard = facts is not None and facts.activation and not _rectified(facts)
             if first is None or hard or (facts is not None and not facts.trainable):
                 continue
-            dead = first.positive.get(node.path, np.ones(1)) == 0
+            shares = (
+                first.positive.get(evidence.nodes[i].path, np.ones(1)) for i in members
+            )
+            share, at = np.max([*shares], axis=0), members[-1]
             down = _biased(facts) and first.mean[at] < -self.below * first.std[at]
+            dead = share < (self.hardly if down else 0.0) + np.finfo(float).tiny
             if dead.mean() >= self.threshold and (down or self._no_chance(dead)):
                 yield self._found(evidence, node, facts, dead, first)
 

@@ -21,7 +21,7 @@ def standardized(evidence: Evidence) -> Remedy:
     if steps is None:
         return Remedy(text)
     names = [_step_name(step) for step in steps.value or ()]
-    numeric = [name for name in names if name != "one_hot"]
+    numeric = [name for name in names if name not in ("one_hot", "codes")]
     if numeric[-1:] != ["standardize"]:
         return Remedy(text, (Edit(steps.path, "standardize", do="insert"),))
     last = f"{steps.path}.standardize{names.count('standardize')}"

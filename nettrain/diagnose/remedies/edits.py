@@ -45,9 +45,19 @@ def relu(evidence: Evidence, instead_of: Iterable[str]) -> list[Edit]:
 
 
 def scaled(evidence: Evidence) -> list[Edit]:
-    """First weights whose scale ignores the number of inputs become `auto`."""
-    layers = reversed([*evidence.layers.values()])
-    return set_where((layer.weight_init for layer in layers), UNSCALED, "auto")
+    """First weights whose scale ignores the number of inputs become the usual ones.
+
+    Not those of an embedding: it adds up no inputs.
+    """
+    layers = [x for x in reversed([*evidence.layers.values()]) if not x.looked_up]
+    inits = (s for x in layers for s in (x.weight_init, x.recurrent_init))
+    return usual(s for s in inits if s is not None and s.name in UNSCALED)
+
+
+def usual(settings: Iterable[Setting]) -> list[Edit]:
+    """Edits that give settings their usual values, each once."""
+    edits = {s.path: Edit(s.path, s.usual) for s in settings if s.value != s.usual}
+    return [*edits.values()]
 
 
 def biased(layer: LayerFacts) -> bool:
@@ -62,9 +72,18 @@ def zero_biases(evidence: Evidence) -> list[Edit]:
 
 
 def normalized(evidence: Evidence) -> tuple[Edit, ...]:
-    """`layer_norm` before every hidden layer but the first."""
-    paths = dict.fromkeys(layer.path for layer in list(backwards(evidence))[:-1])
-    return tuple(Edit(path, "layer_norm", do="insert") for path in paths)
+    """A normalization before every hidden layer but the first that has none behind it.
+
+    Before convolutions `batch_norm`, over each channel: `layer_norm` is over the last
+    axis, and so over one row of an image. Only where the config has the layer itself.
+    """
+    rest = [x for x in list(backwards(evidence))[:-1] if x.weight_init is not None]
+    norms = {
+        layer.path: "batch_norm" if "conv" in layer.kind else "layer_norm"
+        for layer in rest
+        if not layer.normalized
+    }
+    return tuple(Edit(path, norm, do="insert") for path, norm in norms.items())
 
 
 def rate_value(evidence: Evidence) -> tuple[str, float] | None:

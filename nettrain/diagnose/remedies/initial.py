@@ -21,17 +21,27 @@ def output_layer(evidence: Evidence) -> LayerFacts | None:
     return evidence.layers.get(evidence.nodes[evidence.output].layer)
 
 
-def scaled(evidence: Evidence, wrong: Sequence[LayerFacts]) -> Remedy:
+def scaled(
+    evidence: Evidence,
+    wrong: Sequence[LayerFacts],
+    recurrent: Sequence[LayerFacts] = (),
+) -> Remedy:
     """First weights on the scale that inputs and activation ask for.
 
     Of all layers whose scale ignores the number of inputs, and of those named.
+
+    Args:
+        evidence: of the run.
+        wrong: layers whose weights are named.
+        recurrent: layers whose recurrent weights are.
     """
-    inits = [x.weight_init for x in reversed(wrong) if x.weight_init is not None]
-    other = [s for s in inits if s.name != "auto"]
-    patch = [*edits.scaled(evidence), *(Edit(s.path, "auto") for s in other)]
+    inits = [x.weight_init for x in reversed(wrong)]
+    inits += [x.recurrent_init for x in reversed(recurrent)]
+    named = edits.usual(s for s in inits if s is not None)
+    patch = [*edits.scaled(evidence), *named]
     return Remedy(
         "scale the first weights by the number of inputs, as the activation asks for",
-        tuple(dict.fromkeys(patch)),
+        tuple({edit.path: edit for edit in patch}.values()),
     )
 
 
@@ -44,7 +54,8 @@ def smaller_output(evidence: Evidence) -> Remedy:
     """A last layer that starts near 0, so that no class is preferred."""
     last = output_layer(evidence)
     init = last.weight_init if last else None
-    new = "auto" if init and init.name in edits.UNSCALED else {"normal": {"std": 0.01}}
+    unscaled = init is not None and init.name in edits.UNSCALED
+    new = init.usual if init and unscaled else {"normal": {"std": 0.01}}
     patch = () if init is None else (Edit(init.path, new),)
     return Remedy("start with smaller weights in the last layer", patch)
 

@@ -25,17 +25,8 @@ _GROWN = 1e3
 """Times H0, or the first loss, above which a loss has grown by the updates."""
 
 
-def vanishing(evidence: Evidence, node: PreActivation) -> Remedy:
-    """Scaled weights first; then an activation that lets the gradient through.
-
-    Over time no weights keep a gradient's size for long: gates do.
-
-    Args:
-        evidence: of the run.
-        node: where the gradient has vanished.
-    """
-    if node.time is not None:
-        return _remembering(evidence, node)
+def vanishing(evidence: Evidence) -> Remedy:
+    """Scaled weights first; then an activation that lets the gradient through."""
     scaled, flat = edits.scaled(evidence), edits.relu(evidence, edits.FLAT)
     if scaled or flat:
         return _scale_and_bend(scaled, flat)
@@ -46,7 +37,13 @@ def vanishing(evidence: Evidence, node: PreActivation) -> Remedy:
     return Remedy(text, edits.normalized(evidence))
 
 
-def _remembering(evidence: Evidence, node: PreActivation) -> Remedy:
+def forgetting(evidence: Evidence, node: PreActivation) -> Remedy:
+    """Over time no weights keep a gradient's size for long: gates do.
+
+    Args:
+        evidence: of the run.
+        node: the time step at which the gradient has vanished.
+    """
     layer = evidence.layers.get(node.layer)
     if layer is None or layer.gated is None:
         return Remedy(
@@ -114,6 +111,23 @@ def saturated(evidence: Evidence, jump: float | None) -> Remedy:
     return _gentler(evidence, jump, "drove units to the flat ends", steeper)
 
 
+def one_place(evidence: Evidence, layer: str) -> Remedy:
+    """Scores held to where a softmax has a slope: what they are made of, to scale.
+
+    Args:
+        evidence: of the run.
+        layer: the name of the attention.
+    """
+    large = [x for x in evidence.layers.values() if x.first and x.first.gamma > LARGE]
+    patch = edits.usual(x.weight_init for x in large if x.weight_init is not None)
+    if patch:
+        return Remedy("start with weights of the usual scale", tuple(patch))
+    facts = evidence.layers.get(layer)
+    own = facts is not None and facts.path.endswith(layer.rpartition("/")[2])
+    insert = (Edit(facts.path, "layer_norm", do="insert"),) if facts and own else ()
+    return Remedy("normalize what attention is given", insert)
+
+
 def _steeper(evidence: Evidence) -> Remedy:
     """Pre-activations held to where the slope is, or an activation with more of it."""
     normalized = edits.normalized(evidence)
@@ -142,7 +156,7 @@ def _large_start(evidence: Evidence) -> Remedy:
 def _unscaled(evidence: Evidence) -> bool:
     """Whether the inputs are as much too large as weights of that γ would be."""
     inputs = evidence.inputs
-    if inputs is None:
+    if inputs is None or not inputs.mean.size:  # of symbols, which have no scale
         return False
     return float(np.sqrt(np.mean(inputs.mean**2 + inputs.std**2))) > LARGE
 
