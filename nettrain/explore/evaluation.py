@@ -78,21 +78,36 @@ class Evaluation:
 
         return [step.text for step in lesson.steps(self, rate)]
 
-    def drawing(self, rate: float | None = 0.1) -> Drawing:
-        """The picture as plain data: a box for every node.
+    def drawing(self, rate: float | None = 0.1, unroll: bool = False) -> Drawing:
+        """The picture as plain data: a box for every node, and those in loops.
 
         Args:
             rate: learning rate of its steps; None: without steps.
+            unroll: whether the rounds of loops are written out one after the other.
         """
         from nettrain.explore import picture
 
-        return picture.drawing(self, rate)
+        return picture.drawing(self, rate, unroll)
 
-    def draw(self, path: Path | str, rate: float | None = 0.1) -> None:
-        """Write the picture, as .svg, .png, .html (with the steps) or .dot."""
+    def draw(
+        self,
+        path: Path | str,
+        rate: float | None = 0.1,
+        unroll: bool = False,
+        unfold: bool = False,
+    ) -> None:
+        """Write the picture, as .svg, .png, .html (with the steps) or .dot.
+
+        Args:
+            path: the file.
+            rate: see `drawing`.
+            unroll: see `drawing`.
+            unfold: whether a picture has every box, however many; else repeated blocks
+                stand once in it, and of a large network layers are one box each.
+        """
         from nettrain.show import graph
 
-        graph.draw(self.drawing(rate), path)
+        graph.draw(self.drawing(rate, unroll), path, unfold)
 
     def to_json(self) -> dict[str, Any]:
         """`{"nodes": {NAME: {op, value, gradient, shape, inputs}}}`, plain values."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nettrain.explore import lesson, wording
 from nettrain.explore.local import edges
+from nettrain.explore.loop import Loop, Surroundings, ends
+from nettrain.explore.rounds import rounds
 from nettrain.graph import Constant, Leaf, Node
+from nettrain.graph.operations.scan import Scan
+from nettrain.graph.operations.shape import Concat
 from nettrain.show.drawing import Arrow, Box, Drawing, Kind
 from nettrain.show.looks import health
 
@@ -33,13 +38,16 @@ _LABEL, _PART = 30, 18
 """Characters of a label that holds its formula, and of a part of an arrow's."""
 
 
-def drawing(e: Evaluation, rate: float | None) -> Drawing:
+def drawing(e: Evaluation, rate: float | None, unroll: bool = False) -> Drawing:
     """Boxes for all forward nodes, except constants that their users' labels tell.
+
+    A loop is a scope with its body in it, its value's parts being the last boxes there.
 
     Args:
         rate: learning rate of the steps; None: without steps.
+        unroll: whether the rounds of loops are written out one after the other.
     """
-    return _Picture(e).drawing(rate)
+    return _Picture(e).drawing(rate, unroll)
 
 
 class _Picture:
@@ -50,6 +58,10 @@ class _Picture:
         carriers: nodes through which a gradient goes on to a leaf. What comes back to
             others, such as the targets' side of the loss, matters to nobody.
         strength: RMS of the gradient at the network's output.
+        fixed: nodes that depend on constants alone.
+        loops: those that are drawn with what is in them.
+        ends: the parts of these loops' values, by node.
+        hidden: nodes that loops are drawn instead of.
     """
 
     def __init__(self, e: Evaluation) -> None:
@@ -62,36 +74,93 @@ class _Picture:
                 self.carriers.add(edge.user)
         outputs = [n for n in e.nodes if n.role == "pre_activation" and n in e.reached]
         self.strength = wording.rms(e.gradient[(outputs or [e.output])[-1]])
+        self.fixed: set[Node] = set()
+        for node in e.nodes:
+            if isinstance(node.op, Constant) or (
+                node.inputs and self.fixed.issuperset(node.inputs)
+            ):
+                self.fixed.add(node)
+        self.loops: dict[Node, Loop] = {}
+        self.ends: dict[Node, Loop] = {}
+        self.hidden: set[Node] = set()
+        self._find_loops()
 
-    def drawing(self, rate: float | None) -> Drawing:
+    def drawing(self, rate: float | None, unroll: bool) -> Drawing:
         e = self.e
-        shown = [node for node in e.nodes if not self._is_told(node)]
-        arrows = [
-            Arrow(e.names[x], e.names[node], self._label(node, i))
-            for node in shown
-            for i, x in enumerate(node.inputs)
-            if not self._is_told(x)
-        ]
+        boxes: list[Box] = []
+        arrows: list[Arrow] = []
+        for node in e.nodes:
+            if node in self.loops:
+                loop = self.loops[node]
+                loop.draw_rounds() if unroll else loop.draw()
+                boxes += loop.boxes
+                arrows += loop.arrows
+            if self._id(node) != e.names[node]:
+                continue
+            boxes.append(self._box(node))
+            if node not in self.ends:
+                arrows += self._arriving(node)
         steps = [] if rate is None else lesson.steps(e, rate)
-        return Drawing([self._box(n) for n in shown], arrows, e.title, steps)
+        notes = {k: v for loop in self.loops.values() for k, v in loop.notes.items()}
+        return Drawing(boxes, arrows, e.title, steps, notes)
+
+    def _find_loops(self) -> None:
+        """Choose the loops that can be drawn with what is in them."""
+        e = self.e
+        users: dict[Node, list[Node]] = {node: [] for node in e.nodes}
+        for node in e.nodes:
+            for x in dict.fromkeys(node.inputs):
+                users[x].append(node)
+        outside = Surroundings(self._id, _operation, self._health_of, _KINDS)
+        for node in e.nodes:
+            if not isinstance(node.op, Scan):
+                continue
+            parts = ends(node, users)
+            if parts is None:
+                continue
+            gradient = e.gradient[node] if node in e.reached else None
+            sizes = rounds(node, e.value, gradient)
+            scope = "/".join(filter(None, [self._scope(node), e.names[node]]))
+            loop = self.loops[node] = Loop(node, parts, scope, sizes, outside)
+            self.ends |= dict.fromkeys(parts, loop)
+            self.hidden |= {node, *(x for end in parts for x in end.inputs)} - {*parts}
+
+    def _id(self, node: Node) -> str | None:
+        """The box that stands for a node, if there is one."""
+        if self._is_told(node) or node in self.hidden:
+            return None
+        if isinstance(node.op, Concat) and len(node.inputs) == 1 and not node.name:
+            return self._id(node.inputs[0])
+        return self.e.names[node]
+
+    def _arriving(self, node: Node) -> Iterator[Arrow]:
+        for i, x in enumerate(node.inputs):
+            source = self._id(x)
+            if source is not None:
+                yield Arrow(source, self.e.names[node], self._label(node, i))
 
     def _is_told(self, node: Node) -> bool:
         """A number stands in its user's label; a network's tables are no news."""
-        if not isinstance(node.op, Constant) or node is self.e.output:
+        if node is self.e.output:
             return False
-        return self.e.is_network or not node.shape
+        if self.e.is_network:
+            return node in self.fixed
+        return isinstance(node.op, Constant) and not node.shape
 
     # -------------------------------------------------------------- boxes
 
     def _box(self, node: Node) -> Box:
-        e = self.e
+        e, loop = self.e, self.ends.get(node)
         label, details = self._words(node)
+        if loop is not None:
+            label, detail = loop.words(node)
+            details = [detail]
         return Box(
             e.names[node],
             label,
             details,
             kind=_KINDS.get(node.kind) or _KINDS.get(node.role) or "operation",
-            scope=self._scope(node),
+            scope=loop.scope if loop else self._scope(node),
             value=self._shown(e.value[node]),
             gradient=self._gradient(node),
             health=self._health(node),
@@ -137,10 +206,14 @@ class _Picture:
 
     def _health(self, node: Node) -> float | None:
         """1 where the gradient is as large as at the output, 0 at a millionth of it."""
-        if not self.e.is_network or node not in self.carriers:
+        if node not in self.carriers:
             return None
-        strength = wording.rms(self.e.gradient[node])
-        return health(strength / self.strength if self.strength else 0.0)
+        return self._health_of(wording.rms(self.e.gradient[node]))
+
+    def _health_of(self, size: float) -> float | None:
+        if not self.e.is_network:
+            return None
+        return health(size / self.strength if self.strength else 0.0)
 
     # -------------------------------------------------------------- arrows
 

@@ -28,7 +28,7 @@ def names(nodes: Sequence[Node]) -> dict[Node, str]:
     Its path if it has one; else its expression, or in a network, where expressions grow
     beyond reading, its operation and number: `matmul1`.
     """
-    texts = _numbered(nodes) if is_network(nodes) else labels(list(nodes))
+    texts = numbered(nodes) if is_network(nodes) else labels(list(nodes))
     counts: Counter[str] = Counter()
     found: dict[Node, str] = {}
     for node in nodes:
@@ -41,7 +41,8 @@ def names(nodes: Sequence[Node]) -> dict[Node, str]:
     return found
 
 
-def _numbered(nodes: Sequence[Node]) -> dict[Node, str]:
+def numbered(nodes: Sequence[Node]) -> dict[Node, str]:
+    """Nodes by their path, else by operation and number: `matmul1`."""
     counts: Counter[str] = Counter()
     texts: dict[Node, str] = {}
     for node in nodes:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal[
-    "input", "parameter", "constant", "operation", "activation", "cost", "state"
+    "input",
+    "parameter",
+    "constant",
+    "operation",
+    "activation",
+    "cost",
+    "state",
+    "layer",
 ]
 
 LABEL, SMALL = 13.0, 11.0
@@ -56,11 +63,17 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """`source` is an input of `target`; the label tells the local derivative."""
+    """`source` is an input of `target`; the label tells the local derivative.
+
+    Attributes:
+        back: what a round of a loop hands to the next: it goes against the order of
+            all other arrows, between two boxes of one scope.
+    """
 
     source: str
     target: str
     label: str = ""
+    back: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,20 +99,28 @@ class Drawing:
 
     Attributes:
         steps: that walk through the calculation, shown on a page.
+        notes: scope -> what its title says beside its name, such as `×8`.
     """
 
     boxes: Sequence[Box]
     arrows: Sequence[Arrow] = ()
     title: str = ""
     steps: Sequence[Step] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = {box.id for box in self.boxes}
+        known = {box.id: box.scope for box in self.boxes}
         if len(known) < len(self.boxes):
             raise ValueError("two boxes of a drawing have the same id")
         for arrow in self.arrows:
-            if not {arrow.source, arrow.target} <= known:
+            if not {arrow.source, arrow.target} <= known.keys():
                 raise ValueError(f"{arrow} joins a box that is not in the drawing")
+            if arrow.back and known[arrow.source] != known[arrow.target]:
+                raise ValueError(f"{arrow} goes back to another scope")
+
+    def name(self, scope: str) -> str:
+        """What stands above a scope: the last part of its path, and its note."""
+        return f"{scope.rpartition('/')[2]} {self.notes.get(scope, '')}".strip()
 
     @property
     def shows_health(self) -> bool:

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.show import graph_dot, graph_png, palette
+from nettrain.show.condense import condensed
 from nettrain.show.drawing import (
     SMALL,
     Box,
@@ -19,23 +20,30 @@ from nettrain.show.drawing import (
     text_width,
 )
 from nettrain.show.layout import Layout, Rectangle, layout
-from nettrain.show.looks import Look, hexagon, kinds, look
+from nettrain.show.looks import Look, corners, hexagon, kinds, look
 
 _EDGE = 24.0
 _TITLE = 34.0
 _KEY = 34.0
 
 
-def draw(drawing: Drawing, path: Path | str, disk: Disk | None = None) -> None:
+def draw(drawing: Drawing, path: Path | str, unfold: bool = False) -> None:
     """Write the drawing in the format of the ending: .svg, .png, .html or .dot."""
     path = Path(path)
-    (disk or Disk()).replace(path, render(drawing, path.suffix), durable=False)
+    Disk().replace(path, render(drawing, path.suffix, unfold), durable=False)
 
 
-def render(drawing: Drawing, ending: str) -> bytes:
-    """The drawing as a file of that ending."""
+def render(drawing: Drawing, ending: str, unfold: bool = False) -> bytes:
+    """The drawing as a file of that ending.
+
+    Args:
+        drawing: what to draw.
+        ending: .svg, .png, .html or .dot.
+        unfold: whether a picture, in which nothing can be unfolded, has every box;
+            otherwise it is condensed to what a page can hold.
+    """
     formats: dict[str, Callable[[Drawing], str | bytes]] = {
-        ".svg": svg,
+        ".svg": plain_svg,
         ".png": lambda drawing: graph_png.png(drawing, layout(drawing)),
         ".html": html,
         ".dot": graph_dot.dot,
@@ -44,12 +52,18 @@ def render(drawing: Drawing, ending: str) -> bytes:
         known = ", ".join(formats)
         message = f'cannot draw a graph as "{ending}", expected one of {known}'
         raise Error("usage-format", message, fix="give the file one of these endings")
-    made = formats[ending](drawing)
+    is_whole = unfold or ending == ".html"
+    made = formats[ending](drawing if is_whole else condensed(drawing))
     return made.encode() if isinstance(made, str) else made
 
 
 def svg(drawing: Drawing) -> str:
-    """The drawing as SVG text, every box with a tooltip."""
+    """The drawing, condensed, as SVG text, every box with a tooltip."""
+    return plain_svg(condensed(drawing))
+
+
+def plain_svg(drawing: Drawing) -> str:
+    """All of the drawing as SVG text."""
     places = layout(drawing)
     top = _TITLE if drawing.title else 0.0
     body = [*_title(drawing)]
@@ -111,11 +125,13 @@ def _arrows(drawing: Drawing, places: Layout) -> list[str]:
     """All arrows: routes as one path each, heads in the same place for all."""
     made, ink = [], palette.paint(None, "muted")
     for arrow, route in zip(drawing.arrows, places.routes, strict=True):
+        path = _turning(route) if arrow.back else _path(route)
+        dashes = ' stroke-dasharray="5 3"' * arrow.back
         says = f"{arrow.source} → {arrow.target}" + (
             f": {arrow.label}" * bool(arrow.label)
         )
         made.append(
-            f'<path d="{_path(route)}" stroke-width="1.3" {ink}>'
+            f'<path d="{path}" stroke-width="1.3"{dashes} {ink}>'
             f"<title>{escape(says)}</title></path>"
         )
         x, y = route[-1]
@@ -140,6 +156,16 @@ def _path(route: Sequence[tuple[float, float]]) -> str:
                 f"C{half:.1f} {y:.1f} {half:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
             )
         x, y = to_x, to_y
+    return "".join(parts)
+
+
+def _turning(route: Sequence[tuple[float, float]]) -> str:
+    """Straight from point to point, with round corners."""
+    parts = [f"M{route[0][0]:.1f} {route[0][1]:.1f}"]
+    for before, corner, after in corners(route):
+        (ax, ay), (x, y), (bx, by) = before, corner, after
+        parts.append(f"L{ax:.1f} {ay:.1f}Q{x:.1f} {y:.1f} {bx:.1f} {by:.1f}")
+    parts.append(f"L{route[-1][0] - 6:.1f} {route[-1][1]:.1f}")
     return "".join(parts)
 
 
@@ -229,6 +255,8 @@ def _key(drawing: Drawing, x: float, y: float) -> tuple[list[str], float]:
             made.append(_shape(at, Look("round", f"health{index}", "pale", 0.6)))
         x += 14 * palette.HEALTHS + 6
         words = "gradient: vanished … healthy"
+        if any(box.kind == "layer" for box in drawing.boxes):
+            words += " (▸: its weakest)"
         made.append(_text(x, y + 1, words, SMALL, "muted"))
         x += text_width(words, SMALL) + 16
     for word, colour, shown in (

@@ -23,7 +23,9 @@ def dot(drawing: Drawing) -> str:
     ]
     for arrow in drawing.arrows:
         ends = f"{_quoted([arrow.source])} -> {_quoted([arrow.target])}"
-        body.append(f"  {ends} [label={_quoted([arrow.label])}];")
+        # What goes back does not decide which box stands left of which.
+        back = ", constraint=false, style=dashed" * arrow.back
+        body.append(f"  {ends} [label={_quoted([arrow.label])}{back}];")
     return "\n".join([*body, "}", ""])
 
 
@@ -41,8 +43,10 @@ def _cluster(
             made.append(indent + _node(box, drawing.shows_health))
     for name, members in inner.items():
         path = (*scope, name)
-        made.append(f"{indent}subgraph {_quoted(['cluster_' + '/'.join(path)])} {{")
-        made.append(f"{indent}  label={_quoted([name])}; labeljust=l; style=rounded;")
+        whole = "/".join(path)
+        label = _quoted([drawing.name(whole)])
+        made.append(f"{indent}subgraph {_quoted(['cluster_' + whole])} {{")
+        made.append(f"{indent}  label={label}; labeljust=l; style=rounded;")
         made += _cluster(drawing, members, path, indent + "  ")
         made.append(indent + "}")
     return made

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nettrain.show import palette, style
 from nettrain.show.drawing import SMALL, Box, Drawing, line_height, lines
 from nettrain.show.layout import Layout, Rectangle
-from nettrain.show.looks import Look, hexagon, look
+from nettrain.show.looks import Look, corners, hexagon, look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,8 +44,8 @@ def _draw(axes: Axes, drawing: Drawing, places: Layout) -> None:
         _write(
             axes, at.x + 12, at.y + 16, name, SMALL, "muted", ha="left", weight="bold"
         )
-    for route in places.routes:
-        _arrow(axes, route)
+    for arrow, route in zip(drawing.arrows, places.routes, strict=True):
+        _arrow(axes, route, arrow.back)
     for box in drawing.boxes:
         _box(axes, box, places.boxes[box.id], look(box, drawing.shows_health))
     for arrow, route in zip(drawing.arrows, places.routes, strict=True):
@@ -90,8 +90,20 @@ def _patch(at: Rectangle, look: Look, radius: float = 5) -> Any:
     return FancyBboxPatch((at.x, at.y), at.width, at.height, boxstyle=rounded, **paint)
 
 
-def _arrow(axes: Axes, route: list[tuple[float, float]]) -> None:
+def _arrow(axes: Axes, route: list[tuple[float, float]], back: bool) -> None:
     from matplotlib.patches import PathPatch, Polygon
+
+    ink = palette.colour("muted")
+    line = {"edgecolor": ink, "lw": 1.2, "linestyle": (0, (5, 3)) if back else "-"}
+    way = _turning(route) if back else _swinging(route)
+    axes.add_patch(PathPatch(way, fill=False, **line))
+    x, y = route[-1]
+    head = [(x, y), (x - 8, y - 3.6), (x - 8, y + 3.6)]
+    axes.add_patch(Polygon(head, closed=True, facecolor=ink, linewidth=0))
+
+
+def _swinging(route: list[tuple[float, float]]) -> Any:
+    """Level from even points, an S-curve with level ends from odd ones."""
     from matplotlib.path import Path
 
     points, codes = [route[0]], [Path.MOVETO]
@@ -104,11 +116,18 @@ def _arrow(axes: Axes, route: list[tuple[float, float]]) -> None:
             middle = (from_x + x) / 2
             points += [(middle, from_y), (middle, y), (x, y)]
             codes += [Path.CURVE4] * 3
-    ink = palette.colour("muted")
-    axes.add_patch(PathPatch(Path(points, codes), fill=False, edgecolor=ink, lw=1.2))
-    x, y = route[-1]
-    head = [(x, y), (x - 8, y - 3.6), (x - 8, y + 3.6)]
-    axes.add_patch(Polygon(head, closed=True, facecolor=ink, linewidth=0))
+    return Path(points, codes)
+
+
+def _turning(route: list[tuple[float, float]]) -> Any:
+    """Straight from point to point, with round corners."""
+    from matplotlib.path import Path
+
+    points, codes = [route[0]], [Path.MOVETO]
+    for corner in corners(route):
+        points += corner
+        codes += [Path.LINETO, Path.CURVE3, Path.CURVE3]
+    return Path([*points, route[-1]], [*codes, Path.LINETO])
 
 
 def _box(axes: Axes, box: Box, at: Rectangle, look: Look) -> None:

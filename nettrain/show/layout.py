@@ -4,6 +4,7 @@ Every scope is laid out by itself, innermost first, and then stands in the scope
 it as one box, so no foreign box can lie in a group. Arrows cross a group's border at
 ports and run through columns in lanes of their own, so no arrow crosses a box. A scope
 that is left and entered again, as a layer that is called twice, becomes several groups.
+What a loop hands to its next round runs back below all that stands in its group.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from nettrain.show.drawing import SMALL, Arrow, Drawing, box_size, text_width
 from nettrain.show.layers import Segment, Slot, arrange
-from nettrain.show.scopes import parts, topological
+from nettrain.show.scopes import bound, parts, topological
 
 MARGIN, TITLE = 14.0, 22.0
 """Free space inside a group's border, and above it for its name."""
@@ -23,6 +24,8 @@ _HEAD = 12.0
 _STIFF, _SLACK = 8.0, 0.1
 _BOX = 9.0
 _LANE = 5.0
+_BACK = 9.0
+"""Between arrows that run back beside or below each other."""
 
 Point = tuple[float, float]
 
@@ -51,7 +54,8 @@ class Layout:
         boxes: box id -> its rectangle.
         groups: name and rectangle of each scope, outer ones first.
         routes: the points of each arrow, in the drawing's order. From each even point
-            to the next the arrow is level; from each odd one it swings to the next.
+            to the next the arrow is level; from each odd one it swings to the next. An
+            arrow that goes back turns at right angles at every point.
     """
 
     width: float
@@ -66,7 +70,7 @@ class _Group:
     """A scope, or the piece of one that is drawn together."""
 
     name: str
-    depth: int
+    path: tuple[str, ...]
     members: list[str]
     items: list[str | _Group] = field(default_factory=list)
     width: float = 0.0
@@ -79,6 +83,16 @@ class _Group:
     columns: dict[object, int] = field(default_factory=dict)
     entries: list[str] = field(default_factory=list)
     exits: list[str] = field(default_factory=list)
+    backs: list[Arrow] = field(default_factory=list)
+
+    @property
+    def depth(self) -> int:
+        return len(self.path)
+
+    @property
+    def strip(self) -> float:
+        """Room below and beside all boxes for the arrows that run back."""
+        return _BACK * (len(self.backs) + 1) if self.backs else 0.0
 
 
 def layout(drawing: Drawing) -> Layout:
@@ -96,32 +110,41 @@ class _Compound:
         }
         self.inputs: dict[str, list[Arrow]] = {box.id: [] for box in drawing.boxes}
         self.outputs: dict[str, list[Arrow]] = {box.id: [] for box in drawing.boxes}
+        self.arriving: dict[str, list[Arrow]] = {box.id: [] for box in drawing.boxes}
+        """As `inputs`, with what comes back from the round before."""
         for arrow in drawing.arrows:
-            self.inputs[arrow.target].append(arrow)
-            self.outputs[arrow.source].append(arrow)
+            self.arriving[arrow.target].append(arrow)
+            if not arrow.back:
+                self.inputs[arrow.target].append(arrow)
+                self.outputs[arrow.source].append(arrow)
         self.sizes = {
             box.id: box_size(box, len(found), any(a.label for a in found))
             for box in drawing.boxes
-            for found in [self.inputs[box.id]]
+            for found in [self.arriving[box.id]]
         }
         self.chain: dict[str, list[_Group]] = {}
-        self.root = self._grouped("", 0, topological(self.inputs, self.outputs), [])
+        self.name = drawing.name
+        loops = dict.fromkeys(self.scopes[a.source] for a in drawing.arrows if a.back)
+        self.needed = bound(self.inputs, self.scopes, loops)
+        self.root = self._grouped((), topological(self.needed), [])
+        for arrow in drawing.arrows:
+            if arrow.back:
+                self.chain[arrow.source][-1].backs.append(arrow)
         self._lay_out(self.root)
 
     # ------------------------------------------------------------ groups
 
     def _grouped(
-        self, name: str, depth: int, members: list[str], around: list[_Group]
+        self, path: tuple[str, ...], members: list[str], around: list[_Group]
     ) -> _Group:
-        group = _Group(name, depth, members)
-        for part, boxes in parts(members, depth, self.scopes, self.inputs):
+        group = _Group(self.name("/".join(path)), path, members)
+        for part, boxes in parts(members, len(path), self.scopes, self.needed):
             if part is None:
                 group.items += boxes
                 self.chain[boxes[0]] = [*around, group]
             else:
-                group.items.append(
-                    self._grouped(part, depth + 1, boxes, [*around, group])
-                )
+                inner = self._grouped((*path, part), boxes, [*around, group])
+                group.items.append(inner)
         return group
 
     def _item(self, box: str, group: _Group) -> str | _Group | None:
@@ -197,7 +220,7 @@ class _Compound:
             return end.tops["entry", arrow.source]
         if not isinstance(end, str):
             return 0.0
-        inputs = self.inputs[end]
+        inputs = self.arriving[end]
         index = next(i for i, other in enumerate(inputs) if other is arrow)
         height = self.sizes[end][1]
         spread = min(
@@ -239,7 +262,7 @@ class _Compound:
         bottoms = [t + self._extent(k)[0] for t, k in zip(tops, keys, strict=True)]
         shift = inset + (TITLE - 8 if group.depth else 0.0) - min(tops, default=0.0)
         group.tops = {k: t + shift for k, t in zip(keys, tops, strict=True)}
-        group.height = max(bottoms, default=0.0) + shift + inset
+        group.height = max(bottoms, default=0.0) + shift + inset + group.strip
         x = 0.0
         group.edges = [(0.0, 0.0)]
         for column in range(1, count + 1):
@@ -254,7 +277,8 @@ class _Compound:
             group.edges.append((x - label, x + width))
             x += width
         needed = text_width(group.name, SMALL, bold=True) + 2 * MARGIN
-        group.width = max(x + inset + (6.0 if group.exits else 0.0), needed)
+        ports = 6.0 if group.exits else 0.0
+        group.width = max(x + inset + ports + group.strip, needed)
         group.edges.append((group.width, group.width))
 
     def _gap(
@@ -264,13 +288,15 @@ class _Compound:
         arrows = [
             a for item in items if isinstance(item, str) for a in self.inputs[item]
         ]
+        returns = group.strip if any(a.target in items for a in group.backs) else 0.0
         label = max(
             (text_width(a.label, SMALL) for a in arrows if a.label), default=0.0
         )
         room = label + _HEAD + 4 if label else 0.0
         if column > 1:
-            return _GAP + min(30.0, 1.5 * len(arrows)), room
-        return (MARGIN if group.depth else 0.0) + (14.0 if group.entries else 0.0), room
+            return _GAP + min(30.0, 1.5 * len(arrows)) + group.strip, room
+        ports = 14.0 if group.entries else 0.0
+        return (MARGIN if group.depth else 0.0) + ports + returns, room
 
     # ------------------------------------------------------------ the whole
 
@@ -291,7 +317,10 @@ class _Compound:
                     waiting.append(item)
                 else:
                     boxes[item] = Rectangle(*corner, *self.sizes[item])
-        routes = [self._route(arrow, boxes, origins) for arrow in self.arrows]
+        routes = [
+            (self._return if arrow.back else self._route)(arrow, boxes, origins)
+            for arrow in self.arrows
+        ]
         return Layout(self.root.width, self.root.height, boxes, groups, routes)
 
     def _route(
@@ -320,6 +349,29 @@ class _Compound:
         goal = boxes[arrow.target]
         points.append((goal.x, points[-1][1]))
         return points
+
+    def _return(
+        self, arrow: Arrow, boxes: dict[str, Rectangle], origins: dict[int, Point]
+    ) -> list[Point]:
+        """Down beside its source, back below everything, and up beside its target."""
+        group = self.chain[arrow.source][-1]
+        x, y = origins[id(group)]
+        number = next(i for i, other in enumerate(group.backs) if other is arrow)
+        aside = _BACK * (number + 1)
+        source, target = boxes[arrow.source], boxes[arrow.target]
+        right = x + group.edges[group.columns[arrow.source]][1] + aside
+        left = x + group.edges[group.columns[arrow.target]][0] - _HEAD - aside + _BACK
+        bottom = y + group.height - group.strip + aside - (MARGIN if group.depth else 0)
+        start, end = source.y + source.height / 2, 0.0
+        end = target.y + self._arrives(arrow, arrow.target)
+        return [
+            (source.right, start),
+            (right, start),
+            (right, bottom),
+            (left, bottom),
+            (left, end),
+            (target.x, end),
+        ]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -30,6 +31,7 @@ _LOOKS: dict[Kind, Look] = {
     "activation": Look("round", "tint_green", "green"),
     "cost": Look("round", "tint_red", "red", 2.0),
     "state": Look("pill", "tint_purple", "purple", dashed=True),
+    "layer": Look("round", "panel", "ink", 2.0),
 }
 _HEALTH_STROKES = ("red", "orange", "muted", "sky", "blue")
 
@@ -83,3 +85,21 @@ def hexagon(at: Rectangle) -> list[tuple[float, float]]:
         (at.right - slant, at.bottom),
         (at.x + slant, at.bottom),
     ]
+
+
+_ROUND = 5.0
+
+Corner = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+
+
+def corners(route: Sequence[tuple[float, float]]) -> Iterator[Corner]:
+    """Of each corner of an arrow that goes back: where it begins, itself, its end."""
+    for start, corner, end in zip(route, route[1:], route[2:], strict=False):
+        yield _towards(corner, start), corner, _towards(corner, end)
+
+
+def _towards(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    """A little way from a to b, at most half of it."""
+    length = math.dist(a, b)
+    share = min(_ROUND, length / 2) / length if length else 0.0
+    return a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])

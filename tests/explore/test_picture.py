@@ -21,7 +21,14 @@ from nettrain.nn import (
     Trace,
     initial_values,
 )
+from nettrain.nn.combine import Branch, Residual, Reuse, Slice
+from nettrain.nn.embedding import Embedding
+from nettrain.nn.layer import Layer
+from nettrain.nn.positional import Positional
+from nettrain.nn.recurrent import RNN
+from nettrain.show.condense import condensed, folded, merged
 from nettrain.show.drawing import Box, Drawing
+from nettrain.show.layout import layout
 
 
 def boxes(drawing: Drawing) -> dict[str, Box]:
@@ -192,3 +199,60 @@ def test_a_box_knows_its_facts() -> None:
     e = expression("f = sum(x)", {"x": [3, 4]})
     facts = {box.id: box.facts for box in e.drawing().boxes}
     assert facts == e.to_json()["nodes"]
+
+
+def shared(layers: list[Layer], shape: tuple[int, ...]) -> Drawing:
+    """The sum of what the layers make of whole numbers."""
+    trace = Trace(training=True, seed=0)
+    x = leaf("input", "inputs", shape, "float32")
+    y = trace.call(Sequential(layers), x, "model")
+    cost = nt.sum(y).named("loss", role="cost")
+    batch = {x: np.random.default_rng(0).integers(0, 4, shape)}
+    return evaluate_network(cost, batch, initial_values(trace, 0)).drawing(None)
+
+
+def users(drawing: Drawing, source: str) -> list[str]:
+    return [arrow.target for arrow in drawing.arrows if arrow.source == source]
+
+
+def test_a_layer_that_is_called_twice_has_one_box_for_its_weights() -> None:
+    """`reuse` in a row, and in a siamese pair."""
+    row = shared([Dense(4), ReLU(), Reuse("dense1")], (3, 4))
+    paths: list[list[Layer]] = [
+        [Slice(stop=2), Dense(4)],
+        [Slice(start=2), Reuse("branch1/1/dense1")],
+    ]
+    pair = shared([Branch(paths)], (3, 4))
+    for drawing, layer in ((row, "model/dense1"), (pair, "model/branch1/1/dense1")):
+        for name in ("weight", "bias"):
+            same = [box.id for box in drawing.boxes if box.label == name]
+            assert same == [f"{layer}/{name}"]
+            assert len(set(users(drawing, same[0]))) == 2
+        for picture in (drawing, condensed(drawing)):
+            layout(picture)
+
+
+def test_a_tied_weight_is_one_box_that_both_layers_use() -> None:
+    layers = [Embedding(5, vocabulary=4), Dense(4, tie="embedding1")]
+    drawing = shared(list(layers), (3, 2))
+    weights = [box.id for box in drawing.boxes if box.label == "weight"]
+    assert weights == ["model/embedding1/weight"]
+    scopes = {box.id: box.scope for box in drawing.boxes}
+    found = {scopes[target] for target in users(drawing, weights[0])}
+    assert found == {"model/embedding1", "model/dense1"}
+    few = folded(drawing, 0, 6)
+    assert ("▸ model/embedding1", "▸ model/dense1") in labels(few)
+
+
+def test_blocks_that_share_their_weights_are_drawn_with_one_box_of_them() -> None:
+    drawing = shared([Residual([Dense(4)]), Reuse("residual1")], (3, 4))
+    once = merged(drawing)
+    assert [box.label for box in once.boxes].count("weight") == 1
+    layout(once)
+
+
+def test_what_is_made_of_tables_alone_is_not_drawn() -> None:
+    """Not the number that a memory begins with, nor angles of a position."""
+    found = shared([Embedding(4, vocabulary=4), Positional(), RNN(4)], (3, 2))
+    assert not [box for box in found.boxes if box.label == "broadcast_to"]
+    assert [box for box in found.boxes if box.scope == "model/positional1"]

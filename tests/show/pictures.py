@@ -112,3 +112,52 @@ def network(widths: Sequence[int] = (64, 32, 10)) -> Drawing:
         last = relu
     boxes.append(Box("cost", "cross_entropy", kind="cost", scope="cost"))
     return Drawing(boxes, [*arrows, Arrow(last, "cost")], "network")
+
+
+def loop() -> Drawing:
+    """A layer that goes through time: its loop has a round's body in it."""
+    scan = "rnn/scan"
+    boxes = [
+        Box("x", "inputs", kind="input"),
+        Box("carry", "carry", kind="state", scope=scan),
+        Box("add", "+", scope=scan),
+        Box("tanh", "tanh", scope=scan),
+        Box("last", "activation", scope=scan),
+        Box("w", "recurrent", kind="parameter", scope="rnn"),
+        Box("cost", "loss", kind="cost"),
+    ]
+    pairs = ["x add", "carry add", "w add", "add tanh", "tanh last", "last cost"]
+    arrows = [Arrow(*pair.split()) for pair in pairs]
+    arrows.append(Arrow("tanh", "carry", back=True))
+    return Drawing(boxes, arrows, "rnn", notes={scan: "· 9 time steps"})
+
+
+def blocks(times: int, healths: Sequence[float] = ()) -> Drawing:
+    """Blocks in a row, each of two layers with a shortcut around them, and a mask."""
+    boxes, arrows = [Box("x", "inputs", kind="input")], []
+    last = "x"
+    for i in range(times):
+        scope = f"model/block{i + 1}"
+        health = healths[i] if healths else None
+        for layer, before in (("a", last), ("b", f"{scope}/a/tanh")):
+            inner = f"{scope}/{layer}"
+            weight, tanh = f"{inner}/weight", f"{inner}/tanh"
+            boxes += [
+                Box(weight, "weight", kind="parameter", scope=inner, health=health),
+                Box(
+                    tanh,
+                    "tanh",
+                    scope=inner,
+                    health=health,
+                    gradient=str(health),
+                    facts={"shape": [4, 8]},
+                ),
+            ]
+            arrows += [Arrow(weight, tanh), Arrow(before, tanh)]
+        boxes.append(Box(f"{scope}/add", "+", scope=scope, value=str(i)))
+        arrows += [
+            Arrow(last, f"{scope}/add"),
+            Arrow(f"{scope}/b/tanh", f"{scope}/add"),
+        ]
+        last = f"{scope}/add"
+    return Drawing(boxes, arrows, "blocks")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from nettrain.show.drawing import SMALL, Arrow, Box, Drawing, text_width
 from nettrain.show.layout import Layout, Rectangle, layout
 
-from .pictures import article, network
+from .pictures import article, blocks, loop, network
 
 SCOPES = ["", "a", "b", "a/c", "a/d", "b/e", "a/c/f"]
 
@@ -42,6 +43,27 @@ def drawings(draw: st.DrawFn) -> Drawing:
     return Drawing(order, arrows)
 
 
+@st.composite
+def loops(draw: st.DrawFn) -> Drawing:
+    """A drawing some boxes of which, one after the other, are the body of a loop."""
+    drawing = draw(drawings())
+    count = len(drawing.boxes)
+    first = draw(st.integers(0, count - 1))
+    last = draw(st.integers(first, count - 1))
+    outer = draw(st.sampled_from(["", "a", "a/c", "z"]))
+    inside = {f"n{i}" for i in range(first, last + 1)}
+    scope = f"{outer}/loop".strip("/")
+    boxes = [
+        replace(box, scope=scope if box.id in inside else box.scope)
+        for box in drawing.boxes
+    ]
+    some = st.integers(first, last)
+    pairs = draw(st.lists(st.tuples(some, some), max_size=4))
+    backs = [Arrow(f"n{a}", f"n{b}", back=True) for a, b in pairs if a >= b]
+    arrows = [*drawing.arrows, *backs]
+    return Drawing(boxes, draw(st.permutations(arrows)), notes={scope: "· 99 steps"})
+
+
 def overlap(a: Rectangle, b: Rectangle, slack: float = 0.01) -> bool:
     return (
         a.x < b.right - slack
@@ -68,6 +90,17 @@ def polyline(route: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return points
 
 
+def straight(route: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Many points of an arrow that goes back, which turns at right angles."""
+    points = []
+    for (ax, ay), (bx, by) in itertools.pairwise(route):
+        assert ax == bx or ay == by
+        points += [
+            (ax + (bx - ax) * k / 40, ay + (by - ay) * k / 40) for k in range(41)
+        ]
+    return points
+
+
 def check(drawing: Drawing, found: Layout) -> None:
     for a, b in itertools.combinations(found.boxes.values(), 2):
         assert not overlap(a, b)
@@ -78,14 +111,16 @@ def check(drawing: Drawing, found: Layout) -> None:
         for box, at in found.boxes.items():
             if overlap(group, at):
                 assert inside(at, group)
-                assert name in scopes[box].split("/")
+                assert name.partition(" ")[0] in scopes[box].split("/")
     for arrow, route in zip(drawing.arrows, found.routes, strict=True):
         source, target = found.boxes[arrow.source], found.boxes[arrow.target]
-        assert source.right <= target.x
+        assert arrow.back or source.right <= target.x
         assert route[0][0] == pytest.approx(source.right)
         assert route[-1][0] == pytest.approx(target.x)
         assert target.y < route[-1][1] < target.bottom
-        for x, y in polyline(route):
+        assert not arrow.back or max(y for _, y in route) < found.height
+        for x, y in straight(route) if arrow.back else polyline(route):
+            assert 0 <= x <= found.width
             for at in found.boxes.values():
                 assert not (at.x + 0.01 < x < at.right - 0.01 and at.y < y < at.bottom)
 
@@ -96,7 +131,53 @@ def test_nothing_overlaps(drawing: Drawing) -> None:
     check(drawing, layout(drawing))
 
 
-@pytest.mark.parametrize("drawing", [article(), network(), network([8] * 8)])
+@settings(max_examples=120, deadline=None)
+@given(loops())
+def test_nothing_overlaps_in_loops(drawing: Drawing) -> None:
+    found = layout(drawing)
+    check(drawing, found)
+    frames = [at for name, at in found.groups if name == "loop · 99 steps"]
+    for arrow, route in zip(drawing.arrows, found.routes, strict=True):
+        if arrow.back and frames:
+            # A loop is one group, and its arrows stay in it.
+            (frame,) = frames
+            assert all(inside(Rectangle(x, y, 0, 0), frame) for x, y in route)
+
+
+def test_arrows_that_go_back_run_beside_each_other() -> None:
+    boxes = [Box(name, name, scope="loop") for name in "abcd"]
+    arrows = [Arrow("a", "b"), Arrow("b", "c"), Arrow("c", "d")]
+    backs = [Arrow("d", "a", back=True), Arrow("c", "b", back=True)]
+    drawing = Drawing(boxes, [*arrows, *backs])
+    found = layout(drawing)
+    check(drawing, found)
+    outer, other = found.routes[-2:]
+    lowest = max(at.bottom for at in found.boxes.values())
+    assert outer[2][1] != other[2][1]
+    assert lowest < min(outer[2][1], other[2][1])
+    assert len({x for route in (outer, other) for x, _ in route[1:5]}) == 4
+
+
+def test_a_loop_called_after_its_layer_was_left_stays_together() -> None:
+    """Its leaves could stand with the layer's first call, and must not."""
+    boxes = [
+        Box("w", "w", kind="parameter", scope="rnn"),
+        Box("first", "first", scope="rnn"),
+        Box("between", "between"),
+        Box("carry", "carry", kind="state", scope="rnn/scan"),
+        Box("round", "round", scope="rnn/scan"),
+    ]
+    pairs = ["w first", "first between", "between round", "carry round", "w round"]
+    arrows = [Arrow(*pair.split()) for pair in pairs]
+    drawing = Drawing(boxes, [*arrows, Arrow("round", "carry", back=True)])
+    found = layout(drawing)
+    check(drawing, found)
+    assert [name for name, _ in found.groups].count("scan") == 1
+
+
+@pytest.mark.parametrize(
+    "drawing", [article(), network(), network([8] * 8), loop(), blocks(3)]
+)
 def test_nothing_overlaps_in_the_usual_pictures(drawing: Drawing) -> None:
     check(drawing, layout(drawing))
 

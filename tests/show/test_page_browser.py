@@ -14,7 +14,7 @@ from nettrain.show.drawing import Arrow, Box, Drawing
 from nettrain.show.page import comparison, graph_page, report
 from tests.browser import Page, browser, found
 
-from .pictures import article, metrics, network, statistics
+from .pictures import article, blocks, loop, metrics, network, statistics
 from .test_page import finding, told
 
 PROGRAM = found()
@@ -105,12 +105,25 @@ def data(page: Page, id_: str) -> dict[str, Any]:
     return found
 
 
-def click_node(page: Page, id_: str) -> None:
-    """Click where the graph has a node, with the mouse."""
+def click_node(page: Page, id_: str, clicks: int = 1) -> None:
+    """Click where the graph has a node, with the mouse; 2: twice quickly."""
     left, top, _, _ = page.box("#canvas")
     at = page.run(
         f"(p => [p.x, p.y])(nettrain.cy.getElementById({json.dumps(id_)})"
         ".renderedPosition())"
+    )
+    place = {"x": left + at[0], "y": top + at[1], "button": "left"}
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        page._call("Input.dispatchMouseEvent", type=kind, clickCount=clicks, **place)
+    page.settle()
+
+
+def click_title(page: Page, path: str) -> None:
+    """Click on the title of an open frame."""
+    left, top, _, _ = page.box("#canvas")
+    at = page.run(
+        f"(b => [b.x1 + b.w / 2, b.y1 + 6])(nettrain.cy.getElementById('scope:{path}')"
+        ".renderedBoundingBox({ includeLabels: false }))"
     )
     page.click_at(left + at[0], top + at[1])
 
@@ -162,15 +175,31 @@ def test_the_graph_begins_folded_to_layers_and_unfolds(show: Open) -> None:
     assert set(seen(page)) == {"node:0", "scope:model", *layers, "scope:cost"}
     click_node(page, "scope:model/dense2")
     assert chosen(page) == "scope:model/dense2"
-    assert "5 nodes, folded" in page.text("#panel")
+    assert "5 nodes, unfolded" in page.text("#panel")
     assert "made-up.yaml:14" in page.text("#panel")
-    page.click("#panel button")
     assert {"node:6", "node:10"} <= set(seen(page))
     assert "node:1" not in seen(page)
+    page.click("#panel button")
+    assert "5 nodes, folded" in page.text("#panel")
+    assert "node:6" not in seen(page)
     page.click("#unfold")
     assert {f"node:{i}" for i in range(17)} <= set(seen(page))
     page.click("#fold")
     assert "node:6" not in seen(page)
+
+
+def test_a_click_unfolds_and_one_on_the_title_folds(show: Open) -> None:
+    page = show(sick_page())
+    click_node(page, "scope:model/dense2")
+    assert "node:6" in seen(page)
+    assert data(page, "scope:model/dense2")["label"] == "▾ dense2"
+    click_node(page, "node:6", clicks=2)  # the rest of a double click
+    assert chosen(page) == "scope:model/dense2"
+    click_node(page, "node:6")
+    assert chosen(page) == "node:6"
+    click_title(page, "model/dense2")
+    assert "node:6" not in seen(page)
+    assert data(page, "scope:model/dense2")["label"].startswith("▸ dense2\n5 nodes")
 
 
 def test_a_chosen_node_tells_its_numbers_and_curves(show: Open) -> None:
@@ -351,6 +380,61 @@ def test_a_thousand_nodes_open_and_respond(show: Open) -> None:
     assert chosen(page) == "node:4"
     page.click("#fold")
     assert len(seen(page)) == 203
+
+
+def test_a_loop_goes_back_below_its_boxes_and_a_fold_hides_it(show: Open) -> None:
+    page = show(graph_page(loop()))
+    assert set(seen(page)) == {"node:0", "scope:rnn", "node:6"}
+    click_node(page, "scope:rnn")
+    assert data(page, "scope:rnn/scan")["label"] == "▸ scan · 9 time steps\n4 nodes"
+    click_node(page, "scope:rnn/scan")
+    back = "nettrain.cy.edges('.back')"
+    assert page.run(f"{back}.map(e => e.data('source') + e.data('target'))") == [
+        "node:3node:1"
+    ]
+    frame, *boxes = (
+        page.run(f"(b => [b.x1, b.y1, b.x2, b.y2])({box}.boundingBox())")
+        for box in (
+            "nettrain.cy.getElementById('scope:rnn/scan')",
+            *(f"nettrain.cy.getElementById('node:{i}')" for i in (1, 2, 3, 4)),
+        )
+    )
+    way = page.run(f"{back}.segmentPoints().map(p => [p.x, p.y])")
+    assert len(way) == 4
+    assert all(frame[0] < x < frame[2] and frame[1] < y < frame[3] for x, y in way)
+    assert way[1][1] == pytest.approx(way[2][1], abs=0.1)
+    assert way[1][1] > max(box[3] for box in boxes)
+    assert way[2][0] < min(box[0] for box in boxes)
+    click_node(page, "node:1")
+    page.press("ArrowRight")  # along the arrows that go forth
+    assert chosen(page) == "node:2"
+
+
+def test_a_deep_model_begins_as_its_blocks(show: Open) -> None:
+    page = show(graph_page(blocks(4)))
+    begin = {f"scope:model/block{i}" for i in (1, 2, 3, 4)}
+    assert set(seen(page)) == {"node:0", "scope:model", *begin}
+    click_node(page, "scope:model/block2")
+    assert {"scope:model/block2/a", "scope:model/block2/b"} <= set(seen(page))
+
+
+def test_an_arrow_goes_around_what_no_swing_can_pass(show: Open) -> None:
+    page = show(graph_page(blocks(2)))
+    wall = "{ x: 2500, y: 0, width: 48, height: 900 }"
+    a, b = (f"{{ x: {x}, y: 0, width: 20, height: 20 }}" for x in (0, 5000))
+    assert page.run(f"nettrain.bend({a}, {b}, [])") == 0
+    assert page.run(f"nettrain.bend({a}, {b}, [{wall}])") is None
+    page.run("(() => { nettrain.bend = () => null; })()")
+    page.click("#fold")
+    inner = "nettrain.cy.nodes().not('.frame').map(n => n.position('y'))"
+    lowest = page.run(f"Math.max(...{inner})")
+    ways = page.run(
+        "nettrain.cy.edges('.around').map(e => e.segmentPoints().map(p => p.y))"
+    )
+    assert len(ways) == 2
+    for _, down, along, _ in ways:
+        assert down == pytest.approx(along, abs=0.1)
+        assert along > lowest + 15
 
 
 def test_arrows_swing_around_what_stands_between(show: Open) -> None:

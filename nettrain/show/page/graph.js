@@ -57,12 +57,20 @@ nettrain.graphStyle = () => {
     "text-background-opacity": 0.9,
     "text-background-padding": 2,
   };
+  const around = {
+    "curve-style": "round-segments",
+    "segment-weights": "data(weights)",
+    "segment-distances": "data(distances)",
+    "segment-radii": 6,
+  };
   const chosen = { "border-width": 4, "border-color": colour("ink"), "border-style": "solid" };
   return [
     { selector: "node", style: node },
     { selector: "node.frame", style: frame },
     { selector: "node.folded", style: { "border-width": 3 } },
     { selector: "edge", style: edge },
+    { selector: "edge.around", style: around },
+    { selector: "edge.back", style: { "line-style": "dashed" } },
     { selector: "edge.near", style: { width: 2.6, ...ink } },
     { selector: "node.chosen", style: chosen },
   ];
@@ -87,18 +95,28 @@ nettrain.elements = (graph, scopes, words) => {
       selectable: false,
     };
   });
-  const boxes = [...at].filter(([id]) => !scopes.isFrame(id)).map(([, box]) => box);
+  const boxes = [...at]
+    .filter(([id]) => !scopes.isFrame(id))
+    .map(([id, box]) => Object.assign(box, { id }));
   const joins = new Map();
+  const lanes = new Map(); // by scope, how many arrows run below its boxes
   for (const arrow of graph.arrows) {
     const [source, target] = [scopes.seen(arrow[0]), scopes.seen(arrow[1])];
     if (source === target || joins.has(`${source}\n${target}`)) continue;
+    const ends = [at.get(source), at.get(target)];
     const told = scopes.isScope(source) || scopes.isScope(target) ? null : arrow;
-    const aside = nettrain.bend(at.get(source), at.get(target), boxes);
     const label = told ? words.arrowLabel(told) : "";
-    joins.set(`${source}\n${target}`, {
-      group: "edges",
-      data: { source, target, label, told, aside },
-    });
+    const aside = arrow[3] ? null : nettrain.bend(...ends, boxes);
+    const join = { group: "edges", data: { source, target, told, label, aside: aside ?? 0 } };
+    if (aside === null) {
+      const scope = arrow[3] ? scopes.scopeOf(source) : "";
+      const among = boxes.filter(({ id }) => !arrow[3] || scopes.scopeOf(id) === scope);
+      const lane = lanes.get(scope) ?? 0;
+      lanes.set(scope, lane + 1);
+      Object.assign(join.data, nettrain.detour(...ends, among, lane));
+      join.classes = arrow[3] ? "around back" : "around";
+    }
+    joins.set(`${source}\n${target}`, join);
   }
   return [...nodes, ...joins.values()];
 };
@@ -110,7 +128,8 @@ nettrain.next = (cy, id, key) => {
   const along = { ArrowRight: "outgoers", ArrowLeft: "incomers" }[key];
   const sign = ["ArrowRight", "ArrowDown"].includes(key) ? 1 : -1;
   const [main, side] = along ? ["x", "y"] : ["y", "x"];
-  const joined = along ? node[along]("node") : cy.collection();
+  const forth = along ? node[along]("edge").not(".back") : cy.collection();
+  const joined = key === "ArrowRight" ? forth.targets() : forth.sources();
   const others = () => cy.nodes().filter((n) => !n.same(node) && !n.hasClass("frame"));
   const cost = (other) => {
     const to = other.position();
@@ -245,9 +264,17 @@ nettrain.graph = (graph) => {
 
   // ---------------------------------------------------------------- mouse and keys
 
-  cy.on("tap", "node", (event) => choose(event.target.id()));
-  cy.on("dbltap", "node", ({ target }) => {
-    if (scopes.isScope(target.id())) toggle(scopes.pathOf(target.id()));
+  // A click unfolds what is folded; one on its title folds a frame again. The second one
+  // of a double click meets what the first has put there, and is not meant for that.
+  cy.on("tap", "node", ({ target, position, originalEvent }) => {
+    const id = target.id();
+    if (originalEvent.detail > 1) return;
+    const title = position.y < target.position("y") - target.height() / 2 + nettrain.TITLE;
+    if (scopes.isScope(id) && (title || !scopes.isFrame(id))) {
+      toggle(scopes.pathOf(id));
+    } else {
+      choose(id);
+    }
   });
   // Cytoscape takes the focus away when the button goes down.
   cy.on("tap", () => canvas.focus({ preventScroll: true }));

@@ -15,6 +15,7 @@ from nettrain.show.page.charts import plain, thinned
 from nettrain.show.page.document import document
 from nettrain.show.page.text import element, folded, section
 from nettrain.show.palette import HEALTHS
+from nettrain.show.scopes import around, tellers
 
 MEASURES = ("rms", "mean", "std", "min", "max", "zero")
 _COLUMNS = (
@@ -50,17 +51,22 @@ def graph_data(drawing: Drawing, statistics: Columns | None = None) -> dict[str,
 
     Returns:
         nodes in the order of the drawing; arrows as pairs of their numbers with a
-        label; scopes by path, each with the nodes whose gradient colours it; the scopes
+        label, and `true` behind it where they go back; scopes by path, each with the
+        nodes whose gradient colours it; what their titles say further; the scopes
         `open` at first; the recorded moments; by node's id its statistics at these, and
         its health as a class from 0 (vanished) on; the steps.
     """
     index = {box.id: i for i, box in enumerate(drawing.boxes)}
-    arrows = [[index[a.source], index[a.target], a.label] for a in drawing.arrows]
+    arrows = [
+        [index[a.source], index[a.target], a.label, *([True] if a.back else [])]
+        for a in drawing.arrows
+    ]
     return {
         "title": drawing.title or "Computational graph",
         "nodes": [_node(box) for box in drawing.boxes],
         "arrows": arrows,
-        "scopes": _scopes(drawing.boxes),
+        "scopes": _scopes(drawing),
+        "notes": dict(drawing.notes),
         "open": unfolded(drawing.boxes),
         "by_health": drawing.shows_health,
         "healths": [[f"health{i}", _health_look(i).stroke] for i in range(HEALTHS)],
@@ -108,32 +114,18 @@ def _health_look(index: int) -> Look:
     return look(Box("", "", health=(index + 0.5) / HEALTHS), True)
 
 
-def _ancestors(scope: str) -> list[str]:
-    """`model`, `model/dense1` of `model/dense1`."""
-    parts = scope.split("/") if scope else []
-    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
-
-
-def _scopes(boxes: Sequence[Box]) -> dict[str, dict[str, Any]]:
-    """Each scope's size, line, and the nodes that tell the health of its gradient.
-
-    These are its pre-activations, by which a vanished gradient is told; else all.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    outputs: dict[str, list[int]] = {}
-    for i, box in enumerate(boxes):
-        for path in _ancestors(box.scope):
-            scope = found.setdefault(path, {"count": 0, "origin": "", "colour": []})
-            scope["count"] += 1
-            if path == box.scope:
-                scope["origin"] = scope["origin"] or _line(box.origin)
-            if box.health is not None:
-                scope["colour"].append(i)
-                if box.label == "pre_activation":
-                    outputs.setdefault(path, []).append(i)
-    for path, members in outputs.items():
-        found[path]["colour"] = members
-    return found
+def _scopes(drawing: Drawing) -> dict[str, dict[str, Any]]:
+    """Each scope's size, line, and the nodes that tell its gradient's health."""
+    count: dict[str, int] = {}
+    origins: dict[str, str] = {}
+    for box in drawing.boxes:
+        for path in around(box.scope):
+            count[path] = count.get(path, 0) + 1
+        origins[box.scope] = origins.get(box.scope) or _line(box.origin)
+    return {
+        path: {"count": count[path], "origin": origins.get(path, ""), "colour": colour}
+        for path, colour in tellers(drawing).items()
+    }
 
 
 def unfolded(boxes: Sequence[Box]) -> list[str]:
@@ -142,7 +134,7 @@ def unfolded(boxes: Sequence[Box]) -> list[str]:
     A layer is a scope with operations of its own.
     """
     own = {box.scope for box in boxes if box.scope}
-    paths = dict.fromkeys(path for box in boxes for path in _ancestors(box.scope))
+    paths = dict.fromkeys(path for box in boxes for path in around(box.scope))
     inner: dict[str, list[str]] = {path: [] for path in ("", *paths)}
     for path in paths:
         inner[path.rpartition("/")[0]].append(path)
@@ -209,8 +201,9 @@ def _healths(gradients: np.ndarray) -> list[int | None]:
 # ---------------------------------------------------------------- HTML
 
 _HELP = (
-    "Arrow keys go along the graph: right to what uses a node, left to its inputs, up "
-    "and down to neighbours. Enter folds or unfolds a group, Escape goes out to the "
+    "A click unfolds a group, ▸, and one on its title folds it again, ▾. Arrow keys go "
+    "along the graph: right to what uses a node, left to its inputs, up and down to "
+    "neighbours. Enter folds or unfolds a group, Escape goes out to the "
     "group around a node, plus and minus zoom, 0 fits the graph into its frame. The "
     "list below it tells the same in words."
 )
@@ -248,7 +241,7 @@ def _button(name: str, label: str, **more: str | bool | None) -> str:
 
 
 def _tools(drawing: Drawing) -> str:
-    scopes = bool(_scopes(drawing.boxes))
+    scopes = any(box.scope for box in drawing.boxes)
     folds = (_button("unfold", "Unfold all"), _button("fold", "Fold to layers"))
     names = (element("option", value=box.id) for box in drawing.boxes)
     moment = element("input", type="range", id="moment", min="0", step="1")
@@ -325,8 +318,9 @@ def _key(drawing: Drawing) -> str:
         )
         told = "gradient, against that at the output: vanished (10⁻⁶) … healthy"
         parts.append(element("span", swatches, " ", told))
-    if _scopes(drawing.boxes):
-        parts.append(element("span", "▸ is folded: its colour is that of its worst."))
+    if any(box.scope for box in drawing.boxes):
+        words = "▸ is folded: its colour is that of its weakest gradient."
+        parts.append(element("span", words))
     return element("p", *parts, class_="key faint")
 
 

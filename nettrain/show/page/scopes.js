@@ -31,31 +31,39 @@ nettrain.scopes = (graph, state) => {
   /** Whether it is a scope that is shown open, as a frame. */
   const isFrame = (id) => isScope(id) && state.open.has(pathOf(id));
 
-  /** By path the things directly in each open scope, and the arrows between these. */
+  /** By path the things directly in each open scope, and the arrows between these; of
+      those that go back how many there are. */
   const contents = () => {
-    const inside = new Map([["", { items: new Set(), joins: new Map() }]]);
+    const inside = new Map();
     const within = (path) => {
-      if (!inside.has(path)) inside.set(path, { items: new Set(), joins: new Map() });
+      if (!inside.has(path)) inside.set(path, { items: new Set(), joins: new Map(), backs: 0 });
       return inside.get(path);
     };
+    within("");
     const chains = graph.nodes.map((node, i) => {
       const end = seen(i);
       const chain = [...around(scopeOf(end)).map((path) => `scope:${path}`), end];
       chain.forEach((id) => within(scopeOf(id)).items.add(id));
       return chain;
     });
-    for (const [a, b, label] of graph.arrows) {
+    for (const [a, b, label, back] of graph.arrows) {
       const [from, to] = [chains[a], chains[b]];
       let at = 0;
       while (at < from.length && at < to.length && from[at] === to[at]) at += 1;
       if (at === from.length || at === to.length) continue; // inside one folded scope
       const join = [from[at], to[at], label];
-      within(scopeOf(from[at])).joins.set(`${from[at]}\n${to[at]}`, join);
+      const place = within(scopeOf(from[at]));
+      // What goes to the next round does not decide what stands left of what.
+      if (back) place.backs += 1;
+      else place.joins.set(`${from[at]}\n${to[at]}`, join);
     }
     return inside;
   };
 
-  const name = (path) => path.slice(path.lastIndexOf("/") + 1);
+  const name = (path) => {
+    const last = path.slice(path.lastIndexOf("/") + 1);
+    return graph.notes[path] ? `${last} ${graph.notes[path]}` : last;
+  };
   const ids = { isScope, pathOf, numberOf, nodeOf, scopeOf };
   return { ...ids, around, hiding, seen, isFrame, contents, name };
 };

@@ -66,7 +66,7 @@ nettrain.words = (graph, state, scopes) => {
 
   /** The lines of a box. */
   const lines = (id) => {
-    if (scopes.isFrame(id)) return [scopes.name(scopes.pathOf(id))];
+    if (scopes.isFrame(id)) return [`▾ ${scopes.name(scopes.pathOf(id))}`];
     if (scopes.isScope(id)) {
       const path = scopes.pathOf(id);
       return [`▸ ${scopes.name(path)}`, `${graph.scopes[path].count} nodes`, ...gradientLine(id)];
