@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nettrain.component import build_fields
-from nettrain.data import DataConfig, Dataset, prepare, profile
+from nettrain.data import DataConfig, Dataset, Preparation, prepare, profile
 from nettrain.errors import Error
 
 from .conftest import found, placed
@@ -89,6 +89,53 @@ def test_one_hot_does_what_it_was_asked_to(prepared: Prepared) -> None:
     assert dataset.parts["train"].inputs.tolist() == [[0, 0, 1], [0.5, 1, 0], [1, 0, 1]]
     plain = prepared(text, preprocess=["min_max"])
     assert (plain.parts["train"].inputs == dataset.parts["train"].inputs).all()
+
+
+def test_codes_number_the_categories(
+    write: Callable[..., str], prepared: Prepared
+) -> None:
+    text = "zone,kind,a,y\nsouth,B,1,0\nnorth,a,2,1\nwest,a,3,1\n"
+    dataset = prepared(text, preprocess=["codes", "min_max"])
+    inputs = [[0, 1, 0], [0.5, 0, 1], [1, 2, 1]]
+    assert dataset.parts["train"].inputs.tolist() == inputs
+    preparation = dataset.preparation
+    assert isinstance(preparation, Preparation)
+    assert preparation.input_names == ("a", "zone", "kind")
+    # What has no scale is no feature that a scale could be wrong of.
+    assert preparation.feature_names == ("a",)
+    assert preparation.by_feature(dataset.parts["train"].inputs).shape == (3, 1)
+    write("zone,kind,a,y\neast,a,1,0\n", "other.csv")
+    with pytest.raises(Error) as caught:
+        prepared(text, preprocess=["codes"], split={"test": "other.csv"})
+    assert found(caught.value) == [("data-unseen-category", "other.csv:2:1")]
+    assert "[{codes: {unknown: ignore}}]" in (caught.value.fix or "")
+    lenient: list[Any] = [{"codes": {"unknown": "ignore"}}]
+    dataset = prepared(text, preprocess=lenient, split={"test": "other.csv"})
+    assert dataset.parts["test"].inputs.tolist() == [[1, 3, 1]]
+
+
+def test_the_inputs_themselves_as_targets(prepared: Prepared) -> None:
+    text = "a,zone,b\n1,p,0\n2,q,4\n3,p,8\n5,p,4\n"
+    dataset = prepared(text, target="inputs", preprocess=["min_max"])
+    part = dataset.parts["train"]
+    assert part.inputs.tolist()[1] == [0.25, 0.5, 0, 1]
+    assert part.targets.tolist() == part.inputs.tolist()
+    preparation = dataset.preparation
+    assert (preparation.task, preparation.outputs) == ("regression", 4)
+    assert preparation.target_names == ("a", "b", "zone=p", "zone=q")
+    assert preparation.restore_target(part.targets) is part.targets
+
+
+def test_known_labels_are_no_inputs_of_an_autoencoder() -> None:
+    dataset = bundled(source="digits", target="inputs", shape=[1, 8, 8])
+    part = dataset.parts["train"]
+    assert part.inputs.shape[1:] == (1, 8, 8)
+    assert (part.targets == part.inputs.reshape(len(part), 64)).all()
+
+
+def test_a_column_may_be_called_inputs(prepared: Prepared) -> None:
+    dataset = prepared("a,inputs\n1,0.5\n2,3.5\n", target="inputs")
+    assert dataset.parts["train"].targets.tolist() == [[0.5], [3.5]]
 
 
 def test_numbers_of_a_bundled_set_may_be_categories() -> None:
@@ -372,6 +419,19 @@ def test_every_table_of_the_project_trains() -> None:
         ({"target": ["a", "y"]}, [("config-columns", "data.columns")]),
         ({"missing": {"y": "mean"}}, [("config-missing", "data.missing.y")]),
         ({"preprocess": ["one_hot"]}, [("config-preprocess", "data.preprocess.0")]),
+        ({"preprocess": ["codes"]}, [("config-preprocess", "data.preprocess.0")]),
+        (
+            {"target": "inputs", "task_of_loss": "classification"},
+            [("config-task", "data.target")],
+        ),
+        (
+            {"target": "inputs", "columns": {"a": "ignore", "y": "ignore"}},
+            [("config-columns", "data.columns")],
+        ),
+        (
+            {"target": "inputs", "standardize_target": True},
+            [("config-standardize-target", "data.standardize_target")],
+        ),
         ({"shape": [2, 3]}, [("config-shape", "data.shape")]),
         (
             {"split": {"validation": 0.01, "test": 0.1}},
@@ -429,6 +489,16 @@ def test_errors_cite_the_config(
             "z,y\np,0\nq,1\n",
             {"preprocess": ["one_hot", "one_hot"]},
             ("config-preprocess", "data.preprocess.1"),
+        ),
+        (
+            "z,y\np,0\nq,1\n",
+            {"preprocess": ["one_hot", "codes"]},
+            ("config-preprocess", "data.preprocess.1"),
+        ),
+        (
+            "z,y\np,0\nq,1\n",
+            {"target": "inputs", "preprocess": ["codes"]},
+            ("config-preprocess", "data.preprocess.0"),
         ),
         (
             "a,z,y\n1,p,0\n2,q,1\n",

@@ -41,9 +41,13 @@ def again(preparation: Preparation) -> Preparation:
     return Preparation.from_json(json.loads(json.dumps(preparation.to_json())))
 
 
-@pytest.fixture
-def dataset(prepared: Callable[..., Dataset]) -> Dataset:
-    return prepared(TEXT, **SECTION)
+@pytest.fixture(params=["one_hot", "codes"])
+def dataset(
+    prepared: Callable[..., Dataset], request: pytest.FixtureRequest
+) -> Dataset:
+    *steps, _ = SECTION["preprocess"]
+    steps.append({request.param: {"unknown": "ignore"}})
+    return prepared(TEXT, **{**SECTION, "preprocess": steps})
 
 
 def test_round_trip_to_the_last_bit(dataset: Dataset) -> None:
@@ -55,6 +59,14 @@ def test_round_trip_to_the_last_bit(dataset: Dataset) -> None:
     for name, array in first.arrays().items():
         assert restored.arrays()[name].tobytes() == array.tobytes()
         assert restored.arrays()[name].dtype == np.float64
+
+
+def test_inputs_as_targets_are_kept(prepared: Callable[..., Dataset]) -> None:
+    dataset = prepared(TEXT, **SECTION, target="inputs")
+    restored = again(dataset.preparation)
+    assert restored.target_names == dataset.preparation.target_names
+    rows = restored.read("table.csv", need_target=True)
+    assert restored.labels(rows).tobytes() == dataset.parts["train"].inputs.tobytes()
 
 
 def test_predict_on_raw_rows_is_what_training_saw(

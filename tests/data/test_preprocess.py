@@ -103,8 +103,8 @@ def test_one_hot_equals_scikit_learn() -> None:
     encoder = sk.OneHotEncoder(sparse_output=False).fit(texts)
     categories = OneHot().categories(texts)
     assert categories == (("a", "b"), ("Z", "é"))
-    assert (OneHot.encode(texts, categories) == encoder.transform(texts)).all()
-    unknown = OneHot.encode(np.array([["c", "Z"]], dtype=object), categories)
+    assert (OneHot().encode(texts, categories) == encoder.transform(texts)).all()
+    unknown = OneHot().encode(np.array([["c", "Z"]], dtype=object), categories)
     assert unknown.tolist() == [[0, 0, 1, 0]]
 
 
