@@ -36,6 +36,7 @@ def draw(
         png: whether all but the graph are wanted as PNG too.
     """
     from nettrain.show import curves, gradients, style, units
+    from nettrain.show.again import again
     from nettrain.show.waterfall import waterfall
 
     pictures = {"graph.svg": graph}
@@ -53,6 +54,10 @@ def draw(
         pictures["activations.svg"] = units.activations(statistics)
         pictures["updates.svg"] = gradients.updates(statistics)
         pictures["dead-neurons.svg"] = units.dead_neurons(dead)
+    for name in folder.pictures():
+        kept = again(name, folder.read_text(f"plots/{name}")) if png else None
+        if kept is not None:
+            pictures[name] = kept
     for name, picture in pictures.items():
         folder.write_text(f"plots/{name}", picture)
         if png and isinstance(picture, style.Picture):

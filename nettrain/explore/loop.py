@@ -21,6 +21,8 @@ from nettrain.show.drawing import Arrow, Box, Kind
 FIRST, LAST = 3, 2
 """Rounds that are written out, of a loop that has more."""
 
+_WATCHED = "pre_activation"
+
 
 def ends(node: Node, users: Mapping[Node, Sequence[Node]]) -> dict[Node, int] | None:
     """The nodes that are a part of a loop's value, and which.
@@ -95,7 +97,9 @@ class Loop:
         scope: str,
         sizes: Rounds,
         outside: Surroundings,
+        earlier: Sequence[Loop] = (),
     ) -> None:
+        """Args: earlier: loops of the same layer."""
         assert isinstance(node.op, Scan)
         self.node, self.ends, self.scope = node, ends, scope
         self._op, self._body = node.op, node.op.body
@@ -103,11 +107,15 @@ class Loop:
         # What is put out for others, such as statistics, is not part of this graph.
         used = [self._body.results[part] for part in sorted(set(ends.values()))]
         self._order = topological([*self._body.new, *used])
+        self._first = _first_step(node)
+        self._passes = 1 + sum(loop._first == self._first for loop in earlier)
+        """How often the layer has been called."""
         self._texts = wording.numbered(self._order)
         self.boxes: list[Box] = []
         self.arrows: list[Arrow] = []
         backwards = ", last to first" if self._op.reverse else ""
-        self.notes = {scope: f"· {self._op.length} time steps{backwards}"}
+        since = f" from {self._first}" if self._first > 1 else ""
+        self.notes = {scope: f"· {self._op.length} time steps{since}{backwards}"}
 
     def draw(self) -> None:
         """The body once: what goes round goes back from its end to its beginning."""
@@ -144,11 +152,12 @@ class Loop:
                     carried = [gap] * len(carried)
                     stacked = [[*found, gap] for found in stacked]
                 continue
-            scope = f"{self.scope}/t{t + 1}"
+            scope = f"{self.scope}/t{self._first + t}"
             ids = self._shared() | dict(zip(body.carries, carried, strict=True))
             for x, source in zip(body.slices, sequences, strict=True):
                 if x in self._texts:
-                    ids[x] = self._leaf(x, "input", f"of step {t + 1}", source, t)
+                    said = f"of step {self._first + t}"
+                    ids[x] = self._leaf(x, "input", said, source, t)
             self._operations(scope, ids, t)
             carried = [ids.get(new) for new in body.new]
             for found, node in zip(stacked, body.outputs, strict=True):
@@ -161,7 +170,7 @@ class Loop:
         """Label and detail of a part of the loop's value."""
         part = self.ends[end] - len(self._body.new)
         size = " × ".join(map(str, end.shape))
-        last = 1 if self._op.reverse else self._op.length
+        last = self._first + (0 if self._op.reverse else self._op.length - 1)
         when = f"of step {last}" if part < 0 else "of all steps"
         label = "last" if part < 0 else "all"
         return end.name or label, " · ".join(filter(None, [when, size]))
@@ -183,8 +192,9 @@ class Loop:
         for node in self._order:
             if node in ids or isinstance(node.op, Constant):
                 continue
-            details = [node.kind] if node.name else []
-            label = node.name or self._outside.label(node)
+            name = node.name or (_WATCHED if node is self._watched else "")
+            details = [node.kind] if name else []
+            label = name or self._outside.label(node)
             kind = self._outside.kinds.get(node.role) or "operation"
             ids[node] = self._box(node, scope, label, details, kind, t)
             self._join([ids.get(x) for x in node.inputs], ids[node])
@@ -197,7 +207,7 @@ class Loop:
         source: str | None,
         t: int | None = None,
     ) -> str:
-        scope = self.scope if t is None else f"{self.scope}/t{t + 1}"
+        scope = self.scope if t is None else f"{self.scope}/t{self._first + t}"
         made = self._box(node, scope, node.kind, [said], kind, t)
         self._join([source], made)
         return made
@@ -227,9 +237,24 @@ class Loop:
                 health=None if weakest is None else self._outside.health(weakest),
                 origin=node.origin,
                 facts={"op": node.kind, "shape": list(node.shape)},
+                records=self._records(t) if node is self._watched else (),
             )
         )
         return id_
+
+    @property
+    def _watched(self) -> Node | None:
+        """What is put out for statistics alone: a recurrent layer's pre-activations."""
+        outputs = self._body.outputs
+        last = len(self._body.new) + len(outputs) - 1
+        return outputs[-1] if outputs and last not in self.ends.values() else None
+
+    def _records(self, t: int | None) -> list[str]:
+        """Paths of its statistics, which stand in the layer by time step."""
+        layer = self.scope.rpartition("/")[0]
+        name = f"{_WATCHED}{self._passes if self._passes > 1 else ''}"
+        steps = range(self._op.length) if t is None else [t]
+        return [f"{layer}/t{self._first + step}/{name}" for step in steps]
 
     def _gap(self, count: int, carried: Sequence[str | None]) -> str:
         id_ = f"{self.scope}/…"
@@ -241,6 +266,14 @@ class Loop:
         for source in sources:
             if source is not None and target is not None:
                 self.arrows.append(Arrow(source, target))
+
+
+def _first_step(node: Node) -> int:
+    """The time step that a loop begins with, from 1; it may be part of a longer one."""
+    assert isinstance(node.op, Scan)
+    _, sequences, _ = node.op.split(node.inputs)
+    cut = sequences[0].op if sequences else None
+    return 1 + (cut.slices[0].start or 0 if isinstance(cut, Slice) else 0)
 
 
 def _at(row: np.ndarray, t: int | None) -> np.ndarray:

@@ -121,7 +121,9 @@ class _Picture:
             gradient = e.gradient[node] if node in e.reached else None
             sizes = rounds(node, e.value, gradient)
             scope = "/".join(filter(None, [self._scope(node), e.names[node]]))
-            loop = self.loops[node] = Loop(node, parts, scope, sizes, outside)
+            earlier = [n for n in self.loops.values() if n.node.scope == node.scope]
+            loop = Loop(node, parts, scope, sizes, outside, earlier)
+            self.loops[node] = loop
             self.ends |= dict.fromkeys(parts, loop)
             self.hidden |= {node, *(x for end in parts for x in end.inputs)} - {*parts}
 

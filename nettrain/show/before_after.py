@@ -20,7 +20,7 @@ _LEAST, _MOST = 1e-4, 30.0
 """Shares of guessing beyond which a curve is drawn at the edge."""
 
 
-def before_after(before: Curves, after: Curves) -> str:
+def before_after(before: Curves, after: Curves) -> style.Picture:
     """A panel for each part that either has, of one scale; one of them must have any.
 
     Args:
@@ -51,7 +51,15 @@ def before_after(before: Curves, after: Curves) -> str:
                 axes.set_ylim(0, 1.08 * losses.max())
                 style.linear_axis(axes.yaxis)
             _panel(axes, before.get(part), after.get(part))
-        return style.svg(figure, "Loss before and after the patch")
+        data = {"before": _plain(before), "after": _plain(after)}
+        return style.svg(figure, "Loss before and after the patch", data)
+
+
+def _plain(curves: Curves) -> dict[str, list[list[float]]]:
+    return {
+        part: [np.asarray(row).tolist() for row in curve]
+        for part, curve in curves.items()
+    }
 
 
 def _panel(

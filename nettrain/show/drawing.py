@@ -47,6 +47,8 @@ class Box:
         health: of its gradient, from 0 (vanished) to 1 (healthy); None has no gradient.
         origin: the `file:line` that made it, for its tooltip.
         facts: op, shape, value and gradient as plain data, for a page.
+        records: whose recorded statistics tell of it if it has none itself: of what
+            stands in a loop, one for each time step.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Box:
     health: float | None = None
     origin: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    records: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,9 @@ class Drawing:
 
     def name(self, scope: str) -> str:
         """What stands above a scope: the last part of its path, and its note."""
-        return f"{scope.rpartition('/')[2]} {self.notes.get(scope, '')}".strip()
+        last, note = scope.rpartition("/")[2], self.notes.get(scope, "")
+        block = "block " if last.isdigit() and note else ""
+        return f"{block}{last} {note}".strip()
 
     @property
     def shows_health(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -14,13 +15,13 @@ from nettrain.show.drawing import (
     SMALL,
     Box,
     Drawing,
-    Kind,
     line_height,
     lines,
     text_width,
 )
+from nettrain.show.key import key
 from nettrain.show.layout import Layout, Rectangle, layout
-from nettrain.show.looks import Look, corners, hexagon, kinds, look
+from nettrain.show.looks import Look, hexagon, look, strokes
 
 _EDGE = 24.0
 _TITLE = 34.0
@@ -125,13 +126,12 @@ def _arrows(drawing: Drawing, places: Layout) -> list[str]:
     """All arrows: routes as one path each, heads in the same place for all."""
     made, ink = [], palette.paint(None, "muted")
     for arrow, route in zip(drawing.arrows, places.routes, strict=True):
-        path = _turning(route) if arrow.back else _path(route)
         dashes = ' stroke-dasharray="5 3"' * arrow.back
         says = f"{arrow.source} → {arrow.target}" + (
             f": {arrow.label}" * bool(arrow.label)
         )
         made.append(
-            f'<path d="{path}" stroke-width="1.3"{dashes} {ink}>'
+            f'<path d="{_path(route)}" stroke-width="1.3"{dashes} {ink}>'
             f"<title>{escape(says)}</title></path>"
         )
         x, y = route[-1]
@@ -142,30 +142,12 @@ def _arrows(drawing: Drawing, places: Layout) -> list[str]:
 
 
 def _path(route: Sequence[tuple[float, float]]) -> str:
-    """Level from even points, an S-curve with level ends from odd ones."""
     x, y = route[0]
     parts = [f"M{x:.1f} {y:.1f}"]
-    for index, (to_x, to_y) in enumerate(route[1:], 1):
-        # The tip stays sharp: the line stops inside its head.
-        end = to_x - 6 if index == len(route) - 1 else to_x
-        if index % 2 or abs(to_y - y) < 0.05:
-            parts.append(f"L{end:.1f} {to_y:.1f}")
-        else:
-            half = (x + to_x) / 2
-            parts.append(
-                f"C{half:.1f} {y:.1f} {half:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
-            )
-        x, y = to_x, to_y
-    return "".join(parts)
-
-
-def _turning(route: Sequence[tuple[float, float]]) -> str:
-    """Straight from point to point, with round corners."""
-    parts = [f"M{route[0][0]:.1f} {route[0][1]:.1f}"]
-    for before, corner, after in corners(route):
-        (ax, ay), (x, y), (bx, by) = before, corner, after
-        parts.append(f"L{ax:.1f} {ay:.1f}Q{x:.1f} {y:.1f} {bx:.1f} {by:.1f}")
-    parts.append(f"L{route[-1][0] - 6:.1f} {route[-1][1]:.1f}")
+    # The tip stays sharp: the line stops inside its head.
+    for stroke in strokes(route, short=6.0):
+        points = " ".join(f"{x:.1f} {y:.1f}" for x, y in stroke)
+        parts.append("LQC"[len(stroke) - 1] + points)
     return "".join(parts)
 
 
@@ -235,38 +217,13 @@ def _shape(at: Rectangle, look: Look) -> str:
 
 def _key(drawing: Drawing, x: float, y: float) -> tuple[list[str], float]:
     """What shapes and colours mean, in one row; and the row's width."""
-    made, start = [], x
-    by_health = drawing.shows_health
-    looks = {kind: look(Box("", "", kind=kind), False) for kind in kinds(drawing)}
-    if by_health:
-        # Colour means health, so only kinds of another shape can be told apart.
-        first: dict[Look, Kind] = {}
-        for kind, seen in looks.items():
-            plain = Look(seen.shape, "paper", "muted", 1.2, seen.dashed)
-            first.setdefault(plain, kind)
-        looks = {kind: shape for shape, kind in first.items()}
-    for kind, shape in looks.items():
-        made.append(_shape(Rectangle(x, y - 10, 22, 14), shape))
-        made.append(_text(x + 28, y + 1, kind, SMALL, "muted"))
-        x += 28 + text_width(kind, SMALL) + 16
-    if by_health:
-        for index in range(palette.HEALTHS):
-            at = Rectangle(x + 14 * index, y - 10, 14, 14)
-            made.append(_shape(at, Look("round", f"health{index}", "pale", 0.6)))
-        x += 14 * palette.HEALTHS + 6
-        words = "gradient: vanished … healthy"
-        if any(box.kind == "layer" for box in drawing.boxes):
-            words += " (▸: its weakest)"
-        made.append(_text(x, y + 1, words, SMALL, "muted"))
-        x += text_width(words, SMALL) + 16
-    for word, colour, shown in (
-        ("value", "green", any(box.value is not None for box in drawing.boxes)),
-        ("gradient", "red", any(box.gradient is not None for box in drawing.boxes)),
-    ):
-        if shown:
-            made.append(_text(x, y + 1, word, SMALL, colour, bold=True))
-            x += text_width(word, SMALL, True) + 14
-    return made, x - start
+    marks, words, width = key(drawing)
+    made = [_shape(replace(at, x=x + at.x, y=y + at.y), look) for at, look in marks]
+    made += [
+        _text(x + word.x, y + 1, word.text, SMALL, word.colour, bold=word.bold)
+        for word in words
+    ]
+    return made, width
 
 
 def html(drawing: Drawing) -> str:

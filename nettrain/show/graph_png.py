@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nettrain.show import palette, style
-from nettrain.show.drawing import SMALL, Box, Drawing, line_height, lines
+from nettrain.show.drawing import SMALL, Box, Drawing, line_height, lines, text_width
+from nettrain.show.key import key
 from nettrain.show.layout import Layout, Rectangle
-from nettrain.show.looks import Look, corners, hexagon, look
+from nettrain.show.looks import Look, hexagon, look, strokes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_EDGE, _TITLE, _SCALE = 24.0, 34.0, 2.0
+_EDGE, _TITLE, _KEY, _SCALE = 24.0, 34.0, 34.0, 2.0
 _LARGEST = 16000.0
 _NARROWER = 0.92
 """matplotlib's own type is a little wider than those that the boxes are sized for."""
@@ -24,7 +26,10 @@ def png(drawing: Drawing, places: Layout) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     top = _EDGE + (_TITLE if drawing.title else 0.0)
-    width, height = places.width + 2 * _EDGE, places.height + top + _EDGE
+    marks, words, long = key(drawing)
+    title = text_width(drawing.title, 15.0, bold=True)
+    width = max(places.width, long, title) + 2 * _EDGE
+    height = places.height + top + _EDGE + _KEY
     with style.sheet():
         figure = style.figure(width, height)
         figure.dpi *= min(_SCALE, _LARGEST / max(width, height))
@@ -33,6 +38,15 @@ def png(drawing: Drawing, places: Layout) -> bytes:
         axes.set_axis_off()
         _write(axes, 0, 36 - top, drawing.title, 15, "ink", ha="left", weight="bold")
         _draw(axes, drawing, places)
+        base = places.height + _KEY
+        for at, mark in marks:
+            axes.add_patch(_patch(replace(at, y=base + at.y), mark, 3))
+        for word in words:
+            bold = "bold" if word.bold else "normal"
+            _write(
+                axes, word.x, base + 1, word.text, SMALL, word.colour, ha="left",
+                weight=bold,
+            )  # fmt: skip
         buffer = io.BytesIO()
         FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
@@ -95,39 +109,21 @@ def _arrow(axes: Axes, route: list[tuple[float, float]], back: bool) -> None:
 
     ink = palette.colour("muted")
     line = {"edgecolor": ink, "lw": 1.2, "linestyle": (0, (5, 3)) if back else "-"}
-    way = _turning(route) if back else _swinging(route)
-    axes.add_patch(PathPatch(way, fill=False, **line))
+    axes.add_patch(PathPatch(_way(route), fill=False, **line))
     x, y = route[-1]
     head = [(x, y), (x - 8, y - 3.6), (x - 8, y + 3.6)]
     axes.add_patch(Polygon(head, closed=True, facecolor=ink, linewidth=0))
 
 
-def _swinging(route: list[tuple[float, float]]) -> Any:
-    """Level from even points, an S-curve with level ends from odd ones."""
+def _way(route: list[tuple[float, float]]) -> Any:
     from matplotlib.path import Path
 
+    kinds = (Path.LINETO, Path.CURVE3, Path.CURVE4)
     points, codes = [route[0]], [Path.MOVETO]
-    for index, (x, y) in enumerate(route[1:], 1):
-        if index % 2:
-            points.append((x, y))
-            codes.append(Path.LINETO)
-        else:
-            from_x, from_y = route[index - 1]
-            middle = (from_x + x) / 2
-            points += [(middle, from_y), (middle, y), (x, y)]
-            codes += [Path.CURVE4] * 3
+    for stroke in strokes(route):
+        points += stroke
+        codes += [kinds[len(stroke) - 1]] * len(stroke)
     return Path(points, codes)
-
-
-def _turning(route: list[tuple[float, float]]) -> Any:
-    """Straight from point to point, with round corners."""
-    from matplotlib.path import Path
-
-    points, codes = [route[0]], [Path.MOVETO]
-    for corner in corners(route):
-        points += corner
-        codes += [Path.LINETO, Path.CURVE3, Path.CURVE3]
-    return Path([*points, route[-1]], [*codes, Path.LINETO])
 
 
 def _box(axes: Axes, box: Box, at: Rectangle, look: Look) -> None:

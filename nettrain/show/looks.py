@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, get_args
 
 from nettrain.show.drawing import Box, Drawing, Kind
@@ -89,16 +90,41 @@ def hexagon(at: Rectangle) -> list[tuple[float, float]]:
 
 _ROUND = 5.0
 
-Corner = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+Point = tuple[float, float]
+Stroke = tuple[Point, ...]
+"""From where the pen is: one point straight, two as a quadratic, three as a cubic."""
 
 
-def corners(route: Sequence[tuple[float, float]]) -> Iterator[Corner]:
-    """Of each corner of an arrow that goes back: where it begins, itself, its end."""
-    for start, corner, end in zip(route, route[1:], route[2:], strict=False):
-        yield _towards(corner, start), corner, _towards(corner, end)
+def strokes(route: Sequence[Point], short: float = 0.0) -> Iterator[Stroke]:
+    """An arrow from the first point of its route, as a layout has it.
+
+    It is level from even points. From odd ones it goes in an S-curve with level ends,
+    or straight up or down with round corners where the next point is there.
+
+    Args:
+        route: the points.
+        short: how far before the last one it stops.
+    """
+    for index, (before, point) in enumerate(pairwise(route), 1):
+        behind = route[index + 1] if index + 1 < len(route) else None
+        if index % 2 == 0 and not _turns(before, point):
+            half = (before[0] + point[0]) / 2
+            level = abs(before[1] - point[1]) < 0.05
+            yield (point,) if level else ((half, before[1]), (half, point[1]), point)
+        elif behind is None:
+            yield ((point[0] - short, point[1]),)
+        elif _turns(before, point) or _turns(point, behind):
+            yield (_towards(point, before),)
+            yield point, _towards(point, behind)
+        else:
+            yield (point,)
 
 
-def _towards(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+def _turns(start: Point, end: Point) -> bool:
+    return start[0] == end[0] and start[1] != end[1]
+
+
+def _towards(a: Point, b: Point) -> Point:
     """A little way from a to b, at most half of it."""
     length = math.dist(a, b)
     share = min(_ROUND, length / 2) / length if length else 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def learning_rate(
     best: float,
     chosen: float | None,
     current: float,
-) -> str:
+) -> style.Picture:
     """The loss after a short training over the learning rate, both logarithmic.
 
     Args:
@@ -38,6 +38,8 @@ def learning_rate(
         chosen: the rate that is taken; None where none helps, and the best is no mark.
         current: the config's own.
     """
+    data: dict[str, Any] = {"rates": list(rates), "losses": list(losses)}
+    data |= {"prior": prior, "best": best, "chosen": chosen, "current": current}
     x, y = np.asarray(rates, float), np.asarray(losses, float)
     scale = prior or 1.0
     off = ~(y < _HIGH * scale)
@@ -62,7 +64,7 @@ def learning_rate(
             _current(axes, current)
         if chosen is not None:
             _marks(axes, x, seen, best, chosen)
-        return style.svg(figure, title)
+        return style.svg(figure, title, data)
 
 
 def _rate_axis(axes: Axes, rates: Sequence[float]) -> None:

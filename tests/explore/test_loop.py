@@ -9,11 +9,11 @@ import pytest
 
 from nettrain.explore import Evaluation, evaluate, evaluate_network
 from nettrain.explore.loop import FIRST, LAST
-from nettrain.graph import leaf, variables
+from nettrain.graph import Node, leaf, variables
 from nettrain.graph import operations as ops
 from nettrain.graph.operations.scan import scan
 from nettrain.nn import Trace, initial_values
-from nettrain.nn.combine import Sequential
+from nettrain.nn.combine import Reuse, Sequential
 from nettrain.nn.dense import Dense
 from nettrain.nn.layer import Layer
 from nettrain.nn.recurrent import GRU, LSTM, RNN
@@ -218,3 +218,57 @@ def test_the_json_has_the_nodes_of_the_graph_alone() -> None:
     assert {"scan1", "slice1", "model/rnn1/activation"} <= nodes.keys()
     assert nodes["scan1"]["op"] == "scan"
     assert len(nodes) == len(e.nodes)
+
+
+def recorded(drawing: Drawing) -> dict[str, list[str]]:
+    return {box.id: [*box.records] for box in drawing.boxes if box.records}
+
+
+def test_what_was_recorded_of_a_loop_is_its_pre_activations() -> None:
+    """Under the names that statistics give the time steps of a layer."""
+    evaluation = network([LSTM(4, outputs="all")])
+    drawing = evaluation.drawing(None)
+    z = boxes(drawing, "model/lstm1/scan1")["add1"]
+    assert (z.label, z.detail_lines) == ("pre_activation", ["add · 2 × 16"])
+    steps = [f"model/lstm1/t{t}/pre_activation" for t in range(1, 10)]
+    assert recorded(drawing) == {z.id: steps}
+    assert list(recorded(evaluation.drawing(None, unroll=True)).values()) == [
+        [steps[i]] for i in (0, 1, 2, 7, 8)
+    ]
+
+
+def test_stretches_go_on_counting_time_steps() -> None:
+    drawing = network([RNN(4, truncate=4)]).drawing(None, unroll=True)
+    assert set(drawing.notes.values()) == {
+        "· 4 time steps",
+        "· 4 time steps from 5",
+        "· 1 time steps from 9",
+    }
+    scopes = {box.scope for box in drawing.boxes}
+    assert {"model/rnn1/scan2/t5", "model/rnn1/scan2/t8"} <= scopes
+    told = [path for paths in recorded(drawing).values() for path in paths]
+    assert told == [f"model/rnn1/t{t}/pre_activation" for t in range(1, 10)]
+
+
+def test_a_second_call_of_a_layer_has_statistics_of_its_own() -> None:
+    layers = [RNN(3, outputs="all"), Reuse("rnn1")]
+    found = recorded(network(layers, 2).drawing(None))
+    names = ("pre_activation", "pre_activation2")
+    assert [*found.values()] == [
+        [f"model/rnn1/t{t}/{name}" for t in (1, 2)] for name in names
+    ]
+
+
+def test_an_output_that_is_used_is_none_for_statistics() -> None:
+    x = variables("x", shape=(3, 2))
+
+    def step(
+        memory: tuple[Node, ...], now: tuple[Node, ...]
+    ) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+        new = memory[0] + now[0]
+        return (new,), (ops.exp(new),)
+
+    _, (found,) = scan(step, (x[0],), (x,))
+    drawing = evaluate(ops.sum(found), {x: np.ones((3, 2))}).drawing()
+    assert recorded(drawing) == {}
+    assert "pre_activation" not in {box.label for box in drawing.boxes}

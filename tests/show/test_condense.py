@@ -210,10 +210,16 @@ def test_a_scope_that_is_left_and_entered_again_stays_open() -> None:
 def test_any_drawing_can_be_folded_and_laid_out(drawing: Drawing) -> None:
     for most in (0, 6, 12):
         found = folded(merged(drawing), most, most)
-        check(found, layout(found))
+        check(found, layout(found), rows=True)
         assert len(found.boxes) <= len(drawing.boxes)
 
 
 def test_a_thousand_blocks_are_merged_soon() -> None:
     found = merged(blocks(1000))
     assert len(found.boxes) == 6
+
+
+def test_a_block_with_a_number_for_a_name_is_called_a_block() -> None:
+    drawing = Drawing([], notes={"model/repeat1/2": "×2"})
+    assert drawing.name("model/repeat1/2") == "block 2 ×2"
+    assert drawing.name("model/branch1/1") == "1"

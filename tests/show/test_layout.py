@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -79,29 +80,21 @@ def inside(a: Rectangle, b: Rectangle) -> bool:
 
 
 def polyline(route: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Many points of an arrow: level stretches and the cubics between them."""
+    """Many points of an arrow: level stretches, and cubics or turns between them."""
     points = [route[0]]
     for index, (end_x, end_y) in enumerate(route[1:], 1):
         x, y = route[index - 1]
-        for t in (k / 12 for k in range(1, 13)):
-            along = 3 * (1 - t) * t * 0.5 + t**3 if index % 2 == 0 else t
-            swing = t * t * (3 - 2 * t) if index % 2 == 0 else t
+        swings = index % 2 == 0
+        assert swings or y == end_y
+        for t in (k / 40 for k in range(1, 41)):
+            along = 3 * (1 - t) * t * 0.5 + t**3 if swings else t
+            swing = t * t * (3 - 2 * t) if swings else t
             points.append((x + along * (end_x - x), y + swing * (end_y - y)))
     return points
 
 
-def straight(route: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Many points of an arrow that goes back, which turns at right angles."""
-    points = []
-    for (ax, ay), (bx, by) in itertools.pairwise(route):
-        assert ax == bx or ay == by
-        points += [
-            (ax + (bx - ax) * k / 40, ay + (by - ay) * k / 40) for k in range(41)
-        ]
-    return points
-
-
-def check(drawing: Drawing, found: Layout) -> None:
+def check(drawing: Drawing, found: Layout, rows: bool = False) -> None:
+    """Args: rows: whether what goes on further down may stand left of its source."""
     for a, b in itertools.combinations(found.boxes.values(), 2):
         assert not overlap(a, b)
     whole = Rectangle(0, 0, found.width, found.height)
@@ -114,13 +107,14 @@ def check(drawing: Drawing, found: Layout) -> None:
                 assert name.partition(" ")[0] in scopes[box].split("/")
     for arrow, route in zip(drawing.arrows, found.routes, strict=True):
         source, target = found.boxes[arrow.source], found.boxes[arrow.target]
-        assert arrow.back or source.right <= target.x
+        if not arrow.back:
+            assert source.right <= target.x or (rows and source.y < target.y)
         assert route[0][0] == pytest.approx(source.right)
         assert route[-1][0] == pytest.approx(target.x)
         assert target.y < route[-1][1] < target.bottom
         assert not arrow.back or max(y for _, y in route) < found.height
-        for x, y in straight(route) if arrow.back else polyline(route):
-            assert 0 <= x <= found.width
+        for x, y in polyline(route):
+            assert 0 <= x <= found.width and 0 <= y <= found.height
             for at in found.boxes.values():
                 assert not (at.x + 0.01 < x < at.right - 0.01 and at.y < y < at.bottom)
 
@@ -128,14 +122,20 @@ def check(drawing: Drawing, found: Layout) -> None:
 @settings(max_examples=120, deadline=None)
 @given(drawings())
 def test_nothing_overlaps(drawing: Drawing) -> None:
-    check(drawing, layout(drawing))
+    check(drawing, layout(drawing, math.inf))
 
 
 @settings(max_examples=120, deadline=None)
-@given(loops())
-def test_nothing_overlaps_in_loops(drawing: Drawing) -> None:
-    found = layout(drawing)
-    check(drawing, found)
+@given(drawings() | loops(), st.sampled_from([1.0, 300.0, 600.0]))
+def test_nothing_overlaps_in_rows(drawing: Drawing, width: float) -> None:
+    check(drawing, layout(drawing, width, 0.0), rows=True)
+
+
+@settings(max_examples=120, deadline=None)
+@given(loops(), st.sampled_from([300.0, math.inf]))
+def test_nothing_overlaps_in_loops(drawing: Drawing, width: float) -> None:
+    found = layout(drawing, width, 0.0)
+    check(drawing, found, rows=width < math.inf)
     frames = [at for name, at in found.groups if name == "loop · 99 steps"]
     for arrow, route in zip(drawing.arrows, found.routes, strict=True):
         if arrow.back and frames:
@@ -179,7 +179,7 @@ def test_a_loop_called_after_its_layer_was_left_stays_together() -> None:
     "drawing", [article(), network(), network([8] * 8), loop(), blocks(3)]
 )
 def test_nothing_overlaps_in_the_usual_pictures(drawing: Drawing) -> None:
-    check(drawing, layout(drawing))
+    check(drawing, layout(drawing), rows=True)
 
 
 @settings(max_examples=60, deadline=None)

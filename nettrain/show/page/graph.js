@@ -100,7 +100,7 @@ nettrain.elements = (graph, scopes, words) => {
     .map(([id, box]) => Object.assign(box, { id }));
   const joins = new Map();
   const lanes = new Map(); // by scope, how many arrows run below its boxes
-  for (const arrow of graph.arrows) {
+  for (const arrow of scopes.shown().arrows) {
     const [source, target] = [scopes.seen(arrow[0]), scopes.seen(arrow[1])];
     if (source === target || joins.has(`${source}\n${target}`)) continue;
     const ends = [at.get(source), at.get(target)];
@@ -150,7 +150,8 @@ nettrain.graph = (graph) => {
   // Behind the recorded moments stands the graph as it was evaluated at the end; step 0
   // is when everything is known.
   const state = {
-    open: new Set(graph.open),
+    open: new Set((graph.once ?? graph).open),
+    once: graph.once !== null,
     moment: graph.moments.length,
     step: 0,
     chosen: null,
@@ -206,21 +207,24 @@ nettrain.graph = (graph) => {
     });
   };
 
-  const fit = () => {
-    cy.resize();
-    cy.fit(undefined, 16);
+  /** Let it fill the canvas; what would be too small to read begins at its left. */
+  const frame = (what, least) => {
+    cy.fit(what, 16);
     if (cy.zoom() > 1.15) {
       cy.zoom(1.15);
-      cy.center();
+      cy.center(what);
     }
-    // A long chain that would be too small to read begins at its left. Colours tell
-    // something even where words cannot be read.
-    const least = graph.by_health ? 0.35 : 0.85;
     if (cy.zoom() < least) {
-      const { x1, y1, y2, h } = cy.elements().boundingBox();
+      const { x1, y1, y2, h } = what.boundingBox();
       cy.zoom(Math.max(cy.zoom(), Math.min(least * 1.2, (cy.height() - 32) / h)));
       cy.pan({ x: 16 - x1 * cy.zoom(), y: (cy.height() - (y1 + y2) * cy.zoom()) / 2 });
     }
+  };
+
+  const fit = () => {
+    cy.resize();
+    // Colours tell something even where words are hard to read.
+    frame(cy.elements(), graph.by_health ? 0.55 : 0.85);
   };
 
   const zoom = (factor) => {
@@ -232,9 +236,11 @@ nettrain.graph = (graph) => {
 
   /** Choose a node or scope, or nothing; what hides it is unfolded. */
   const choose = (id) => {
+    const isGone = id !== null && scopes.isGone(id);
+    if (isGone) $("once").checked = state.once = false;
     const hiding = id === null ? [] : scopes.hiding(id);
     hiding.forEach((path) => state.open.add(path));
-    if (hiding.length) rebuild();
+    if (hiding.length || isGone) rebuild();
     state.chosen = id;
     mark();
     panel.show(id);
@@ -242,19 +248,26 @@ nettrain.graph = (graph) => {
     say(words.described(id));
     const box = cy.getElementById(id).renderedBoundingBox();
     const isIn = box.x1 >= 0 && box.y1 >= 0 && box.x2 <= cy.width() && box.y2 <= cy.height();
-    if (!isIn) cy.center(cy.getElementById(id));
+    const begins = scopes.isFrame(id) && box.x1 >= 0 && box.x1 < cy.width();
+    if (!isIn && !begins) cy.center(cy.getElementById(id));
   };
 
   const toggle = (path) => {
     if (!state.open.delete(path)) state.open.add(path);
     state.chosen = `scope:${path}`;
     rebuild();
+    if (scopes.isFrame(state.chosen) && cy.zoom() < 0.6) {
+      frame(cy.getElementById(state.chosen), 0.6);
+    }
     choose(state.chosen);
   };
 
   const setFolds = (paths) => {
     state.open = new Set(paths);
-    if (state.chosen !== null && scopes.hiding(state.chosen).length) state.chosen = null;
+    const { chosen } = state;
+    if (chosen !== null && (scopes.isGone(chosen) || scopes.hiding(chosen).length)) {
+      state.chosen = null;
+    }
     rebuild();
     choose(state.chosen);
     say(`${cy.nodes().length} boxes are shown`);
@@ -314,7 +327,11 @@ nettrain.graph = (graph) => {
   $("smaller").addEventListener("click", () => zoom(0.8));
   $("whole").addEventListener("click", () => cy.fit(undefined, 16));
   $("unfold")?.addEventListener("click", () => setFolds(Object.keys(graph.scopes)));
-  $("fold")?.addEventListener("click", () => setFolds(graph.open));
+  $("fold")?.addEventListener("click", () => setFolds(scopes.shown().open));
+  $("once")?.addEventListener("change", ({ target }) => {
+    state.once = target.checked;
+    setFolds(scopes.shown().open);
+  });
   const ids = new Map(graph.nodes.map((node, i) => [node.id, `node:${i}`]));
   $("find").addEventListener("change", ({ target }) => {
     if (ids.has(target.value)) choose(ids.get(target.value));
@@ -331,12 +348,18 @@ nettrain.graph = (graph) => {
   const needed = cy.elements().boundingBox().h * cy.zoom() + 64;
   canvas.style.height = `${Math.min(Math.max(needed, 320), 540)}px`;
   fit();
+  const list = [...document.querySelectorAll("[data-told]")];
+  const tell = () => {
+    for (const item of list) item.textContent = words.told(Number(item.dataset.told));
+  };
   nettrain.moments(graph, state, () => {
     refresh();
+    tell();
     panel.show(state.chosen);
   });
   nettrain.walk(graph, state, (box) => {
     refresh();
+    tell();
     choose(ids.get(box) ?? null);
   });
   nettrain.themed(() => {

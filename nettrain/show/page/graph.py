@@ -6,25 +6,17 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-import numpy as np
-
-from nettrain.show.columns import Columns, numbers
+from nettrain.show.columns import Columns
+from nettrain.show.condense import condensed, merged
 from nettrain.show.drawing import Box, Drawing
-from nettrain.show.looks import Look, health, health_class, look
-from nettrain.show.page.charts import plain, thinned
+from nettrain.show.looks import Look, health_class, look
+from nettrain.show.page.charts import plain
 from nettrain.show.page.document import document
+from nettrain.show.page.recorded import recorded
 from nettrain.show.page.text import element, folded, section
 from nettrain.show.palette import HEALTHS
 from nettrain.show.scopes import around, tellers
 
-MEASURES = ("rms", "mean", "std", "min", "max", "zero")
-_COLUMNS = (
-    *(f"{of}_{measure}" for of in ("value", "gradient") for measure in MEASURES),
-    "update_ratio",
-    "dead",
-)
-_NUMBERS = 120_000
-"""How many recorded numbers a page takes at most: about a megabyte."""
 _OPEN = 300
 """Boxes that may be seen at first; scopes are unfolded as long as there are no more."""
 
@@ -53,25 +45,61 @@ def graph_data(drawing: Drawing, statistics: Columns | None = None) -> dict[str,
         nodes in the order of the drawing; arrows as pairs of their numbers with a
         label, and `true` behind it where they go back; scopes by path, each with the
         nodes whose gradient colours it; what their titles say further; the scopes
-        `open` at first; the recorded moments; by node's id its statistics at these, and
+        `open` at first; what is different where repeated blocks are drawn `once`, if
+        there are any; the recorded moments; by node's id its statistics at these, and
         its health as a class from 0 (vanished) on; the steps.
     """
     index = {box.id: i for i, box in enumerate(drawing.boxes)}
-    arrows = [
-        [index[a.source], index[a.target], a.label, *([True] if a.back else [])]
-        for a in drawing.arrows
-    ]
+    then = recorded(statistics, drawing.boxes)
+    once = merged(drawing)
     return {
         "title": drawing.title or "Computational graph",
         "nodes": [_node(box) for box in drawing.boxes],
-        "arrows": arrows,
+        "arrows": _arrows(drawing, index),
         "scopes": _scopes(drawing),
         "notes": dict(drawing.notes),
+        "once": None if once == drawing else _once(drawing, once, index, then),
         "open": unfolded(drawing.boxes),
         "by_health": drawing.shows_health,
         "healths": [[f"health{i}", _health_look(i).stroke] for i in range(HEALTHS)],
-        **recorded(statistics, list(index)),
+        **then,
         "steps": [vars(step) for step in drawing.steps],
+    }
+
+
+def _arrows(drawing: Drawing, index: Mapping[str, int]) -> list[list[Any]]:
+    return [
+        [index[a.source], index[a.target], a.label, *([True] if a.back else [])]
+        for a in drawing.arrows
+    ]
+
+
+def _once(
+    drawing: Drawing, once: Drawing, index: Mapping[str, int], then: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is seen where repeated blocks are drawn once.
+
+    Returns:
+        the outermost scopes that are `hidden`; arrows, notes and what is open at first
+        instead of those of the whole.
+    """
+    left = {path for box in once.boxes for path in around(box.scope)}
+    paths = (path for box in drawing.boxes for path in around(box.scope))
+    gone = [path for path in dict.fromkeys(paths) if path not in left]
+    notes = {path: note for path, note in once.notes.items() if path in left}
+    shown = [path for path in notes if drawing.notes.get(path) != notes[path]]
+    if then["moments"]:
+        for path in shown:
+            notes[path] += " at the end" * ("," in notes[path])
+    # At first it is seen as on paper, but for plain layers.
+    blocks = {path.rpartition("/")[0] for path in left}
+    seen = condensed(drawing).boxes
+    opened = (p for box in seen for p in around(box.scope) if p in blocks)
+    return {
+        "hidden": [p for p in gone if p.rpartition("/")[0] in ("", *left)],
+        "arrows": _arrows(once, index),
+        "notes": notes,
+        "open": list(dict.fromkeys(opened)),
     }
 
 
@@ -150,54 +178,6 @@ def unfolded(boxes: Sequence[Box]) -> list[str]:
     return found
 
 
-def recorded(statistics: Columns | None, nodes: Sequence[str]) -> dict[str, Any]:
-    """Moments, and at these the statistics and health of the nodes that have them."""
-    if statistics is None or not len(statistics["step"]):
-        return {"moments": [], "statistics": {}, "healths_then": {}}
-    known = set(nodes)
-    paths = [str(path) for path in statistics["node"]]
-    listed = {p: i for i, p in enumerate(dict.fromkeys(p for p in paths if p in known))}
-    moments, first, when = np.unique(
-        numbers(statistics, "step"), return_index=True, return_inverse=True
-    )
-    most = _NUMBERS // max(1, len(listed) * len(_COLUMNS))
-    kept = list(thinned(len(moments), most))
-    place = np.full(len(moments), -1)
-    place[kept] = range(len(kept))
-    node = np.array([listed.get(path, -1) for path in paths])
-    rows = np.flatnonzero((node >= 0) & (place[when] >= 0))
-    tables = {}
-    for name in _COLUMNS:
-        tables[name] = np.full((len(listed), len(kept)), np.nan)
-        tables[name][node[rows], place[when][rows]] = numbers(statistics, name)[rows]
-    roles = dict(zip(paths, statistics["role"], strict=True))
-    outputs = [i for path, i in listed.items() if roles[path] == "pre_activation"]
-    epochs = numbers(statistics, "epoch")[first]
-    return {
-        "moments": [[int(moments[i]), int(epochs[i])] for i in kept],
-        "statistics": {
-            path: {
-                name: plain(table[i], 4)
-                for name, table in tables.items()
-                if np.isfinite(table[i]).any()
-            }
-            for path, i in listed.items()
-        },
-        "healths_then": {
-            path: _healths(tables["gradient_rms"][[i, outputs[-1]]])
-            for path, i in listed.items()
-            if outputs
-        },
-    }
-
-
-def _healths(gradients: np.ndarray) -> list[int | None]:
-    """Classes of health over time (M,) of RMS (2, M): a node's, and the output's."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = gradients[0] / gradients[1]
-    return [None if np.isnan(r) else health_class(health(r)) for r in ratios]
-
-
 # ---------------------------------------------------------------- HTML
 
 _HELP = (
@@ -243,11 +223,14 @@ def _button(name: str, label: str, **more: str | bool | None) -> str:
 def _tools(drawing: Drawing) -> str:
     scopes = any(box.scope for box in drawing.boxes)
     folds = (_button("unfold", "Unfold all"), _button("fold", "Fold to layers"))
+    once = element("input", type="checkbox", id="once", checked=True)
+    blocks = element("label", once, " Repeated blocks once")
     names = (element("option", value=box.id) for box in drawing.boxes)
     moment = element("input", type="range", id="moment", min="0", step="1")
     return element(
         "div",
         *(folds if scopes else ()),
+        *((blocks,) if merged(drawing) != drawing else ()),
         _button("larger", "+", aria_label="Zoom in"),
         _button("smaller", "−", aria_label="Zoom out"),
         _button("whole", "Show all"),
@@ -344,7 +327,8 @@ def _level(
     items = []
     for key, members in groups.items():
         if isinstance(key, str):
-            title = f"{key} ({len(members)} nodes)"
+            nodes = "1 node" if len(members) == 1 else f"{len(members)} nodes"
+            title = f"{key} ({nodes})"
             items.append(
                 element("li", folded(title, _level(members, depth + 1, inputs)))
             )
@@ -354,9 +338,10 @@ def _level(
 
 
 def _listed(index: int, box: Box, inputs: Sequence[str]) -> str:
-    words = [box.kind, *box.detail_lines]
-    words += [f"value {box.value}"] if box.value is not None else []
-    words += [f"gradient {box.gradient}"] if box.gradient is not None else []
-    words += [f"from {', '.join(inputs)}"] if inputs else []
+    numbers = f", value {box.value}" if box.value is not None else ""
+    numbers += f", gradient {box.gradient}" if box.gradient is not None else ""
+    about = escape(", ".join([box.kind, *box.detail_lines]))
+    known = element("span", escape(numbers), data_told=str(index))
+    sources = escape(f", from {', '.join(inputs)}" if inputs else "")
     button = element("button", escape(box.label), type="button", data_node=str(index))
-    return f"{button} {escape(', '.join(words))}"
+    return f"{button} {about}{known}{sources}"

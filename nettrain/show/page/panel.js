@@ -101,6 +101,10 @@ nettrain.panel = (graph, state, { words, scopes, choose, toggle }) => {
       ["rms", then.value_rms],
       ["mean", then.value_mean],
     ]);
+    const steps = graph.time_steps[node.id] ?? [];
+    const named = (path) => path.split("/").at(-2);
+    const step = (path) => [named(path), graph.statistics[path].gradient_rms];
+    curves("gradient, rms, of time steps", steps.map(step));
     curves("update ratio", [["‖ΔW‖/‖W‖", then.update_ratio]]);
     curves("dead units", [["dead", then.dead]]);
   };
@@ -111,7 +115,7 @@ nettrain.panel = (graph, state, { words, scopes, choose, toggle }) => {
     place.append(
       make("h3", {}, path),
       terms([
-        ["group", `${scope.count} nodes, ${isOpen ? "unfolded" : "folded"}`],
+        ["group", `${scopes.count(path)}, ${isOpen ? "unfolded" : "folded"}`],
         ["config line", scope.origin],
         ["gradient", words.strength(`scope:${path}`)],
       ]),

@@ -14,10 +14,18 @@ nettrain.scopes = (graph, state) => {
   };
 
   const isScope = (id) => id.startsWith("scope:");
-  const pathOf = (id) => id.slice("scope:".length);
+  const pathOf = (id) => (isScope(id) ? id.slice("scope:".length) : "");
   const numberOf = (id) => Number(id.slice("node:".length));
   const nodeOf = (id) => (isScope(id) ? null : graph.nodes[numberOf(id)]);
   const scopeOf = (id) => (isScope(id) ? parent(pathOf(id)) : nodeOf(id).scope);
+
+  /** The arrows and titles of now: all, or those of repeated blocks once. */
+  const shown = () => (state.once ? graph.once : graph);
+  const gone = new Set(graph.once?.hidden);
+
+  /** Whether it stands in a repeated block of which another one is shown. */
+  const isGone = (id) =>
+    state.once && [...around(scopeOf(id)), pathOf(id)].some((path) => gone.has(path));
 
   /** The scopes around something that hide it. */
   const hiding = (id) => around(scopeOf(id)).filter((path) => !state.open.has(path));
@@ -41,12 +49,13 @@ nettrain.scopes = (graph, state) => {
     };
     within("");
     const chains = graph.nodes.map((node, i) => {
+      if (isGone(`node:${i}`)) return null;
       const end = seen(i);
       const chain = [...around(scopeOf(end)).map((path) => `scope:${path}`), end];
       chain.forEach((id) => within(scopeOf(id)).items.add(id));
       return chain;
     });
-    for (const [a, b, label, back] of graph.arrows) {
+    for (const [a, b, label, back] of shown().arrows) {
       const [from, to] = [chains[a], chains[b]];
       let at = 0;
       while (at < from.length && at < to.length && from[at] === to[at]) at += 1;
@@ -62,8 +71,13 @@ nettrain.scopes = (graph, state) => {
 
   const name = (path) => {
     const last = path.slice(path.lastIndexOf("/") + 1);
-    return graph.notes[path] ? `${last} ${graph.notes[path]}` : last;
+    const note = shown().notes[path] ?? "";
+    return note ? `${/^\d+$/.test(last) ? "block " : ""}${last} ${note}` : last;
+  };
+  const count = (path) => {
+    const nodes = graph.scopes[path].count;
+    return nodes === 1 ? "1 node" : `${nodes} nodes`;
   };
   const ids = { isScope, pathOf, numberOf, nodeOf, scopeOf };
-  return { ...ids, around, hiding, seen, isFrame, contents, name };
+  return { ...ids, around, shown, isGone, hiding, seen, isFrame, contents, name, count };
 };

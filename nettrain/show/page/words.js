@@ -6,14 +6,14 @@ nettrain.words = (graph, state, scopes) => {
   const { colour, number } = nettrain;
   const isLast = () => state.moment === graph.moments.length;
 
-  const told = { forward: new Map(), backward: new Map(), update: new Map() };
-  graph.steps.forEach((s, i) => s.box !== null && told[s.phase].set(s.box, [i + 1, s.result]));
+  const results = { forward: new Map(), backward: new Map(), update: new Map() };
+  graph.steps.forEach((s, i) => s.box !== null && results[s.phase].set(s.box, [i + 1, s.result]));
 
   /** Value and gradient of a node after the steps so far. */
   const known = (i) => {
     const node = graph.nodes[i];
     const after = (phase) => {
-      const [at, result] = told[phase].get(node.id) ?? [0, null];
+      const [at, result] = results[phase].get(node.id) ?? [0, null];
       return at <= state.step ? result : undefined;
     };
     if (state.step === 0) return { value: node.value, gradient: node.gradient };
@@ -23,6 +23,17 @@ nettrain.words = (graph, state, scopes) => {
       value: updated ? `${node.value} → ${updated}` : found,
       gradient: after("backward") ?? null,
     };
+  };
+
+  /** The same in words, or what was recorded at the moment shown. */
+  const told = (i) => {
+    const then = isLast() ? known(i) : {};
+    for (const of of isLast() ? [] : ["value", "gradient"]) {
+      const rms = graph.statistics[graph.nodes[i].id]?.[`${of}_rms`]?.[state.moment] ?? null;
+      if (rms !== null) then[of] = `rms ${number(rms)}`;
+    }
+    const parts = ["value", "gradient"].filter((of) => then[of]);
+    return parts.map((of) => `, ${of} ${then[of]}`).join("");
   };
 
   /** Class of health, from 0 (vanished), of a node. */
@@ -69,7 +80,7 @@ nettrain.words = (graph, state, scopes) => {
     if (scopes.isFrame(id)) return [`▾ ${scopes.name(scopes.pathOf(id))}`];
     if (scopes.isScope(id)) {
       const path = scopes.pathOf(id);
-      return [`▸ ${scopes.name(path)}`, `${graph.scopes[path].count} nodes`, ...gradientLine(id)];
+      return [`▸ ${scopes.name(path)}`, scopes.count(path), ...gradientLine(id)];
     }
     const node = scopes.nodeOf(id);
     if (graph.by_health) return [node.label, ...gradientLine(id)];
@@ -108,7 +119,7 @@ nettrain.words = (graph, state, scopes) => {
     if (graph.by_health && rows > 1) {
       most = [...most, "∇ 8.88e-88"];
     } else if (node) {
-      const [updated, back] = ["update", "backward"].map((p) => told[p].get(node.id)?.[1]);
+      const [updated, back] = ["update", "backward"].map((p) => results[p].get(node.id)?.[1]);
       most = [node.label];
       if (node.value) most.push(`value ${node.value}${updated ? ` → ${updated}` : ""}`);
       if (node.gradient) most.push(`gradient ${back ?? node.gradient}`);
@@ -127,11 +138,11 @@ nettrain.words = (graph, state, scopes) => {
     if (scopes.isScope(id)) {
       const path = scopes.pathOf(id);
       const fold = scopes.isFrame(id) ? "unfolded" : "folded";
-      return `${path}, ${fold} group of ${graph.scopes[path].count} nodes${feeling}`;
+      return `${path}, ${fold} group of ${scopes.count(path)}${feeling}`;
     }
     const node = scopes.nodeOf(id);
     return [node.id, ...node.details, ...lines(id).slice(1)].join(", ") + feeling;
   };
 
-  return { known, strength, lines, paint, arrowLabel, widthOf, size, described };
+  return { known, told, strength, lines, paint, arrowLabel, widthOf, size, described };
 };
