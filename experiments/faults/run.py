@@ -212,7 +212,7 @@ def _settings(text: str) -> DiagnoseConfig:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--smoke", action="store_true", help="60 runs alone")
+    add("--smoke", action="store_true", help="71 runs alone")
     add("--split", choices=("tuning", "held-out"), default="tuning")
     add("--layers", choices=("all", "dense", "structured"), default="all")
     add("--seeds", type=int, default=SEEDS)

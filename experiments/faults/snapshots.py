@@ -13,7 +13,8 @@ import numpy as np
 from nettrain.execute import Definition, executor
 from nettrain.experiment.setup import Setup
 from nettrain.graph import adjoints
-from nettrain.training.network import Network, trace_step
+from nettrain.training.network import Network
+from nettrain.training.programs import trace_step
 
 ROWS = 128
 """The most rows of a sample."""

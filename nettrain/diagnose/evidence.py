@@ -249,13 +249,15 @@ class Evidence:
         layers: by name.
         parameters: paths of the Q parameters that are trained.
         prior: H0, the loss of the best constant prediction.
+        bounded: whether 0 is the least that the loss can be.
         planned_steps: updates that the whole run will make (T).
         steps_per_epoch: updates in one epoch.
         batch_size: rows of one update.
         settings: what a remedy may change beside the layers, by its own key:
             `learning_rate`, `preprocess`, `maximize`, `shuffle`, `class_weights`,
-            `standardize_target`, `stop`, `loss`, `batch_size`, `epochs` (or `steps`),
-            `clip_norm`, `weight_decay`, as far as the config can have them.
+            `standardize_target`, `stop`, `loss`, `batch_size`, `accumulate`,
+            `epochs` (or `steps`), `clip_norm`, `weight_decay`, as far as the config can
+            have them.
         inputs, targets: the data.
         signals: what the first weights make of them.
         decay: of the weights; None where there is none.
@@ -283,6 +285,7 @@ class Evidence:
     layers: Mapping[str, LayerFacts] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
     prior: float = float("nan")
+    bounded: bool = True
     planned_steps: int = 0
     steps_per_epoch: int = 0
     batch_size: int = 0
@@ -373,6 +376,31 @@ class Evidence:
             return False
         return self.finished and better and self.unexplained <= left
 
+    def comparable(self) -> Evidence:
+        """With losses of which shares can be taken; see `comparable`."""
+        if self.bounded:
+            return self
+
+        def each(losses: Any) -> Any:
+            return comparable(losses, self.prior, self.bounded)[0]
+
+        signals, modes = self.signals, self.modes
+        if signals is not None:
+            signals = dataclasses.replace(signals, loss=float(each(signals.loss)))
+        if modes is not None:
+            own = {name: float(each(getattr(modes, name))) for name in _OF_MODES}
+            modes = dataclasses.replace(modes, **own)
+        return dataclasses.replace(
+            self,
+            loss=each(self.loss),
+            validation_loss=each(self.validation_loss),
+            losses=each(self.losses),
+            prior=1.0,
+            bounded=True,
+            signals=signals,
+            modes=modes,
+        )
+
     def after(self, check: Check) -> Evidence:
         """With one more check."""
         own: dict[str, Any] = {
@@ -443,6 +471,31 @@ class Evidence:
         """
         paths = [node.path for node in (*self.nodes, *self.attentions)]
         return [path for path in paths if f"{_PREFIX}/{kind}/{path}" in tensors]
+
+
+_OF_MODES = ("training", "prediction")
+
+
+def comparable(losses: Any, prior: float, bounded: bool) -> tuple[Array, float]:
+    """Losses and H0 on a scale that begins at 0, so that shares of H0 say something.
+
+    They are that already where 0 is the least loss. A Gaussian's negative likelihood
+    has no least value, and its zero depends on the target's unit: there H0 becomes 1
+    and L e^(2 (L - H0)), the share of the target's variance that is left, as L is
+    (ln v + 1) / 2 where the variance v of the errors is known. Above H0 it goes on as
+    the tangent, 1 + 2 (L - H0), where e^ would soon be no number.
+
+    Args:
+        losses: L, of any shape.
+        prior: H0.
+        bounded: whether 0 is the least loss.
+    """
+    given = np.asarray(losses, np.float64)
+    if bounded:
+        return given, prior
+    with np.errstate(invalid="ignore"):  # inf - inf: what is no number remains none
+        above = 2 * (given - prior)
+    return np.where(above < 0, np.exp(np.minimum(above, 0.0)), 1 + above), 1.0
 
 
 def _appended(series: Array, value: Any) -> Array:

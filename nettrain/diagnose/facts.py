@@ -179,10 +179,11 @@ class Targets:
         rows, validation_rows: of the parts.
         names: of the K classes, or of the T targets of a regression.
         counts, validation_counts: (K,) rows of each class; empty in a regression.
+        ignore: a label that the loss does not count, and that these counts lack.
         mean, std: (T,) over the training rows; empty in a classification.
         sequences: whether each position of a row has a class of its own.
         looks_like_classes: whether a regression has class labels for targets.
-        order: mean H0 of a batch in the order of training, over that of batches of
+        order: mean H0 of an update in the order of training, over that of batches of
             shuffled rows: near 0 where a batch holds one class only.
     """
 
@@ -194,6 +195,7 @@ class Targets:
     validation_counts: Array = field(default_factory=lambda: np.zeros(0, np.int64))
     mean: Array = field(default_factory=lambda: np.zeros(0))
     std: Array = field(default_factory=lambda: np.zeros(0))
+    ignore: int | None = None
     sequences: bool = False
     looks_like_classes: bool = False
     order: float = 1.0

@@ -72,7 +72,7 @@ class DiagnoseConfig:
     Attributes:
         silence: ids of findings that are not reported.
         every: how many steps lie between two full statistics; `auto`: so many that they
-            take about 5 % of the time. Each epoch's last step always has them.
+            take about 5 % of the time. Each epoch's last full batch always has them.
         D1: when inputs are unscaled.
         D2: when classes are imbalanced.
         D3: when data have defects.

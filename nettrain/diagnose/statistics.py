@@ -576,15 +576,20 @@ def price(node: Node) -> float:
     return _CALL + _ELEMENT * size
 
 
-def due(step: int, steps_per_epoch: int, every: int) -> bool:
+def due(step: int, steps_per_epoch: int, every: int, full_steps: int) -> bool:
     """Whether the full summaries run at a step, counted from 1.
 
-    At 1, 2, 4, 8, … within the first epoch, at each epoch's last, and every so often
-    where an epoch is longer than that.
+    At 1, 2, 4, 8, … within the first epoch, at each epoch's last full batch, and every
+    so often where an epoch is longer than that. Never on an epoch's smaller last batch:
+    its few rows are no measure (of two rows a normalization makes +1 and -1).
+
+    Args:
+        full_steps: those of an epoch whose batch is full.
     """
-    return (
+    at = (step - 1) % steps_per_epoch + 1
+    return at <= full_steps and (
         logarithmic(step, steps_per_epoch)
-        or step % steps_per_epoch == 0
+        or at == full_steps
         or (step % every == 0 and every < steps_per_epoch)
     )
 

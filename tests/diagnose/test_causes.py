@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pytest
 
 from nettrain.component import registered
-from nettrain.diagnose import DiagnoseConfig, Evidence, Finding, Units, diagnose
+from nettrain.diagnose import (
+    DiagnoseConfig,
+    Evidence,
+    Finding,
+    FirstWeights,
+    Units,
+    diagnose,
+)
 from nettrain.diagnose.causes import ORDER, TABLE, ordered
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.finding import Severity
@@ -131,3 +141,54 @@ def test_silenced_findings_are_left_out(profile: Profile) -> None:
 def test_every_detector_has_its_row_in_the_table() -> None:
     assert set(registered(Detector)) <= set(TABLE)
     assert {place.split()[0] for place in ORDER} <= set(TABLE)
+
+
+# ---------------------------------------------------------------- what was learned
+
+
+def large(healthy: Callable[..., Evidence], **changes: Any) -> list[Finding]:
+    """Findings of first weights four times too large, which came to nothing bad."""
+    plain = healthy()
+    layers = {
+        name: dataclasses.replace(layer, first=FirstWeights(1.0, 16, 16))
+        if name == "dense2" else layer
+        for name, layer in plain.layers.items()
+    }  # fmt: skip
+    return [f for f in diagnose(healthy(layers=layers, **changes)) if f.id == "I3"]
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "more", "severity"),
+    [
+        (0.09, 0.09, {}, "note"),
+        (0.11, 0.09, {}, "warning"),
+        (0.09, 0.11, {}, "warning"),  # learned by heart
+        (0.09, np.nan, {}, "note"),  # no validation rows
+        (0.09, 0.09, {"finished": False}, "warning"),
+        (0.5, 0.6, {"unexplained": 0.04}, "note"),
+        (0.5, 0.6, {"unexplained": 0.06}, "warning"),
+    ],
+)
+def test_a_bad_start_is_a_note_where_all_was_learned(
+    healthy: Callable[..., Evidence],
+    own: float,
+    other: float,
+    more: dict[str, Any],
+    severity: str,
+) -> None:
+    falls = np.linspace(0.9, 1.0, 6)[::-1] / 0.9
+    losses = {"loss": own * PRIOR * falls, "validation_loss": other * PRIOR * falls}
+    moved = np.full((6, 3), 1e-2)
+    (found,) = large(healthy, **losses, update_ratio=moved, **more)
+    assert found.severity == severity
+
+
+def test_other_warnings_do_not_become_notes() -> None:
+    learned = [finding("I3", "warning"), finding("I4", "warning"), finding("D1")]
+    found = ordered([*learned, finding("D2", "warning")], learned=True)
+    assert [(f.id, f.severity) for f in found] == [
+        ("D1", "error"),
+        ("D2", "warning"),
+        ("I3", "note"),
+        ("I4", "note"),
+    ]

@@ -178,6 +178,18 @@ def test_the_majority_and_the_recall_are_told(labels: Make) -> None:
     assert "recall" not in before.why
 
 
+def test_a_class_that_the_loss_ignores_is_not_rare(labels: Make) -> None:
+    evidence = labels(480, 0, 20, recall=np.array([[0.9, np.nan, 0.2]]))
+    assert one(ClassImbalance(), evidence).measured == 480
+    targets = dataclasses.replace(evidence.targets, ignore=1)
+    finding = one(ClassImbalance(), dataclasses.replace(evidence, targets=targets))
+    assert finding.measured == 24
+    rarest = evidence.targets.names[2]
+    assert f"of the rarest: {rarest} 20;" in finding.why
+    few = dataclasses.replace(targets, counts=np.array([480, 0, 60]))
+    assert not found(ClassImbalance(), dataclasses.replace(evidence, targets=few))
+
+
 def test_weights_answer_an_imbalance(labels: Make) -> None:
     for value in ("balanced", [1.0, 9.0]):
         settings = {"class_weights": Setting("loss.cross_entropy.class_weights", value)}
@@ -279,9 +291,9 @@ def test_labels_are_no_quantities(quantities: Make) -> None:
         (1, 0, "note"),
         (10, 0, "note"),
         (11, 0, "warning"),
-        # 16 of 320 are 50 of 1000: 50 + 3 √51 = 71.4
-        (71, 16, "note"),
-        (72, 16, "warning"),
+        # 16 of 320 are 50 of 1000: 50 + 3 √(50 · 7.25 + 1) = 107.2
+        (107, 16, "note"),
+        (108, 16, "warning"),
         (1000, 320, "note"),
     ],
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 
-from nettrain.diagnose import Check, Evidence, PreActivation, Units
+from nettrain.diagnose import Check, Evidence, Modes, PreActivation, Signals, Units
+from nettrain.diagnose.evidence import comparable
 
 NODES = tuple(PreActivation(f"{i}", f"dense{i}") for i in range(3))
 
@@ -103,3 +105,50 @@ def test_hidden_layers_end_before_the_output() -> None:
     marked = (NODES[0], PreActivation("1", "dense1", output=True), NODES[2])
     assert Evidence(nodes=marked).output == 1
     assert Evidence().hidden() == []
+
+
+# ---------------------------------------------------------------- losses below 0
+
+
+def test_losses_that_begin_at_0_are_compared_as_they_are() -> None:
+    found, prior = comparable([0.0, 0.5, np.inf], 0.7, bounded=True)
+    assert found.tolist() == [0.0, 0.5, np.inf] and prior == 0.7
+    evidence = grown()
+    assert evidence.comparable() is evidence
+
+
+@pytest.mark.parametrize("variance", [1e-6, 1.0, 1e6])
+def test_a_likelihood_becomes_the_share_of_the_variance_that_is_left(
+    variance: float,
+) -> None:
+    def loss(share: float) -> float:
+        return (np.log(variance * share) + 1) / 2
+
+    shares = [1e-3, 0.1, 0.5, 1.0]
+    found, prior = comparable([*map(loss, shares)], loss(1.0), bounded=False)
+    assert prior == 1.0
+    np.testing.assert_allclose(found, shares)
+
+
+def test_far_above_guessing_a_likelihood_remains_a_number() -> None:
+    found, _ = comparable([-2.0, -1.5, 1e6, np.inf, np.nan], -2.0, bounded=False)
+    assert found.tolist()[:3] == [1.0, 2.0, 1 + 2 * (1e6 + 2)]
+    assert np.isposinf(found[3]) and np.isnan(found[4])
+
+
+def test_all_losses_become_comparable() -> None:
+    each = np.ones(3)
+    evidence = dataclasses.replace(
+        grown(), prior=-1.0, bounded=False, loss=np.array([-1.0, -2.0]),
+        validation_loss=np.array([-1.0, 0.0]), losses=np.array([-1.0]),
+        signals=Signals(8, 4.0, each, each, each),
+        modes=Modes(training=-1.0, prediction=-0.5, noise=3.0),
+    )  # fmt: skip
+    found = evidence.comparable()
+    assert found.prior == 1.0 and found.comparable() is found
+    np.testing.assert_allclose(found.loss, [1.0, np.exp(-2)])
+    assert found.validation_loss.tolist() == [1.0, 3.0]
+    assert found.losses.tolist() == [1.0]
+    assert found.signals is not None and found.signals.loss == 11.0
+    assert found.modes == Modes(training=1.0, prediction=2.0, noise=3.0)
+    assert found.epochs.tolist() == [1, 2]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nettrain.diagnose import Evidence, Finding, LayerFacts, Modes
+from nettrain.diagnose import Evidence, Finding, LayerFacts, Modes, Setting
 from nettrain.diagnose.detectors import BatchNoise, ModeMismatch
 
 Make = Callable[..., Evidence]
@@ -80,6 +80,15 @@ def test_a_batch_cannot_have_more_rows_than_there_are(healthy: Make) -> None:
         (found,) = noise_in(replace(evidence, targets=targets))
         assert patch(found) == value
     assert not noise_in(replace(evidence, batch_size=0))
+
+
+def test_an_update_of_several_batches_is_given_more_of_them(healthy: Make) -> None:
+    evidence = noisy(healthy, 1e6)
+    several = {"accumulate": Setting("train.accumulate", 2)}
+    (found,) = noise_in(replace(evidence, settings=evidence.settings | several))
+    assert patch(found) == [("train.accumulate", 8)]
+    assert evidence.targets is not None and found.remedy is not None
+    assert found.remedy.text.startswith("accumulate more batches, or ")
 
 
 # ---------------------------------------------------------------- B2

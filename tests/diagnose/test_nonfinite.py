@@ -12,6 +12,7 @@ from nettrain.diagnose import (
     Blame,
     DiagnoseConfig,
     Evidence,
+    Setting,
     Signals,
     Targets,
     Units,
@@ -250,11 +251,32 @@ def test_few_rows_are_a_quarter_of_the_batch(
     assert of_data(batch(blame, batch_size=size)) is data
 
 
+@pytest.mark.parametrize(("count", "data"), [(2, True), (3, False)])
+def test_bad_rows_are_of_one_of_several_batches(
+    batch: Profile, count: int, data: bool
+) -> None:
+    blame = dataclasses.replace(ROWS, rows=tuple(range(count)))
+    evidence = batch(blame)
+    several = {"accumulate": Setting("train.accumulate", 2)}
+    evidence = dataclasses.replace(evidence, settings=evidence.settings | several)
+    assert of_data(evidence) is data
+
+
 @pytest.mark.parametrize(("rows", "data"), [(192, True), (188, True), (187, False)])
 def test_the_last_batch_may_be_smaller(batch: Profile, rows: int, data: bool) -> None:
     """Step 12 begins at row 176: three of eleven rows are too many."""
     blame = dataclasses.replace(ROWS, rows=(1, 2, 3))
     assert of_data(batch(blame, targets=Targets("regression", rows))) is data
+
+
+def test_a_likelihood_below_0_has_not_grown(batch: Profile) -> None:
+    """From -3.5 to .5 where guessing has -4: 2 and 10 times guessing."""
+    losses = np.array([-3.5, 0.5])
+    evidence = dataclasses.replace(
+        batch(ROWS, losses=losses), prior=-4.0, bounded=False
+    )
+    assert of_data(evidence)
+    assert not of_data(dataclasses.replace(evidence, losses=losses + 1e4))
 
 
 @pytest.mark.parametrize(

@@ -458,15 +458,25 @@ def test_means_over_an_epoch_survive_a_checkpoint() -> None:
 # ---------------------------------------------------------------- when
 
 
+def measured(steps_per_epoch: int, full_steps: int, every: int = 15) -> list[int]:
+    return [n for n in range(1, 41) if due(n, steps_per_epoch, every, full_steps)]
+
+
 def test_full_statistics_are_due_early_regularly_and_at_the_end() -> None:
-    found = [step for step in range(1, 41) if due(step, steps_per_epoch=20, every=15)]
-    assert found == [1, 2, 4, 8, 15, 16, 20, 30, 40]
+    assert measured(20, 20) == [1, 2, 4, 8, 15, 16, 20, 30, 40]
     assert [s for s in range(1, 41) if logarithmic(s, 20)] == [1, 2, 4, 8, 16]
 
 
 def test_epochs_shorter_than_the_interval_are_measured_at_their_ends() -> None:
-    found = [step for step in range(1, 41) if due(step, steps_per_epoch=10, every=15)]
-    assert found == [1, 2, 4, 8, 10, 20, 30, 40]
+    assert measured(10, 10) == [1, 2, 4, 8, 10, 20, 30, 40]
+
+
+def test_a_smaller_last_batch_is_never_measured() -> None:
+    assert measured(10, 9) == [1, 2, 4, 8, 9, 19, 29, 39]
+    assert measured(8, 7) == [1, 2, 4, 7, 15, 23, 31, 39]  # 8 is a power of 2
+    assert measured(20, 19, every=10) == [1, 2, 4, 8, 10, 16, 19, 30, 39]
+    assert measured(2, 1) == [*range(1, 41, 2)]
+    assert measured(1, 1) == [*range(1, 41)]
 
 
 def test_the_interval_keeps_the_share_by_a_model_of_cost() -> None:

@@ -87,6 +87,12 @@ def test_the_nearest_step_that_is_not_reached_is_blamed(loop: Make) -> None:
     (found,) = VanishingGradient().detect(loop(row, row))
     assert found.node == "model/rnn1/t7/pre_activation"
     assert found.measured == pytest.approx(1e-9)
+    assert "more than 3 time steps away" in found.why
+    back = (*steps(backward=True), OUT)
+    (found,) = VanishingGradient().detect(loop(row[::-1], row[::-1], nodes=back))
+    assert found.node == "model/rnn1/t4/pre_activation"
+    assert "time step 1 of rnn1 1e-09 arrives at time step 10" in found.why
+    assert "more than 3 time steps away" in found.why
 
 
 @pytest.mark.parametrize(("share", "fires"), [(1.01e-3, False), (0.99e-3, True)])
@@ -132,9 +138,18 @@ def test_a_memory_that_learned_to_last_is_healthy(loop: Make) -> None:
             ((FADES, fine, FADES, fine, FADES), False),
             ((fine, fine, fine, FADES, FADES), loss < 0.7),
             ((FADES, FADES, FADES, fine, fine), loss > 0.7),
+            ((FADES, FADES, fine, fine), loss > 0.7),
+            ((FADES, FADES, fine, FADES), loss > 0.7),
         ):
             found = [*VanishingGradient().detect(loop(*rows, loss=loss * PRIOR))]
             assert bool(found) is fires
+
+
+def test_it_is_told_as_it_was_last(loop: Make) -> None:
+    rows = ((1e-9, 1e-8, 1e-7, 1.0), FADES, FADES)
+    (found,) = VanishingGradient().detect(loop(*rows))
+    assert found.measured == pytest.approx(1e-5) and found.epoch == 2
+    assert found.node == "model/rnn1/t1/pre_activation"
 
 
 def test_not_to_look_far_back_is_a_note_where_much_is_learned(loop: Make) -> None:

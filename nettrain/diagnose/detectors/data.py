@@ -208,7 +208,8 @@ class ClassImbalance(_AboutData):
         if targets is None or np.count_nonzero(targets.counts) < 2:
             return
         weighted = weights is not None and weights.name not in ("", "none")
-        ratio = float(targets.counts.max() / max(targets.counts.min(), 1))
+        ranked = targets.counts[_ranked(targets)]
+        ratio = float(ranked[-1] / max(ranked[0], 1))
         if weighted or targets.sequences or ratio <= self.threshold:
             return
         yield self.about(
@@ -223,10 +224,16 @@ class ClassImbalance(_AboutData):
         )
 
 
+def _ranked(targets: Targets) -> Array:
+    """The classes that count, the rarest first."""
+    found = np.argsort(targets.counts, kind="stable")
+    return found if targets.ignore is None else found[found != targets.ignore]
+
+
 def _classes(evidence: Evidence, targets: Targets) -> str:
     """Rows of the rarest classes and the commonest, and how well each is found."""
     counts, names = targets.counts, targets.names
-    ranked = np.argsort(counts, kind="stable")
+    ranked = _ranked(targets)
     common = int(ranked[-1])
     rare = [f"{names[i]} {counts[i]}" for i in ranked[:3] if i != common]
     share = 100 * counts[common] / counts.sum()
@@ -292,9 +299,10 @@ class DataDefects(_AboutData):
       than `left` of the residuals. Healthy: mean 0, standard deviation 1. Of targets
       that are the inputs themselves D1 speaks.
     - Validation rows that are training rows too: a warning above `shared` of them, and
-      above e + 3 √(e + 1), with e as many of them as of the training rows are repeated
-      there: few measurements or categories coincide by nature, and so do rows that
-      were repeated before the split. Else a note. Healthy: none.
+      above e + 3 √(e (1 + 2 r) + 1), with e as many of them as of the training rows
+      are repeated there, and r validation rows for each training row: few measurements
+      or categories coincide by nature, and so do rows that were repeated before the
+      split. Else a note. Healthy: none.
     - Features that are constant in the training part: a note.
 
     After Sculley et al. (NIPS 2015) and Breck et al. (MLSys 2019), who test data before
@@ -421,9 +429,12 @@ class DataDefects(_AboutData):
         if not inputs.shared or not targets.validation_rows:
             return
         rows = targets.validation_rows
-        by_nature = rows * inputs.repeated / max(targets.rows, 1)
-        # Three standard deviations of a count, more than which is no coincidence.
-        limit = max(self.shared * rows, by_nature + 3 * (by_nature + 1) ** 0.5)
+        each = rows / max(targets.rows, 1)
+        by_nature = each * inputs.repeated
+        # Three standard deviations of two counts, more than which is no coincidence:
+        # that of the shared rows, e, and that of e, as repeated rows come in pairs.
+        spread = (by_nature * (1 + 2 * each) + 1) ** 0.5
+        limit = max(self.shared * rows, by_nature + 3 * spread)
         text = "keep each row in one part only: drop rows that stand twice, or split "
         yield self.about(
             evidence,

@@ -86,6 +86,12 @@ def normalized(evidence: Evidence) -> tuple[Edit, ...]:
     return tuple(Edit(path, norm, do="insert") for path, norm in norms.items())
 
 
+def batch_rows(evidence: Evidence) -> int:
+    """Rows of a batch; an update may be made of several."""
+    several = evidence.settings.get("accumulate")
+    return evidence.batch_size // (several.value if several is not None else 1)
+
+
 def rate_value(evidence: Evidence) -> tuple[str, float] | None:
     """Where the learning rate, or a schedule's highest one, stands, and what it is."""
     rate = evidence.settings.get("learning_rate")

@@ -104,12 +104,18 @@ def larger(evidence: Evidence) -> Remedy:
 
 
 def larger_batch(evidence: Evidence) -> Remedy:
-    """Batches four times as large, as far as there are rows."""
+    """Updates of four times as many rows, as far as there are so many.
+
+    Where they have several batches, these are as large as memory has room for.
+    """
     rows = evidence.targets.rows if evidence.targets is not None else 0
     size = min(LARGER_BATCH * evidence.batch_size, rows)
-    text = "use larger batches, or a lower learning rate towards the end"
-    enough = size > evidence.batch_size
-    return Remedy(text, edits.set_to(evidence, "batch_size", size) if enough else ())
+    key, value, what = "batch_size", size, "use larger batches"
+    if "accumulate" in evidence.settings:
+        key, value = "accumulate", -(-size // edits.batch_rows(evidence))
+        what = "accumulate more batches"
+    patch = edits.set_to(evidence, key, value) if size > evidence.batch_size else ()
+    return Remedy(f"{what}, or a lower learning rate towards the end", patch)
 
 
 def same_in_both_modes(evidence: Evidence) -> Remedy:

@@ -186,10 +186,11 @@ def _of_data(evidence: Evidence, blame: Blame) -> bool:
     """
     rows = evidence.targets.rows if evidence.targets else np.inf
     begin = (blame.step - 1) * evidence.batch_size  # within the first epoch
-    size = min(evidence.batch_size, rows - begin)
+    size = min(edits.batch_rows(evidence), rows - begin)
     few = 0 < len(blame.rows) <= max(1, _FEW * size)
     if blame.epoch > 1 or not few:
         return False
+    evidence = evidence.comparable()
     usual = np.fmax(evidence.prior, evidence.signals.loss if evidence.signals else 0)
     highest = np.max(evidence.losses, initial=0.0)
     moved = np.fmax.reduce(evidence.update_ratio[-1:], axis=None, initial=0.0)

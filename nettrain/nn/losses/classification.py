@@ -23,7 +23,6 @@ class OneOfClasses(Loss):
     task = "classification"
     applies = "softmax"
     class_weights: Weights
-    ignore: int | None = None
 
     def one_hot(self, outputs: Node, targets: Node) -> Node:
         """Integer labels (N, …) as (N, …, K) in the outputs' dtype."""
@@ -86,6 +85,14 @@ class OneOfClasses(Loss):
         classes = max(classes, int(labels.max(initial=0)) + 1)
         hot: np.ndarray = labels[:, None] == np.arange(classes)
         return hot.astype(np.float64)
+
+    def weight(self, targets: np.ndarray) -> float:
+        if targets.dtype.kind == "f":
+            return float(targets.size / targets.shape[-1])
+        if isinstance(self.class_weights, str) and self.ignore is None:
+            return float(targets.size)
+        labels, weights = self.weighed(targets)
+        return float((labels * weights).sum())
 
     def weighed(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Shares (M, K) of the labels that count, and the classes' weights (K,)."""
@@ -165,10 +172,9 @@ class CrossEntropy(OneOfClasses):
     def prior(self, targets: np.ndarray) -> float:
         """The (weighted, smoothed) entropy of the classes' shares."""
         labels, weights = self.weighed(targets)
-        hard, smoothing = targets.dtype.kind != "f", self.label_smoothing
+        smoothing, scale = self.label_smoothing, self.weight(targets)
         shares = labels * (1 - smoothing) + smoothing / labels.shape[1]
         mass = (shares * weights).sum(axis=0)
-        scale = (labels * weights).sum() if hard else len(labels)
         some = mass[mass > 0]
         if not scale:
             return 0.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -22,6 +23,10 @@ class Loss(Component):
     """The activation it applies to the outputs itself; a model must not end in it."""
     comparable: ClassVar[bool] = True
     """Whether predictions are what targets are, so that metrics say something."""
+    bounded: ClassVar[bool] = True
+    """Whether 0 is the least it can be; see `nettrain.diagnose.evidence.comparable`."""
+    ignore: int | None = None
+    """An integer label that does not count; None where all do."""
 
     def formula(self, outputs: Node, targets: Node) -> Node:
         """The scalar mean over the batch."""
@@ -47,6 +52,18 @@ class Loss(Component):
     def fitted(self, targets: np.ndarray, classes: int) -> Loss:
         """This loss with everything resolved that depends on the training targets."""
         return self
+
+    def chunks(self, rows: int, most: int) -> Iterator[Any]:
+        """Indices of rows, about `most` at a time, that may be looked at apart.
+
+        The loss of all rows is the mean of the chunks', by their `weight`.
+        """
+        for start in range(0, max(rows, 1), most):
+            yield slice(start, start + most)
+
+    def weight(self, targets: np.ndarray) -> float:
+        """What the mean over these targets is divided by, up to a constant factor."""
+        return float(targets.size)
 
     def prior(self, targets: np.ndarray) -> float:
         """H0: this loss of the best constant outputs, which know only the targets."""

@@ -264,13 +264,15 @@ class GaussianNLL(Regression):
     (Nix and Weigend, ICNN 1994; PyTorch's gaussian_nll_loss.) Each target has two
     outputs: of T targets the first T are means, the others u make the variances
     v = ln(1 + e^u) + ε (Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017, §2.2.1);
-    PyTorch takes v itself and raises it to ε. The loss may be below 0. Predictions are
-    the means.
+    PyTorch takes v itself and raises it to ε. Predictions are the means. The loss L may
+    be below 0 and depends on the target's unit, so that the diagnosis goes by the share
+    of the variance that is left, e^(2 (L - H0)), 1 for a guess.
 
     Attributes:
         epsilon: ε, the least variance.
     """
 
+    bounded = False
     epsilon: Positive = 1e-6
 
     def formula(self, outputs: Node, targets: Node) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
@@ -97,6 +98,15 @@ def _present(rows: int, most: int) -> np.ndarray:
     return made
 
 
+def _whole_groups(rows: int, group: int, most: int) -> Iterator[np.ndarray]:
+    """Rows whose own groups are some of those of all rows, about `most` at a time."""
+    groups, size = _shares(max(rows, 1), group)
+    count = groups if rows <= most else max(1, most // size)
+    number = np.arange(rows) % groups
+    for first in range(0, groups, count):
+        yield np.flatnonzero((number >= first) & (number < first + count))
+
+
 @register("info_nce")
 class InfoNCE(_Directions):
     """-ln(e^(s_ii) / Σ_j e^(s_ij)), s_ij = cos(y_i, t_j) / τ: which targets are whose.
@@ -138,6 +148,9 @@ class InfoNCE(_Directions):
             among = ops.where(constant(present[:, :, None]), scores, never)
             total = (total + ops.logsumexp(among, -2)) * 0.5
         return ops.sum((total - own) * present.astype(scores.dtype)) * (1.0 / count)
+
+    def chunks(self, rows: int, most: int) -> Iterator[np.ndarray]:
+        return _whole_groups(rows, self.rows, most)
 
     def prior(self, targets: np.ndarray) -> float:
         """ln S, S the rows of a group: outputs that are alike tell nothing apart."""
@@ -207,6 +220,19 @@ class Triplet(Loss):
                 fix=f"say dimensions: {classes}, or more",
             )
         return self.dimensions
+
+    def chunks(self, rows: int, most: int) -> Iterator[np.ndarray]:
+        return _whole_groups(rows, self.rows, most)
+
+    def weight(self, targets: np.ndarray) -> float:
+        """How many triplets there are."""
+        groups, _ = _shares(max(len(targets), 1), self.rows)
+        total = 0
+        for group in range(groups):
+            mine = targets[group::groups]
+            counts = np.unique(mine, return_counts=True)[1]
+            total += int((counts * (counts - 1) * (len(mine) - counts)).sum())
+        return float(total)
 
     def prior(self, targets: np.ndarray) -> float:
         """The margin: embeddings that are alike have no distance."""
