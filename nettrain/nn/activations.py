@@ -7,7 +7,7 @@ the derivatives are those of PyTorch: 0 for relu, the left one for leaky_relu an
 from __future__ import annotations
 
 import math
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from nettrain.component import Component, Positive, Range, register
 from nettrain.graph import Leaf, Node, constant
@@ -30,6 +30,8 @@ class Activation(Layer):
     """Whether f' is 0 on a half-line, so that a unit can stop learning for good."""
     max_slope: ClassVar[float] = 1.0
     """The largest |f'|, at the default settings."""
+
+    short: ClassVar[dict[str, Any]] = {"enum": ["none", None]}
 
     @classmethod
     def shorthand(cls, value: object) -> Component | None:

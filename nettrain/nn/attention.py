@@ -18,6 +18,7 @@ from nettrain.nn.dense import Dense
 from nettrain.nn.dropout import Dropout
 from nettrain.nn.layer import Layer
 from nettrain.nn.positional import rotated
+from nettrain.nn.sequences import no_sequences
 from nettrain.nn.trace import Trace
 
 Inner = Iterator[tuple[str, tuple[str | int, ...], Layer]]
@@ -112,17 +113,15 @@ class Attention(Layer):
 
     def _size(self, x: Node, memory: Node, trace: Trace) -> int:
         """F, if the shapes of input and memory fit each other and the heads."""
-        for node in (x, memory):
-            if len(node.shape) != 3:
-                raise Error(
-                    "graph-shape",
-                    f"{trace.path} needs sequences (N, T, F), got {node!r}",
-                )
-        if memory.shape[0] != x.shape[0]:
+        if len(x.shape) != 3:
+            raise no_sequences(x, trace)
+        if len(memory.shape) != 3 or memory.shape[0] != x.shape[0]:
             raise Error(
                 "graph-shape",
                 f"{trace.path}: {self.memory} gives {memory.shape}, which is no memory "
-                f"for {x.shape}: another number of examples",
+                f"for {x.shape}: it needs (N, S, F), with as many examples",
+                fix="name a layer that gives sequences, such as an lstm with "
+                "outputs: all",
             )
         size = self.size or x.shape[2]
         depth, rest = divmod(size, self.heads)

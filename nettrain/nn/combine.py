@@ -7,9 +7,11 @@ import math
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
+import numpy as np
+
 from nettrain.component import Range, register
 from nettrain.errors import Error
-from nettrain.graph import Node
+from nettrain.graph import Node, constant
 from nettrain.graph import operations as ops
 from nettrain.nn.layer import Layer, name_clashes, names
 from nettrain.nn.trace import Trace
@@ -147,9 +149,25 @@ class Branch(Layer):
         if self.merge == "last":
             return ends[-1]
         y = self._merged(ends, trace)
-        told = dict.fromkeys(m for m in masks if m is not None)
-        trace.mask = functools.reduce(ops.logical_and, told) if told else None
+        trace.mask = self._mask(masks, ends, y)
         return y
+
+    def _mask(self, masks: list[Node | None], ends: list[Node], y: Node) -> Node | None:
+        """What is real of y, where a path tells of padding."""
+        told = dict.fromkeys(m for m in masks if m is not None)
+        if len({len(mask.shape) for mask in told}) != 1:
+            return None
+        time = len(next(iter(told)).shape) - 1
+        if all(end.shape[time] == y.shape[time] for end in ends):
+            return functools.reduce(ops.logical_and, told)
+        shape = [(len(y), *(1,) * (time - 1), end.shape[time]) for end in ends]
+        return ops.concat(
+            [
+                constant(np.ones(each, bool)) if mask is None else mask
+                for mask, each in zip(masks, shape, strict=True)
+            ],
+            time,
+        )
 
     def _merged(self, ends: list[Node], trace: Trace) -> Node:
         if self.merge != "concat":
@@ -160,18 +178,27 @@ class Branch(Layer):
             return y * (1.0 / len(ends)) if self.merge == "mean" else y
         rank = len(ends[0].shape)
         axis = self.axis if self.axis != "auto" else 1 if rank > 3 else rank - 1
+        if axis in (0, -rank):
+            needs = f"along axis {axis} would put examples behind each other"
+            raise self._misfit(ends, trace, needs, "choose an axis from 1 on")
         try:
             return ops.concat(ends, axis)
         except Error:
             needs = f"along axis {axis} needs shapes that differ there alone"
             raise self._misfit(ends, trace, needs) from None
 
-    def _misfit(self, ends: list[Node], trace: Trace, needs: str) -> Error:
+    def _misfit(
+        self,
+        ends: list[Node],
+        trace: Trace,
+        needs: str,
+        fix: str = "end the paths with layers of one size",
+    ) -> Error:
         listed = " and ".join(str(y.shape) for y in ends)
         return Error(
             "config-branch",
             f"{trace.path}: the paths make {listed}, and {self.merge} {needs}",
-            fix="end the paths with layers of one size",
+            fix=fix,
         )
 
 
@@ -209,6 +236,7 @@ class Reshape(Layer):
             raise Error(
                 "graph-shape",
                 f"{trace.path}: the elements of {x.shape} do not fit {shape}",
+                fix=f"each example has {math.prod(x.shape[1:])} elements",
             )
         return ops.reshape(x, made)
 
@@ -230,13 +258,16 @@ class Permute(Layer):
             yield f"axes: {list(self.axes)} is no order of 1, 2, …"
 
     def apply(self, x: Node, trace: Trace) -> Node:
-        trace.mask = None
         if len(x.shape) != len(self.axes) + 1:
             raise Error(
                 "graph-shape",
                 f"{trace.path}: {x.shape} has another number of axes than a batch and "
                 f"{list(self.axes)}",
+                fix=f"name each axis from 1 to {max(len(x.shape) - 1, 1)} once",
             )
+        if (mask := trace.mask) is not None:
+            at = self.axes.index(len(mask.shape) - 1)
+            trace.mask = ops.reshape(mask, (len(mask), *(1,) * at, mask.shape[-1]))
         return ops.permute_dims(x, (0, *self.axes))
 
 
@@ -259,16 +290,18 @@ class Slice(Layer):
         axis = self.axis % rank if -rank <= self.axis < rank else 0
         if not axis:
             message = f"axis {self.axis} is none of {x.shape} behind the batch"
-            raise Error("config-axis", f"{trace.path}: {message}")
+            fix = f"choose one from 1 to {rank - 1}" if rank > 1 else ""
+            raise Error("config-axis", f"{trace.path}: {message}", fix=fix)
         chosen = slice(self.start, self.stop)
         if not len(range(x.shape[axis])[chosen]):
             raise Error(
                 "config-index",
                 f"{trace.path}: nothing stands from {self.start} to {self.stop} on "
                 f"axis {axis} of {x.shape}",
+                fix=f"that axis has the indices 0 to {x.shape[axis] - 1}",
             )
-        if axis == 1 and trace.mask is not None:
-            trace.mask = trace.mask[:, chosen]
+        if (mask := trace.mask) is not None and axis == len(mask.shape) - 1:
+            trace.mask = mask[..., chosen]
         return x[(*(slice(None),) * axis, chosen)]
 
 

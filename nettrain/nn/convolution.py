@@ -19,6 +19,7 @@ from nettrain.graph.operations.window import extent
 from nettrain.nn.activations import Activation, Linear
 from nettrain.nn.initializers import Initializer, Zeros
 from nettrain.nn.layer import Layer
+from nettrain.nn.sequences import moved, real
 from nettrain.nn.trace import Trace
 
 Whole = Annotated[int, Range(at_least=0)]
@@ -158,7 +159,7 @@ def require_channels(x: Node, rank: int, trace: Trace) -> None:
         f"and its input has shape {x.shape}",
         fix=f"say how a row is shaped: data.shape: {_SHAPES[rank]}"
         if len(x.shape) == 2
-        else "",
+        else "`reshape` it, or choose the layer of the same name for so many axes",
     )
 
 
@@ -183,6 +184,19 @@ def paddings(
         return before, tuple(t - b for t, b in zip(total, before, strict=True))
     around = for_each(0 if isinstance(padding, str) else padding, len(lengths))
     return around, around
+
+
+def own_steps(
+    padding: str | int | list[int],
+    size: int,
+    dilation: int,
+    ends: tuple[Sizes, Sizes],
+) -> int:
+    """How many steps of the input a window needs: as many as it reaches over, but for
+    those that may be zeros around it; of `same` the one that it stands for."""
+    if padding == "same":
+        return 1
+    return extent(size, dilation) - ends[0][0] - ends[1][0]
 
 
 def require_fit(
@@ -246,15 +260,23 @@ class _Weighing(Layer):
             return None
         return trace.parameter("bias", (filters,), self.bias_init, **fans)
 
-    def windows(self, x: Node, trace: Trace) -> Windows:
-        """How windows move over x; an error where one does not fit."""
+    def entered(self, x: Node, trace: Trace) -> tuple[Node, Windows]:
+        """x without its padding, and how windows move over it.
+
+        Raises:
+            Error: where they do not fit.
+        """
         require_channels(x, self.rank, trace)
+        mask = trace.positions_mask(x)
         sizes, dilations = self.each("size"), self.each("dilation")
         steps = self.each("stride")
         before, after = paddings(self.padding, x.shape[2:], sizes, steps, dilations)
         ends = zip(x.shape[2:], before, after, strict=True)
         require_fit(tuple(map(sum, ends)), sizes, dilations, x, trace)
-        return Windows(steps, dilations, before, after)
+        if mask is not None:
+            own = own_steps(self.padding, sizes[0], dilations[0], (before, after))
+            trace.mask = moved(mask, x, own, steps[0], trace)
+        return real(x, mask), Windows(steps, dilations, before, after)
 
     def respond(self, y: Node, trace: Trace) -> Node:
         z = trace.mark(y, "pre_activation", unit_axis=1)
@@ -312,7 +334,7 @@ class _Convolution(_Filters):
             yield f"groups: {self.groups} groups do not divide {self.filters} filters"
 
     def apply(self, x: Node, trace: Trace) -> Node:
-        windows = self.windows(x, trace)
+        x, windows = self.entered(x, trace)
         inner = grouped(x, self.groups, trace)
         sizes, area = self.each("size"), math.prod(self.each("size"))
         fans = {
@@ -342,7 +364,9 @@ class Conv1d(_Convolution):
 
     x (N, C, L)  W (O, C/groups, K)  b (O,)  y (N, O, P); C is read off the input.
     Channels stand before positions, and W is shaped, as in PyTorch; Keras has them
-    last. `same` with a stride pads as TensorFlow, where PyTorch refuses.
+    last. `same` with a stride pads as TensorFlow, where PyTorch refuses. Steps that
+    are padding (`padding` of an embedding, masking) count as 0, and each sequence has
+    as many positions as it would have alone; Keras forgets here what is padding.
     """
 
     rank = 1
@@ -397,7 +421,7 @@ class DepthwiseConv2d(_Weighing):
     trainable: bool = True
 
     def apply(self, x: Node, trace: Trace) -> Node:
-        windows = self.windows(x, trace)
+        x, windows = self.entered(x, trace)
         channels, sizes = x.shape[1], self.each("size")
         filters, area = channels * self.multiplier, math.prod(sizes)
         fans = {"fan_in": area, "fan_out": self.multiplier * area}
@@ -423,7 +447,7 @@ class SeparableConv2d(_Filters):
     multiplier: Count = 1
 
     def apply(self, x: Node, trace: Trace) -> Node:
-        windows = self.windows(x, trace)
+        x, windows = self.entered(x, trace)
         channels, sizes = x.shape[1], self.each("size")
         middle, area = channels * self.multiplier, math.prod(sizes)
         fans = {"fan_in": area, "fan_out": self.multiplier * area}
@@ -468,6 +492,13 @@ class _Transposed(_Filters):
 
     def apply(self, x: Node, trace: Trace) -> Node:
         require_channels(x, self.rank, trace)
+        if (mask := trace.positions_mask(x)) is not None:
+            raise Error(
+                "graph-mask",
+                f"{trace.path} spreads the time steps of {x.shape}, and a mask of "
+                f"shape {mask.shape} tells some of them to be padding",
+                fix="let a layer before it give one vector for each sequence",
+            )
         inner = grouped(x, self.groups, trace)
         sizes, steps = self.each("size"), self.each("stride")
         area, units = math.prod(sizes), self.filters // self.groups

@@ -54,6 +54,7 @@ class Dense(Layer):
     def apply(self, x: Node, trace: Trace) -> Node:
         if not x.shape:
             raise Error("graph-shape", f"{trace.path} needs features, got {x!r}")
+        trace.mixes_last(x)
         inputs = x.shape[-1]
         units = trace.outputs_needed() if self.units == "auto" else self.units
         if self.tie:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from nettrain.graph import operations as ops
 from nettrain.graph.spec import Shape
 from nettrain.nn.initializers import Initializer, Normal
 from nettrain.nn.layer import Layer
+from nettrain.nn.sequences import no_sequences
 from nettrain.nn.trace import Trace
 
 
@@ -28,7 +29,8 @@ class Embedding(Layer):
 
     Attributes:
         size: F, how many numbers stand for one symbol.
-        vocabulary: V, how many symbols there are.
+        vocabulary: V, how many symbols there are; `auto`: as many as the data have, in
+            the columns or texts that come here.
         weight_init: first values of W.
         padding: the symbol that fills up short sequences. Its row is 0 and stays it;
             of x (N, T), layers behind that mix time steps leave such steps out.
@@ -36,25 +38,29 @@ class Embedding(Layer):
     """
 
     size: Count
-    vocabulary: Count
+    vocabulary: Count | Literal["auto"] = "auto"
     weight_init: Initializer = Normal(std=1.0)
     padding: Annotated[int, Range(at_least=0)] | None = None
     trainable: bool = True
 
     def check(self) -> Iterator[str]:
         yield from super().check()
-        if self.padding is not None and self.padding >= self.vocabulary:
-            yield f"padding: {self.padding} is not one of {self.vocabulary} symbols"
+        if self.vocabulary != "auto":
+            yield from self._no_padding(self.vocabulary)
+
+    def _no_padding(self, vocabulary: int) -> Iterator[str]:
+        if self.padding is not None and self.padding >= vocabulary:
+            yield f"padding: {self.padding} is not one of {vocabulary} symbols"
 
     def apply(self, x: Node, trace: Trace) -> Node:
         if not x.shape:
             raise Error("graph-shape", f"{trace.path} needs a batch, got {x!r}")
-        first = self.weight_init
+        rows, first = self._rows(x, trace), self.weight_init
         if self.padding is not None:
             first = _WithoutRow(first, self.padding)
         weight = trace.parameter(
             "weight",
-            (self.vocabulary, self.size),
+            (rows, self.size),
             first,
             fan_in=1,  # of all V, each unit takes up one
             fan_out=self.size,
@@ -69,6 +75,30 @@ class Embedding(Layer):
             y = y * ops.cast(ops.expand_dims(real, -1), y.dtype)
             trace.mask = real if len(x.shape) == 2 else None
         return trace.mark(y, "embedding")
+
+    def _rows(self, x: Node, trace: Trace) -> int:
+        """V, which the symbols of the data, if they are known, must fit."""
+        symbols, found = trace.symbols_in(x), self.vocabulary
+        if found == "auto":
+            if symbols is None:
+                raise Error(
+                    "config-auto-vocabulary",
+                    f"{trace.path}: no data says how many symbols `auto` stands for in "
+                    f"its input of shape {x.shape}",
+                    fix="write the number of symbols; categorical columns become "
+                    "symbols with data.preprocess: [codes]",
+                )
+            found = symbols
+            for message in self._no_padding(found):
+                raise Error("config-vocabulary", f"{trace.path}: {message}")
+        if symbols is not None and found < symbols:
+            raise Error(
+                "config-vocabulary",
+                f"{trace.path}: its input of shape {x.shape} has {symbols} symbols, "
+                f"and its table {(found, self.size)} rows for {found}",
+                fix=f"say vocabulary: {symbols}, or auto",
+            )
+        return found
 
 
 class _WithoutRow(Initializer):
@@ -99,7 +129,7 @@ class Masking(Layer):
 
     def apply(self, x: Node, trace: Trace) -> Node:
         if len(x.shape) != 3:
-            raise Error("graph-shape", f"{trace.path} needs (N, T, F), got {x!r}")
+            raise no_sequences(x, trace)
         differs = ops.cast(ops.not_equal(x, self.value), x.dtype)
         some = ops.max(differs, -1, keepdims=True)
         trace.mask = ops.reshape(ops.greater(some, 0.0), x.shape[:2])

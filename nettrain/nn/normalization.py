@@ -130,9 +130,11 @@ class LayerNorm(Layer):
 
 def _last(count: int, x: Node, trace: Trace) -> tuple[tuple[int, ...], Shape]:
     """The last axes of x, and their sizes."""
-    if len(x.shape) < max(count, 1):
+    # Several axes must leave one for the examples, which would be mixed otherwise.
+    if len(x.shape) < count + (count > 1):
         needed = "features" if count == 1 else f"{count} axes of features"
-        raise Error("graph-shape", f"{trace.path} needs {needed}, got {x!r}")
+        message = f"{trace.path} needs {needed}, and its input has shape {x.shape}"
+        raise Error("graph-shape", message, fix=f"say axes: {len(x.shape) - 1}")
     axes = tuple(range(len(x.shape) - count, len(x.shape)))
     return axes, tuple(x.shape[axis] for axis in axes)
 

@@ -6,6 +6,7 @@ Arrays are channels first: (N, C, L) and (N, C, H, W).
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,18 +17,43 @@ from nettrain.component import register
 from nettrain.errors import Error
 from nettrain.graph import Node, constant
 from nettrain.graph import operations as ops
+from nettrain.graph.operations.window import extent
 from nettrain.nn.convolution import (
     Counts,
     Padding,
     Sizes,
     check_axes,
     for_each,
+    own_steps,
     paddings,
     require_channels,
     require_fit,
 )
 from nettrain.nn.layer import Layer
+from nettrain.nn.sequences import moved, over_time, real
 from nettrain.nn.trace import Trace
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """How much stands around the positions of rows (N, *L, C).
+
+    Attributes:
+        before, after: the padding, for each axis of rows.
+        beyond: how much farther the last windows reach.
+    """
+
+    before: Sizes
+    after: Sizes
+    beyond: Sizes
+
+    @property
+    def ends(self) -> tuple[Sizes, Sizes]:
+        return self.before, tuple(map(operator.add, self.after, self.beyond))
+
+    def around(self, rows: Node) -> Node:
+        """Rows with zeros around."""
+        return ops.pad(rows, *self.ends) if any(map(any, self.ends)) else rows
 
 
 @dataclass(frozen=True)
@@ -40,12 +66,15 @@ class _Pooling(Layer):
         padding: what stands around the input: `valid`: nothing; `same`: so much that
             there are ⌈L / stride⌉ positions; or how much at either end of each axis, at
             most half a window.
+        ceil_mode: whether a last window may reach beyond the end, of which it takes
+            what there is; as PyTorch's it begins in the input or in what stands before.
     """
 
     rank: ClassVar[int]
     size: Counts = 2
     stride: Counts | None = None
     padding: Padding = "valid"
+    ceil_mode: bool = False
 
     def check(self) -> Iterator[str]:
         yield from super().check()
@@ -72,16 +101,47 @@ class _Pooling(Layer):
     def apply(self, x: Node, trace: Trace) -> Node:
         """Channels last, as a convolution leaves them: so x is padded and walked."""
         require_channels(x, self.rank, trace)
+        mask, lengths = trace.positions_mask(x), x.shape[2:]
         windows = self.sizes, self.steps, self.dilations
-        before, after = paddings(self.padding, x.shape[2:], *windows)
-        lengths = tuple(map(sum, zip(x.shape[2:], before, after, strict=True)))
-        require_fit(lengths, self.sizes, self.dilations, x, trace)
+        before, after = paddings(self.padding, lengths, *windows)
+        beyond = self._beyond(lengths, before, after)
+        padded = tuple(map(sum, zip(lengths, before, after, beyond, strict=True)))
+        require_fit(padded, self.sizes, self.dilations, x, trace)
+        if mask is not None:
+            ends = before, after
+            own = own_steps(self.padding, self.sizes[0], self.dilations[0], ends)
+            trace.mask = self._moved(mask, x, own, trace)
+            mask = ops.permute_dims(mask, (0, 2, 1))
         rows = ops.permute_dims(x, (0, *range(2, 2 + self.rank), 1))
-        y = self.pooled(rows, (0, *before, 0), (0, *after, 0))
-        return ops.permute_dims(y, (0, 1 + self.rank, *range(1, 1 + self.rank)))
+        edges = _Edges(*((0, *ends, 0) for ends in (before, after, beyond)))
+        y = self.pooled(rows, edges, mask)
+        y = ops.permute_dims(y, (0, 1 + self.rank, *range(1, 1 + self.rank)))
+        return real(y, trace.mask)
 
-    def pooled(self, rows: Node, before: Sizes, after: Sizes) -> Node:
-        """(N, *P, C) of rows (N, *L, C) and how far each axis is padded."""
+    def _beyond(self, lengths: Sizes, before: Sizes, after: Sizes) -> Sizes:
+        """How far the last window reaches beyond the padding of each axis."""
+        if not self.ceil_mode:
+            return (0,) * self.rank
+        beyond = []
+        for i, (n, b, a) in enumerate(zip(lengths, before, after, strict=True)):
+            step, reach = self.steps[i], extent(self.sizes[i], self.dilations[i])
+            last = -(-(n + b + a - reach) // step) * step
+            last -= step if last >= n + b else 0
+            beyond.append(max(last + reach - (n + b + a), 0))
+        return tuple(beyond)
+
+    def _moved(self, mask: Node, x: Node, own: int, trace: Trace) -> Node:
+        if self.ceil_mode and self.padding != "same":
+            raise Error(
+                "graph-mask",
+                f"{trace.path}: of windows of {x.shape} that may reach beyond its end "
+                f"a mask of shape {mask.shape} does not say which are real",
+                fix="say ceil_mode: false, or padding: same",
+            )
+        return moved(mask, x, own, self.steps[0], trace)
+
+    def pooled(self, rows: Node, edges: _Edges, mask: Node | None) -> Node:
+        """(N, *P, C) of rows (N, *L, C), of which a mask (N, L, 1) may tell padding."""
         raise NotImplementedError
 
     def windows(self, rows: Node) -> Node:
@@ -104,13 +164,15 @@ class _MaxPool(_Pooling):
     def dilations(self) -> Sizes:
         return for_each(self.dilation, self.rank)
 
-    def pooled(self, rows: Node, before: Sizes, after: Sizes) -> Node:
-        if any((*before, *after)):
-            edges = list(zip(before, after, strict=True))
-            inside = np.pad(np.ones((1, *rows.shape[1:-1], 1), bool), edges)
-            padded = ops.pad(rows, before, after)
-            rows = ops.where(constant(inside), padded, -math.inf)
-        return ops.max(self.windows(rows), tuple(range(-self.rank, 0)))
+    def pooled(self, rows: Node, edges: _Edges, mask: Node | None) -> Node:
+        if mask is not None:
+            rows = ops.where(mask, rows, float(np.finfo(rows.dtype).min))
+        padded = edges.around(rows)
+        if padded is not rows:
+            ends = list(zip(*edges.ends, strict=True))
+            inside = np.pad(np.ones((1, *rows.shape[1:-1], 1), bool), ends)
+            padded = ops.where(constant(inside), padded, -math.inf)
+        return ops.max(self.windows(padded), tuple(range(-self.rank, 0)))
 
 
 @register("max_pool1d")
@@ -145,25 +207,32 @@ class _AveragePool(_Pooling):
 
     count_include_pad: bool = True
 
-    def pooled(self, rows: Node, before: Sizes, after: Sizes) -> Node:
-        lengths = rows.shape[1:-1]
-        if any((*before, *after)):
-            rows = ops.pad(rows, before, after)
+    def pooled(self, rows: Node, edges: _Edges, mask: Node | None) -> Node:
+        total = self._sums(edges.around(real(rows, mask)))
+        if mask is not None and not self.count_include_pad:
+            found = self._sums(edges.around(ops.cast(mask, rows.dtype)))
+            return total / ops.maximum(found, 1.0)
+        padded = any((*edges.before, *edges.after)) and not self.count_include_pad
+        if padded or any(edges.beyond):
+            return total * constant(self._shares(rows.shape, edges), rows.dtype)
+        return total * (1.0 / math.prod(self.sizes))
+
+    def _sums(self, rows: Node) -> Node:
+        """The sum of each window of what is (N, *L, C)."""
         last = 1 + self.rank
         places, elements = range(1, last), range(1 + last, 1 + last + self.rank)
         # Elements before channels: whole rows of channels are added.
         windows = ops.permute_dims(self.windows(rows), (0, *places, *elements, last))
-        total = ops.sum(windows, tuple(range(last, last + self.rank)))
-        if self.count_include_pad or not any((*before, *after)):
-            return total * (1.0 / math.prod(self.sizes))
-        return total * constant(self._shares(lengths, before, after), rows.dtype)
+        return ops.sum(windows, tuple(range(last, last + self.rank)))
 
-    def _shares(self, lengths: Sizes, before: Sizes, after: Sizes) -> np.ndarray:
-        """1 / how many elements of each window are none of the padding, (1, *P, 1)."""
-        edges = list(zip(before, after, strict=True))
-        inside = np.pad(np.ones((1, *lengths, 1)), edges)
+    def _shares(self, shape: Sizes, edges: _Edges) -> np.ndarray:
+        """1 / how many elements of each window count, (1, *P, 1)."""
+        counted = np.ones((1, *shape[1:-1], 1))
+        around = list(zip(edges.before, edges.after, strict=True))
+        counted = np.pad(counted, around, constant_values=self.count_include_pad)
+        counted = np.pad(counted, [(0, more) for more in edges.beyond])
         axes, elements = tuple(range(1, 1 + self.rank)), tuple(range(-self.rank, 0))
-        windows = np.lib.stride_tricks.sliding_window_view(inside, self.sizes, axes)
+        windows = np.lib.stride_tricks.sliding_window_view(counted, self.sizes, axes)
         counts: np.ndarray = windows.sum(elements)
         return 1.0 / counts[:, *[slice(None, None, step) for step in self.steps]]
 
@@ -202,15 +271,23 @@ def _channels(x: Node, trace: Trace) -> Sizes:
     return tuple(range(2, len(x.shape)))
 
 
+def _taken_mask(x: Node, trace: Trace) -> Node | None:
+    """The mask (N, T) of x (N, C, T), which nothing behind has a use for."""
+    mask, trace.mask = trace.positions_mask(x), None
+    return None if mask is None else ops.reshape(mask, (mask.shape[0], mask.shape[2]))
+
+
 @register("global_average_pool")
 class GlobalAveragePool(Layer):
     """y_c = Σ_p x_c(p) / P: the mean of each channel (Lin, Chen and Yan, ICLR 2014).
 
-    x (N, C, …)  y (N, C).
+    x (N, C, …)  y (N, C). Steps that are padding are left out.
     """
 
     def apply(self, x: Node, trace: Trace) -> Node:
         axes = _channels(x, trace)
+        if (mask := _taken_mask(x, trace)) is not None:
+            return over_time(ops.permute_dims(x, (0, 2, 1)), mask, "mean")
         # Channels last, as a convolution leaves them: whole rows of them are added.
         rows = ops.permute_dims(x, (0, *axes, 1))
         return ops.mean(rows, tuple(range(1, len(axes) + 1)))
@@ -220,8 +297,12 @@ class GlobalAveragePool(Layer):
 class GlobalMaxPool(Layer):
     """y_c = max_p x_c(p): the largest of each channel.
 
-    x (N, C, …)  y (N, C). Elements that tie share the gradient equally.
+    x (N, C, …)  y (N, C). Elements that tie share the gradient equally. Steps that are
+    padding are left out.
     """
 
     def apply(self, x: Node, trace: Trace) -> Node:
-        return ops.max(x, _channels(x, trace))
+        axes = _channels(x, trace)
+        if (mask := _taken_mask(x, trace)) is not None:
+            return over_time(ops.permute_dims(x, (0, 2, 1)), mask, "max")
+        return ops.max(x, axes)

@@ -14,6 +14,7 @@ from nettrain.graph import Node, constant
 from nettrain.graph import operations as ops
 from nettrain.nn.initializers import Initializer, Normal
 from nettrain.nn.layer import Layer
+from nettrain.nn.sequences import no_sequences
 from nettrain.nn.trace import Trace
 
 
@@ -44,7 +45,7 @@ class Positional(Layer):
 
     def apply(self, x: Node, trace: Trace) -> Node:
         if len(x.shape) != 3:
-            raise Error("graph-shape", f"{trace.path} needs (N, T, F), got {x!r}")
+            raise no_sequences(x, trace)
         _, steps, size = x.shape
         if self.longest is None:
             return x + constant(_sinusoidal(steps, size), x.dtype)

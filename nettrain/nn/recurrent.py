@@ -17,13 +17,13 @@ import numpy as np
 
 from nettrain import randomness
 from nettrain.component import Count, NonNegative, register
-from nettrain.errors import Error
 from nettrain.graph import Node, constant
 from nettrain.graph import operations as ops
 from nettrain.graph.spec import Shape
 from nettrain.nn.activations import Activation, Tanh
 from nettrain.nn.initializers import GlorotUniform, Initializer, Orthogonal, Zeros
 from nettrain.nn.layer import Layer
+from nettrain.nn.sequences import no_sequences
 from nettrain.nn.trace import Neurons, Trace
 
 WATCHED = 16
@@ -96,11 +96,7 @@ class Recurrent(Layer):
     def _outputs(self, x: Node, trace: Trace, watched: bool) -> Node:
         """The formula; `watched`: with the pre-activations of some time steps."""
         if len(x.shape) != 3:
-            raise Error(
-                "graph-shape",
-                f"{trace.path} needs sequences (N, T, features), got {x.shape}",
-                fix="give `data.shape: [T, features]`, or let an embedding make them",
-            )
+            raise no_sequences(x, trace)
         mask = trace.sequence_mask(x)
         if mask is not None:
             mask = ops.expand_dims(ops.transpose(mask), 2)

@@ -17,14 +17,18 @@ import numpy as np
 from nettrain import randomness
 from nettrain.component import listed, suggest
 from nettrain.errors import Error
-from nettrain.graph import Leaf, Node, Spec, constant, scope
+from nettrain.graph import Leaf, Node, Spec, constant, scope, topological
 from nettrain.graph import operations as ops
+from nettrain.graph.operations import shape as moving
 from nettrain.graph.spec import Shape
 from nettrain.nn.initializers import Initializer
 
 if TYPE_CHECKING:
     from nettrain.nn.activations import Activation
     from nettrain.nn.layer import Layer
+
+_MOVING = (moving.Reshape, moving.Transpose, moving.Slice, moving.Concat)
+"""Operations that leave every element as it is."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,12 @@ class Beginning:
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
     frozen: frozenset[str] = frozenset()
 
+    def freezes(self, path: str) -> bool:
+        """Whether a layer stays as it is, or one that it is inside."""
+        while path and path not in self.frozen:
+            path = path.rpartition("/")[0]
+        return bool(path)
+
     def of(self, path: str, shape: Shape) -> np.ndarray | None:
         """The values of a parameter or running average of that shape, if given."""
         values = self.values.get(path)
@@ -118,6 +128,8 @@ class Trace:
         seed: of the run; keys of dropout and of first values come from it.
         dtype: of parameters and states.
         outputs: how many outputs the data needs, for `dense: auto`.
+        symbols: how many different symbols each input of a flat row may be, for
+            `vocabulary: auto`: 0 of a quantity; () where all are quantities.
         path: the scope of the layer being traced, such as `model/dense1`.
         frozen: whether that layer stays as it is; see `Beginning`.
         failed: the innermost scope that an error left, if one did.
@@ -133,7 +145,8 @@ class Trace:
         mask: bool (N, T), which time steps of the sequences being traced are real and
             not padding; None where all are. A layer that finds padding sets it, layers
             that mix time steps look at it (`sequence_mask`), and one that leaves no
-            time axis sets it to None.
+            time axis sets it to None. (N, 1, T) where time stands behind the channels,
+            as convolutions have it (`positions_mask`).
     """
 
     def __init__(
@@ -145,6 +158,7 @@ class Trace:
         dtype: str = "float32",
         origins: Mapping[str, str] | None = None,
         outputs: int | None = None,
+        symbols: Shape = (),
         filled: bool = False,
         begin: Beginning = NEW,
         leaves: _Leaves | None = None,
@@ -156,14 +170,14 @@ class Trace:
             step: scalar that counts updates; random bits change with it.
             dtype: `float32` or `float64`.
             origins: config line of each layer's path; inner layers inherit it.
-            outputs: see above.
+            outputs, symbols: see above.
             filled: whether parameter leaves carry their first values, so that the
                 graph can be evaluated as it is.
             begin: what the model begins with.
             leaves: of a sibling trace; see `sibling`.
         """
         self.training, self.seed, self.dtype = training, seed, dtype
-        self.outputs = outputs
+        self.outputs, self.symbols = outputs, symbols
         self.path = self.failed = ""
         self.frozen, self._begin = False, begin
         self.updates: dict[Node, Node] = {}
@@ -196,6 +210,7 @@ class Trace:
             dtype=self.dtype,
             origins=self._origins,
             outputs=self.outputs,
+            symbols=self.symbols,
             filled=self._filled,
             begin=self._begin,
             leaves=self._leaves,
@@ -218,9 +233,9 @@ class Trace:
         self.path, _, own = path.rpartition("/")
         try:
             return self.call(layer, x, own)
-        except Error:
-            self.failed = outer[0]
-            raise
+        except Error as error:
+            self.failed, message = outer[0], f"{outer[0]}: {error.message}"
+            raise Error(error.code, message, fix=error.fix) from None
         finally:
             self.path, self._origin = outer
 
@@ -265,8 +280,30 @@ class Trace:
         )
 
     def sequence_mask(self, x: Node) -> Node | None:
-        """The mask of sequences x (N, T, …), where there is padding."""
+        """The mask of sequences x (N, T, …), where there is padding.
+
+        Forgotten where time is another axis: then the layer mixes time steps.
+        """
+        if self.mask is not None and len(self.mask.shape) != 2:
+            self.mask = None
         return self._fitting(x, self.mask)
+
+    def positions_mask(self, x: Node) -> Node | None:
+        """The mask of sequences x (N, C, T), where there is padding: (N, 1, T)."""
+        mask = self.mask
+        if mask is not None and mask.shape != (x.shape[0], 1, *x.shape[2:]):
+            raise Error(
+                "graph-mask",
+                f"{self.path}: a mask of shape {mask.shape} does not fit {x.shape}, "
+                "where time stands behind the channels",
+                fix="put `permute: [2, 1]` before it, and behind it to have time first",
+            )
+        return mask
+
+    def mixes_last(self, x: Node) -> None:
+        """Forget the mask if the last axis of x is time: the layer leaves none."""
+        if self.mask is not None and len(self.mask.shape) == len(x.shape):
+            self.mask = None
 
     def _fitting(self, x: Node, mask: Node | None) -> Node | None:
         if mask is not None and mask.shape != x.shape[:2]:
@@ -284,7 +321,7 @@ class Trace:
         outer = self.path, self._origin, self._trainable, self.frozen
         self.path = f"{self.path}/{name}" if self.path else name
         self._origin = self._origins.get(self.path, self._origin)
-        self.frozen = self.frozen or self.path in self._begin.frozen
+        self.frozen = self._begin.freezes(self.path)
         self._trainable = self._trainable and trainable and not self.frozen
         try:
             with scope(self.path, self._origin):
@@ -380,6 +417,25 @@ class Trace:
                 fix="write the number of units",
             )
         return self.outputs
+
+    def symbols_in(self, x: Node) -> int | None:
+        """How many different symbols may be in x, inputs of the model as they came.
+
+        The most that any of its elements may be; None where nobody knows.
+        """
+        if not self.symbols:
+            return None
+        found: dict[Node, np.ndarray] = {}
+        for node in topological([x]):
+            if isinstance(node.op, Leaf) and node.op.kind == "input":
+                each = np.reshape(self.symbols, (1, *node.shape[1:]))
+                found[node] = np.broadcast_to(each, node.shape)
+            elif isinstance(node.op, _MOVING):
+                found[node] = node.op.forward(np, *[found[i] for i in node.inputs])
+            else:
+                return None
+        known = found[x]
+        return int(known.max()) if known.size and known.all() else None
 
     def _count(self, purpose: str) -> int:
         """How often the current layer has asked for this, this time included."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from nettrain.component import Count, register
-from nettrain.errors import Error
 from nettrain.graph import Node
 from nettrain.nn.activations import Activation, ReLU
 from nettrain.nn.attention import Attention, DropoutRate, Inner, Projection
@@ -14,6 +13,7 @@ from nettrain.nn.dense import Dense
 from nettrain.nn.dropout import Dropout
 from nettrain.nn.layer import Layer
 from nettrain.nn.normalization import LayerNorm
+from nettrain.nn.sequences import no_sequences
 from nettrain.nn.trace import Trace
 
 
@@ -78,7 +78,7 @@ class Block(Layer):
 
     def apply(self, x: Node, trace: Trace) -> Node:
         if len(x.shape) != 3:
-            raise Error("graph-shape", f"{trace.path} needs (N, T, F), got {x!r}")
+            raise no_sequences(x, trace)
         for name, layers in self._named(x.shape[-1]):
             norm = [(name, LayerNorm())]
             if self.norm_first:

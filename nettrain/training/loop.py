@@ -177,6 +177,8 @@ class Loop:
         last = self._noted(history)
         if reason := self.over(last):
             return self._finished(reason, last, self._scores())
+        if self._pauses():
+            return self._interrupted()
         if self._rewind and not self.step:
             self._save()  # so that there is something to go back to
         began = time.monotonic()
@@ -271,7 +273,7 @@ class Loop:
         self._emit(Stepped(self.step, self.epoch, row))
         if evaluated:
             self._emit(EpochEnded(self.step, self.epoch, row))
-        interrupted = plan.interrupted()
+        interrupted = plan.interrupted() or self._pauses()
         if interrupted or self.step % plan.save_every == 0:
             self._save()
         return self._interrupted() if interrupted else None
@@ -462,7 +464,12 @@ class Loop:
 
     def _interrupted(self) -> Outcome:
         findings = self._probe.findings() if self._probe else []
-        return self._outcome("interrupted", "a signal", findings)
+        reason = "a pause" if self._pauses() else "a signal"
+        return self._outcome("interrupted", reason, findings)
+
+    def _pauses(self) -> bool:
+        at = self._plan.pauses_at
+        return at is not None and self.step >= at
 
     def _diverged(self, rows: np.ndarray) -> Outcome:
         """A cost or gradient that is not finite: find out where it began."""

@@ -44,16 +44,23 @@ def classes_of(targets: np.ndarray) -> np.ndarray:
 
 
 def each_label(
-    predictions: np.ndarray, targets: np.ndarray
+    predictions: np.ndarray, targets: np.ndarray, ignore: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predictions (M, K) and targets as metrics take them.
 
     Of sequences, predictions (N, T, K) with class numbers (N, T), each position counts
     as a row.
+
+    Args:
+        ignore: a label that does not count, as the loss has it: these are left out.
     """
-    if targets.dtype.kind == "f" or targets.ndim == 1:
+    if targets.dtype.kind == "f" or not targets.size:
         return predictions, targets
-    return predictions.reshape(targets.size, -1), targets.ravel()
+    predictions, labels = predictions.reshape(targets.size, -1), targets.ravel()
+    if ignore is None:
+        return predictions, labels
+    counted = labels != ignore
+    return predictions[counted], labels[counted]
 
 
 @register("accuracy")

@@ -24,7 +24,7 @@ def modes(network: Network, plan: Plan) -> Modes:
     training, prediction, squares = [], [], []
     total: dict[str, np.ndarray] = {}
     for number in range(1, count + 1):
-        rows = plan.batch(number)
+        rows = plan.order(1)[(number - 1) * size : number * size]
         inputs, targets = train.inputs[rows], train.targets[rows]
         found = dict(network.gradient(inputs, targets, number).outputs)
         training.append(float(found.pop("loss")))

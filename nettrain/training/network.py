@@ -1,271 +1,43 @@
-"""The whole of training as one graph: model, cost, gradients, statistics and update.
+"""The network: one state, and the programs of one recipe that work on it.
 
 A `Network` traces the same layers again for every batch size it meets, and compiles
-each graph once. All programs work on one `State`.
+each graph once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from nettrain.diagnose import statistics
-from nettrain.diagnose.statistics import Shrinkage, Watch
-from nettrain.errors import Error
 from nettrain.execute import Cache, Definition, Executor, Program, Result, State
-from nettrain.graph import Node, adjoints, leaf, scope
-from nettrain.graph import operations as ops
-from nettrain.graph.node import made_at
-from nettrain.graph.rewrite import substitute
+from nettrain.graph import Node, leaf
 from nettrain.graph.spec import Shape
-from nettrain.nn import Layer, Loss, Trace, initial_values
-from nettrain.nn.trace import NEW, Beginning
-from nettrain.optim import Optimizer, Updates, clip_norm, clip_value, optimize
+from nettrain.nn import initial_values
 from nettrain.training import stored
+from nettrain.training.programs import (
+    Batch,
+    Recipe,
+    Step,
+    batches,
+    forward,
+    measuring,
+    predicted,
+    scoring,
+    trace_step,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What to train, and how.
-
-    Attributes:
-        model: the layers; they are traced in the scope `model`.
-        loss: from the model's outputs and the targets to a number.
-        optimizer: from gradients to new weights.
-        inputs: shape of one row of inputs.
-        targets: shape of one row of targets, () for class numbers.
-        targets_dtype: `int64` for class numbers, else the dtype below.
-        outputs: how many outputs the targets need.
-        seed: first values, dropout and the order of rows come from it.
-        dtype: `float32` or `float64`.
-        origins: config line of each layer's path and of `loss`, for messages.
-        clip_norm, clip_value: limits of the gradients, where there are any.
-        diagnose: whether statistics are taken.
-        begin: weights of another training that the model begins with, where it does.
-    """
-
-    model: Layer
-    loss: Loss
-    optimizer: Optimizer
-    inputs: Shape
-    targets: Shape
-    targets_dtype: str
-    outputs: int
-    seed: int = 0
-    dtype: str = "float32"
-    origins: Mapping[str, str] = field(default_factory=dict)
-    clip_norm: float | None = None
-    clip_value: float | None = None
-    diagnose: bool = True
-    begin: Beginning = NEW
-
-    @property
-    def positions(self) -> Shape:
-        """(T,) where each of T positions of a row has a label of its own, else ()."""
-        return self.targets if self.targets_dtype == "int64" else ()
-
-
-@dataclass(frozen=True)
-class Step:
-    """The traced training step for one batch size.
-
-    Attributes:
-        definition: outputs `loss` and `gradient_norm`, updates, guards and, where
-            statistics are taken in full, observers.
-        inputs, targets, rate, step: its input leaves.
-        trace: what tracing gathered.
-        cost: loss and penalties.
-        gradients: of the trainable parameters, before clipping.
-        watch: the statistics, if the recipe diagnoses.
-        lags: by path of a parameter, the slot that is added to it for predictions.
-    """
-
-    definition: Definition
-    inputs: Node
-    targets: Node
-    rate: Node
-    step: Node
-    trace: Trace
-    cost: Node
-    gradients: Mapping[Node, Node]
-    watch: Watch | None
-    lags: Mapping[str, Node]
-
-
-def trace_step(recipe: Recipe, batch: int, full: bool = False) -> Step:
-    """Trace model, cost, gradients, statistics and update for a batch of rows.
-
-    Args:
-        recipe: what to trace.
-        batch: rows.
-        full: whether value and gradient of every node are summarized too.
-
-    Raises:
-        Error: `graph-unused-parameter` for a weight with no path to the cost.
-    """
-    x = leaf("input", "inputs", (batch, *recipe.inputs), recipe.dtype)
-    t = leaf("input", "targets", (batch, *recipe.targets), recipe.targets_dtype)
-    rate = leaf("input", "learning_rate", (), "float64")
-    step = leaf("input", "step", (), "uint32")
-    trace = _trace(recipe, training=True, step=step)
-    outputs = trace.call(recipe.model, x, "model")
-    with scope("", recipe.origins.get("loss", "")):
-        loss = recipe.loss.cost(outputs, t).named("loss", role="cost")
-    cost = _cost(loss, list(trace.penalties.values()))
-    trainable = [p.node for p in trace.parameters.values() if p.trainable]
-    if recipe.diagnose:
-        found = statistics.backwards(cost, trainable, trace.within)
-    else:
-        found = adjoints(cost, trainable)
-    _check_reached(trainable, found)
-    gradients = {node: found[node] for node in trainable}
-    squares = ops.sum_of_squares(*gradients.values()) if gradients else None
-    made = _update(recipe, gradients, squares, rate, step)
-    updates = {**made.updates, **trace.updates}
-    guards = (cost,) if squares is None else (cost, squares)
-    measured = {"loss": loss}
-    if squares is not None:
-        measured["gradient_norm"] = ops.sqrt(squares)
-    watch = None
-    if recipe.diagnose:
-        watch = statistics.watch(
-            cost,
-            found,
-            trainable,
-            neurons=trace.neurons,
-            new_values=updates,
-            within=trace.within,
-            shrinkage=_shrinkage(recipe.optimizer, trace, trainable, rate),
-        )
-        updates = {**updates, **watch.counters}
-    observers = watch.observers if watch and full else {}
-    definition = Definition(measured, updates, guards, observers)
-    return Step(definition, x, t, rate, step, trace, cost, gradients, watch, made.lags)
-
-
-def _cost(loss: Node, penalties: list[Node]) -> Node:
-    """The loss and what layers add to it; the loss itself where they add nothing."""
-    if not penalties:
-        return loss
-    return functools.reduce(ops.add, penalties, loss).named("cost", role="cost")
-
-
-def _shrinkage(
-    optimizer: Optimizer, trace: Trace, trainable: list[Node], rate: Node
-) -> Shrinkage:
-    coupled, kept = {}, {}
-    for node in trainable:
-        own = optimizer.of(node.path)
-        coupled[node] = own.coupled
-        left = own.kept(optimizer.rate_at(node.path, rate))
-        if left is not None:
-            kept[node] = left
-    return Shrinkage(trace.weight_l2, coupled, kept)
-
-
-def _trace(recipe: Recipe, *, training: bool, step: Node | None) -> Trace:
-    return Trace(
-        training=training,
-        seed=recipe.seed,
-        step=step,
-        dtype=recipe.dtype,
-        origins=recipe.origins,
-        outputs=recipe.outputs,
-        begin=recipe.begin,
-    )
-
-
-def _predicted(recipe: Recipe, rows: int) -> tuple[Node, Node, Trace]:
-    """The model traced to predict: its input, its outputs, and the trace."""
-    x = leaf("input", "inputs", (rows, *recipe.inputs), recipe.dtype)
-    trace = _trace(recipe, training=False, step=None)
-    return x, trace.call(recipe.model, x, "model"), trace
-
-
-def _check_reached(trainable: list[Node], found: Mapping[Node, Node]) -> None:
-    for node in trainable:
-        if node not in found:
-            raise Error(
-                "graph-unused-parameter",
-                f"{node.path}{made_at(node)} has no path to the cost: it cannot learn",
-                fix="use its layer's output, or set trainable: false",
-            )
-
-
-def _update(
-    recipe: Recipe,
-    gradients: Mapping[Node, Node],
-    squares: Node | None,
-    rate: Node,
-    step: Node,
-) -> Updates:
-    """The new value of every parameter and optimizer slot."""
-    if squares is None:
-        return Updates({}, [], {})
-    clipped = dict(gradients)
-    if recipe.clip_value is not None:
-        clipped = clip_value(clipped, recipe.clip_value)
-    if recipe.clip_norm is not None:
-        clipped = clip_norm(clipped, recipe.clip_norm)
-    count = ops.cast(step, "float64")
-    return optimize(recipe.optimizer, clipped, rate, count)
-
-
-# ---------------------------------------------------------------- other programs
-
-
-_NONE: Mapping[str, Node] = {}
-
-
-def forward(
-    recipe: Recipe, rows: int, lags: Mapping[str, Node] = _NONE
-) -> tuple[Node, Definition]:
-    """A prediction of so many rows: its input, and `outputs`.
-
-    Args:
-        lags: by path of a parameter, what is added to it.
-    """
-    x, outputs, trace = _predicted(recipe, rows)
-    nodes = {path: p.node for path, p in trace.parameters.items()}
-    shifted = {nodes[path]: nodes[path] + lag for path, lag in lags.items()}
-    if shifted:
-        outputs = substitute([outputs], shifted)[outputs]
-    return x, Definition({"outputs": outputs})
-
-
-def scoring(
-    recipe: Recipe, outputs: Shape, targets: Shape
-) -> tuple[Node, Node, Definition]:
-    """Outputs and targets of those shapes: their inputs, `loss` and `predictions`."""
-    y = leaf("input", "outputs", outputs, recipe.dtype)
-    t = leaf("input", "targets", targets, recipe.targets_dtype)
-    loss = recipe.loss
-    return (
-        y,
-        t,
-        Definition({"loss": loss.cost(y, t), "predictions": loss.predictions(y)}),
-    )
-
-
-def measuring(step: Step) -> Definition:
-    """Of a traced step `loss`, and its gradients by path, without penalties."""
-    loss = step.definition.outputs["loss"]
-    found = adjoints(loss, step.gradients)
-    return Definition({"loss": loss} | {leaf.path: g for leaf, g in found.items()})
-
-
-@dataclass(frozen=True)
 class CompiledStep:
-    """A training step that can be run."""
+    """A traced step, and a program of it."""
 
     traced: Step
     program: Program
@@ -305,7 +77,7 @@ class Predictor:
         cls, recipe: Recipe, executor: Executor, weights: Mapping[str, np.ndarray]
     ) -> Predictor:
         """A predictor with weights of its own; they have to fit the recipe's model."""
-        _, _, trace = _predicted(recipe, rows=1)
+        _, _, trace = predicted(recipe, rows=1)
         leaves = {path: p.node for path, p in trace.parameters.items()} | trace.states
         stored.check(weights, leaves)
         state = State({path: np.zeros(n.shape, n.dtype) for path, n in leaves.items()})
@@ -369,13 +141,14 @@ class Predictor:
 
 
 def _first_state(step: Step, seed: int, executor: Executor) -> State:
-    definition = step.definition
-    zeros = {node.path: node.spec.filled(0) for node in definition.leaves("state")}
+    zeros = {node.path: node.spec.filled(0) for node in step.state}
     values = {**zeros, **initial_values(step.trace, seed)}
-    state = executor.allocate(definition, values)
+    state = executor.allocate(step.ending or step.definition, values)
     for path, value in values.items():
-        # A parameter that no update changes may not occur in the definition.
-        state.setdefault(path, value)
+        # A parameter that no update changes may not occur in the definition, and what
+        # only batches change is not in the ending.
+        if path not in state:
+            state[path] = np.array(value)
     return state
 
 
@@ -408,6 +181,7 @@ class Network(Predictor):
             state = _first_state(self.first, recipe.seed, executor)
         super().__init__(recipe, executor, state)
         self._steps = Cache(_weakly(self._compile_step))
+        self._endings = Cache(_weakly(self._compile_ending))
         self._measures = Cache(_weakly(self._compile_measure))
 
     def train(
@@ -421,33 +195,75 @@ class Network(Predictor):
         """One update. Outputs are valid until the next one.
 
         Args:
-            inputs: (B, …).
+            inputs: (B, …), of as many batches as the recipe says; they go one by one.
             targets: (B,) or (B, T).
             rate: learning rate.
             step: number of this update, from 1.
             full: whether to take all statistics.
         """
-        compiled = self.compiled(len(inputs), full)
-        traced = compiled.traced
-        return compiled.program(
+        if self.first.ending:
+            return self._several(inputs, targets, rate, step, full)
+        (batch,) = self.batches(targets, step)
+        compiled = self.compiled(batch.size, full)
+        return compiled.program(batch.given(compiled.traced, inputs, targets, rate))
+
+    def _several(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        rate: float,
+        step: int,
+        full: bool,
+    ) -> Result:
+        """An update of several batches. Arguments as for `train`."""
+        state, sums = self.state, self.first.sums
+        for held in sums:
+            state[held.path].fill(0)
+        changed = [x.path for x in self.first.definition.updates if x not in sums]
+        before = {path: state[path].copy() for path in changed}
+        for batch in self.batches(targets, step):
+            last = batch.where.stop == len(inputs)
+            own = self.compiled(batch.size, full and last)
+            seen = own.program(batch.given(own.traced, inputs, targets)).outputs
+        ending = self._endings(full and self.recipe.diagnose)
+        made = ending.program(
             {
-                traced.inputs: inputs,
-                traced.targets: targets,
-                traced.rate: np.asarray(rate, np.float64),
-                traced.step: np.asarray(step, np.uint32),
+                ending.traced.rate: np.asarray(rate, np.float64),
+                ending.traced.step: np.asarray(step, np.uint32),
             }
         )
+        if not made.committed:
+            state.load(before)
+        return Result({**seen, **made.outputs}, made.committed)
+
+    def batches(self, targets: np.ndarray, step: int) -> list[Batch]:
+        """Those of an update with these targets, in the order of computation."""
+        return batches(self.recipe, targets, self._batch, step)
+
+    def traced(self, batch: int, full: bool = False) -> Step:
+        """The training step for a batch size, traced anew but for full batches."""
+        known = batch == self._batch and not full
+        return self.first if known else trace_step(self.recipe, batch, full)
 
     def compiled(self, batch: int, full: bool) -> CompiledStep:
-        """The training step for a batch size, traced and compiled at its first use."""
+        """What a batch of a size does, traced and compiled at its first use."""
         return self._steps((batch, full and self.recipe.diagnose))
 
     def _compile_step(self, key: tuple[int, bool]) -> CompiledStep:
-        batch, full = key
-        known = batch == self._batch and not full
-        traced = self.first if known else trace_step(self.recipe, batch, full)
-        program = self._executor.program(traced.definition, self.state)
-        return CompiledStep(traced, program)
+        traced = self.traced(*key)
+        return self._compiled(traced, traced.definition)
+
+    def _compile_ending(self, full: bool) -> CompiledStep:
+        traced = self.traced(self._batch, full)
+        assert traced.ending
+        return self._compiled(traced, traced.ending)
+
+    def _compile_measure(self, batch: int) -> CompiledStep:
+        traced = self.traced(batch)
+        return self._compiled(traced, measuring(traced))
+
+    def _compiled(self, traced: Step, definition: Definition) -> CompiledStep:
+        return CompiledStep(traced, self._executor.program(definition, self.state))
 
     def gradient(self, inputs: np.ndarray, targets: np.ndarray, step: int) -> Result:
         """The loss as training computes it, and its gradients; nothing is changed.
@@ -460,16 +276,16 @@ class Network(Predictor):
             `loss`, and by path the gradient of each trained parameter without
             penalties. Outputs are valid until the next call.
         """
-        traced, program = self._measures(len(inputs))
-        number = np.asarray(step, np.uint32)
-        return program(
-            {traced.inputs: inputs, traced.targets: targets, traced.step: number}
-        )
-
-    def _compile_measure(self, batch: int) -> tuple[Step, Program]:
-        known = batch == self._batch
-        traced = self.first if known else trace_step(self.recipe, batch)
-        return traced, self._executor.program(measuring(traced), self.state)
+        total: dict[str, np.ndarray] = {}
+        for batch in self.batches(targets, step):
+            measure = self._measures(batch.size)
+            made = measure.program(batch.given(measure.traced, inputs, targets))
+            if batch.share == 1:
+                return made
+            with np.errstate(all="ignore"):
+                for name, value in made.outputs.items():
+                    total[name] = total.get(name, 0.0) + batch.share * value
+        return Result(total, committed=True)
 
     def _compile_forward(self, rows: int) -> tuple[Node, Program]:
         x, definition = forward(self.recipe, rows, self.first.lags)
@@ -477,7 +293,7 @@ class Network(Predictor):
 
     def release(self) -> None:
         """Give back the memory of all programs; they are compiled again when needed."""
-        for cache in (self._steps, self._measures):
+        for cache in (self._steps, self._endings, self._measures):
             cache.clear()
         super().release()
 
@@ -485,7 +301,7 @@ class Network(Predictor):
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The state by the paths of a checkpoint; the arrays change with training."""
-        return {self._stored(path): value for path, value in self.state.items()}
+        return {self._stored(path): value for path, value in self._kept().items()}
 
     def restore(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Take the state from a checkpoint, which may hold more than that.
@@ -493,9 +309,8 @@ class Network(Predictor):
         Raises:
             Error: `checkpoint-mismatch` where a tensor is missing or of another shape.
         """
-        wanted = {self._stored(path): array for path, array in self.state.items()}
-        stored.check(tensors, wanted)
-        self.state.load({path: tensors[self._stored(path)] for path in self.state})
+        stored.check(tensors, self.tensors())
+        self.state.load({path: tensors[self._stored(path)] for path in self._kept()})
 
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of what a prediction depends on: parameters and running averages.
@@ -531,6 +346,11 @@ class Network(Predictor):
             yield
         finally:
             self.state.load(own)
+
+    def _kept(self) -> dict[str, np.ndarray]:
+        """The state without the sums, which every update begins anew."""
+        sums = {leaf.path for leaf in self.first.sums}
+        return {path: value for path, value in self.state.items() if path not in sums}
 
     def _stored(self, path: str) -> str:
         """A path of the state as checkpoints call it."""

@@ -7,8 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from nettrain.diagnose.finding import Finding
 from nettrain.training.metrics import Metric
+from nettrain.training.settings import Stop
 
 Row = Mapping[str, Any]
 Status = Literal["finished", "interrupted", "diverged"]
@@ -74,6 +77,35 @@ class Summary:
 
 
 _EVALUATED = ("train/", "validation/")
+
+
+def kept(
+    columns: Mapping[str, np.ndarray],
+    stop: Stop | None,
+    metrics: Sequence[Metric],
+    until: float = math.inf,
+) -> int | None:
+    """The row of `metrics.jsonl` of the model that the first so many updates give.
+
+    That is the last epoch's, or the best one's where `restore_best` is set; None where
+    not even one epoch was finished.
+
+    Args:
+        columns: the rows turned on their side; see `nettrain.record.metrics.columns`.
+    """
+    if EPOCH_LOSS not in columns:
+        return None
+    ended = np.isfinite(columns[EPOCH_LOSS]) & (columns["step"] <= until)
+    at = np.flatnonzero(ended)
+    if not len(at):
+        return None
+    if stop is None or not stop.restore_best:
+        return int(at[-1])
+    name = EPOCH_LOSS if stop.monitor == "train/loss" else stop.monitor
+    wanted = goal(name, metrics) if stop.goal == "auto" else stop.goal
+    sign = 1 if wanted == "min" else -1
+    values = sign * columns[name][at]
+    return int(at[np.argmin(np.where(np.isnan(values), math.inf, values))])
 
 
 def goal(name: str, metrics: Sequence[Metric]) -> Literal["min", "max"]:

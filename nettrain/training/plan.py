@@ -12,6 +12,7 @@ from nettrain.data import batches
 from nettrain.data.augment import Augmentation, augmented
 from nettrain.data.dataset import Part
 from nettrain.optim import Schedule
+from nettrain.span import Span
 from nettrain.training.metrics import Metric
 from nettrain.training.settings import TrainConfig
 
@@ -26,12 +27,14 @@ class Plan:
         schedule: of the learning rate.
         metrics: beside the loss.
         seed: the order of rows comes from it.
-        batch_size: rows in one update.
+        batch_size: rows in one update, of all its batches.
         evaluation_batch_size: rows evaluated at a time.
         shuffle: whether every epoch has its own order.
         augment: changes of the training images, anew in each epoch.
         interrupted: asked after every update; the loop ends when it says yes.
         stopped_at: the step at which `minutes` ended this run before, to repeat it.
+        until: where training pauses, so that it can go on later: at the end of the
+            epoch that this length of it ends in.
     """
 
     parts: Mapping[str, Part]
@@ -45,6 +48,7 @@ class Plan:
     augment: Sequence[Augmentation] = ()
     interrupted: Callable[[], bool] = lambda: False
     stopped_at: int | None = None
+    until: Span | None = None
     _orders: dict[int, np.ndarray] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -52,6 +56,11 @@ class Plan:
     @cached_property
     def steps_per_epoch(self) -> int:
         return -(-len(self.parts["train"]) // self.batch_size)
+
+    @cached_property
+    def full_steps(self) -> int:
+        """Updates of an epoch that have `batch_size` rows; all where none has."""
+        return len(self.parts["train"]) // self.batch_size or self.steps_per_epoch
 
     @cached_property
     def total_steps(self) -> int:
@@ -82,3 +91,11 @@ class Plan:
         """Updates between two checkpoints."""
         every = self.config.checkpoint.every
         return every.steps(self.steps_per_epoch, self.total_steps)
+
+    @cached_property
+    def pauses_at(self) -> int | None:
+        """The step after which training pauses, None where it goes on to its end."""
+        if self.until is None:
+            return None
+        step = self.until.steps(self.steps_per_epoch, self.total_steps)
+        return -(-step // self.steps_per_epoch) * self.steps_per_epoch

@@ -70,15 +70,18 @@ class Probe:
             parameters=tuple(watch.sizes),
             planned_steps=plan.total_steps,
             steps_per_epoch=plan.steps_per_epoch,
-            batch_size=network.first.inputs.shape[0],
+            batch_size=plan.batch_size,
         )
 
     # ---------------------------------------------------------------- while training
 
     def due(self, step: int) -> bool:
         """Whether all statistics are taken at this step."""
-        planned = statistics.due(step, self._plan.steps_per_epoch, self.interval)
-        return planned or step == self._plan.total_steps
+        plan = self._plan
+        cut_short = step == plan.total_steps and step % plan.steps_per_epoch > 0
+        return cut_short or statistics.due(
+            step, plan.steps_per_epoch, self.interval, plan.full_steps
+        )
 
     def note(self, loss: float, gradient_norm: float) -> None:
         """Take the two numbers of every step."""

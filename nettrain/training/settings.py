@@ -63,6 +63,10 @@ class TrainConfig:
         steps: planned updates, instead of epochs.
         stop: reasons to stop earlier.
         checkpoint: when the state is saved.
+        accumulate: of how many batches an update is made. They go one after the other,
+            in the memory of one; the update goes by the mean over all their rows. It is
+            that of one large batch, except where the rows of a batch meet: in
+            batch_norm, info_nce and triplet.
         clip_norm: gradients are scaled down to this global norm.
         clip_value: every element of a gradient is held within ± this.
         on_nonfinite: what is done where a loss or gradient is infinite or no number, so
@@ -70,15 +74,19 @@ class TrainConfig:
             leaves the update out; a whole epoch without an update ends the run.
             `rollback` goes back to the last planned checkpoint and goes on at half the
             learning rate, at most three times.
+        tensorboard: whether the run folder has a file for TensorBoard too, with
+            metrics, histograms of the weights at the ends of epochs, and the graph.
     """
 
     epochs: Count | None = None
     steps: Count | None = None
     stop: Stop | None = None
     checkpoint: Checkpoint = Checkpoint()
+    accumulate: Count = 1
     clip_norm: Positive | None = None
     clip_value: Positive | None = None
     on_nonfinite: Literal["stop", "skip", "rollback"] = "stop"
+    tensorboard: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.steps is not None:

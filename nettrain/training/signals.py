@@ -20,7 +20,7 @@ from nettrain.diagnose.statistics import backwards, watched
 from nettrain.execute.reference import evaluate
 from nettrain.graph import Constant, Leaf, Node, adjoints, leaf, topological
 from nettrain.nn import Trace
-from nettrain.training.network import Recipe, Step
+from nettrain.training.programs import Recipe, Step
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -301,6 +301,16 @@ def test_targets_of_a_classification() -> None:
     assert found.mean.size == 0 and not found.looks_like_classes
 
 
+def test_labels_that_the_loss_ignores_are_not_counted() -> None:
+    y = [0] * 30 + [1] * 6 + [2] * 4
+    split = {"validation": 0.5, "test": 0, "stratify": True}
+    config = arrays(np.arange(80.0).reshape(40, 2), y, split=split)
+    found = told({**config, "loss": {"cross_entropy": {"ignore": 1}}}).targets
+    assert found and found.ignore == 1
+    assert found.counts.tolist() == found.validation_counts.tolist() == [15, 0, 2]
+    assert found.majority == 15 / 17
+
+
 def regression(y: Any, **data: Any) -> dict[str, Any]:
     config = arrays(np.random.default_rng(0).normal(size=(len(y), 2)), y, **data)
     return {**config, "loss": "mse", "metrics": []}
@@ -368,6 +378,18 @@ def test_small_batches_are_judged_by_32_rows() -> None:
     assert in_order(np.arange(400) % 2, shuffle=False, batch_size=2) > 0.9
     # A batch of all rows, or nearly, has no order.
     assert in_order(np.repeat([0, 1], 50), shuffle=False, batch_size=60) == 1.0
+
+
+def test_several_batches_of_an_update_are_judged_together() -> None:
+    config = arrays(np.arange(512)[:, None], np.arange(512) // 64 % 2, batch_size=64)
+    config["data"]["shuffle"] = False
+    for several, low, high in ((1, 0.0, 0.1), (2, 0.9, 1.1)):
+        found = told({**config, "train": {"epochs": 1, "accumulate": several}})
+        assert found.targets is not None and low <= found.targets.order <= high
+        assert found.batch_size == 64 * several
+        assert ("accumulate" in found.settings) == (several > 1)
+    config["train"] = {"epochs": 1, "accumulate": 100}
+    assert told(config).batch_size == 512
 
 
 # ---------------------------------------------------------------- weight decay

@@ -162,6 +162,58 @@ def test_another_dtype_is_cast_and_said(trained: Path) -> None:
     assert setup.notes[1] == "its weights are float32, and become float64"
 
 
+def test_numbers_that_the_dtype_cannot_hold(trained: Path, tmp_path: Path) -> None:
+    newest = decode(max((trained / "checkpoints").glob("step-*")).read_bytes())
+    for name, tensor in newest.tensors.items():
+        if name.endswith("model/batch_norm1/running_mean"):
+            newest.tensors[name] = tensor.astype(np.float64) + 1e300
+    path = tmp_path / "wide.safetensors"
+    path.write_bytes(encode(newest.tensors, newest.meta))
+    config = tuned(path, layers=LAYERS)
+    (error,) = refused(config)
+    assert (error.code, error.fix) == ("run-diverged", "say dtype: float64")
+    assert "batch_norm1/running_mean" in error.message
+    assert set_up({**config, "dtype": "float64"}).begin
+
+
+def test_outputs_that_stood_for_other_classes_are_told_of(
+    trained: Path, tmp_path: Path
+) -> None:
+    rows = np.random.default_rng(0).normal(size=(40, 4))
+    np.savez(tmp_path / "other.npz", x=rows, y=np.arange(40) % 3 + 5)
+    config = tuned(trained)
+    config["data"] = {"source": str(tmp_path / "other.npz")}
+    *_, note = set_up(config).notes
+    assert note == (
+        "its outputs stood for the classes setosa, versicolor, virginica, and now for "
+        "5, 6, 7"
+    )
+
+
+def test_of_averaged_weights_the_average_is_the_beginning(tmp_path: Path) -> None:
+    adam = {"adam": {"learning_rate": 0.1}}
+    averaged = {"ema": {"decay": 0.9, "optimizer": adam}}
+    train = {"steps": 4, "checkpoint": {"every": "2 steps", "keep": 2}}
+    plain = {**SMALL, "model": [HIDDEN, {"dense": 3}], "diagnose": False}
+    run({**plain, "optimizer": averaged, "train": train}, out=tmp_path / "run")
+    for path in (tmp_path / "run/checkpoints").glob("step-*"):
+        tensors = decode(path.read_bytes()).tensors
+        raw = tensors["parameter/model/dense1/weight"]
+        lag = tensors["optimizer/lag/model/dense1/weight"]
+        begun = first(set_up(tuned(path)))["model/dense1/weight"]
+        assert same(begun, raw + lag) and not same(begun, raw)
+
+
+def test_a_run_goes_on_wherever_the_other_is(source: Path, tmp_path: Path) -> None:
+    run(tuned(source, freeze=["dense1"]), out=tmp_path / "run")
+    source.rename(tmp_path / "moved")
+    ended = resume(tmp_path / "run", ["train.epochs=3"])
+    assert ended.outcome is not None and ended.outcome.epoch == 3
+    own, now = load_run(tmp_path / "moved").weights, last(tmp_path / "run")
+    assert same(own["model/dense1/weight"], now["model/dense1/weight"])
+    assert load_run(tmp_path / "run").predict(np.zeros((2, 4))).shape == (2, 3)
+
+
 def test_it_knows_more_than_first_weights_do(tmp_path: Path) -> None:
     """Of digits, then of five of them with another head."""
     data = {"source": "digits", "preprocess": ["standardize"]}
@@ -249,6 +301,35 @@ def test_patterns(nested: Path, pattern: str, stay: list[str], tmp_path: Path) -
     assert averaged == {"model/residual1/batch_norm1"} - found
 
 
+def test_a_frozen_batch_norm_needs_no_second_row(trained: Path) -> None:
+    rows = len(set_up(tuned(trained)).dataset.parts["train"])
+    config = tuned(trained, freeze=["batch_norm1"])
+    config["data"] = {**config["data"], "batch_size": rows - 1}
+    assert set_up(config).recipe.begin.frozen
+    config["model"]["freeze"] = []
+    (error,) = refused(config)
+    assert "the last batch has 1" in error.message
+
+
+def test_what_is_frozen_stays_so_where_it_is_used_again(nested: Path) -> None:
+    layers = [*NESTED[:2], {"reuse": "residual1/batch_norm1"}, *NESTED[2:]]
+    setup = set_up(tuned(nested, freeze=["residual1"], layers=layers))
+    assert not setup.step.trace.updates
+    setup = set_up(tuned(nested, freeze=["dense1"], layers=layers))
+    assert len(setup.step.trace.updates) == 2
+
+
+def test_settings_of_what_is_frozen_are_a_mistake(trained: Path) -> None:
+    config = tuned(trained, freeze=["dense1"])
+    for name in ("dense2", "dense1"):
+        group = {"match": f"{name}/*", "rate": 0.1}
+        config["optimizer"] = {"adam": {"groups": [group]}}
+        if name == "dense2":
+            assert set_up(config).begin
+    (error,) = refused(config)
+    assert "dense1/*" in error.message
+
+
 @pytest.fixture(scope="module")
 def nested(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("nested") / "run"
@@ -295,6 +376,17 @@ train: {{epochs: 1}}
             "dense: {units: 3, name: extra}]}",
             "config-freeze",
             "extra/bias, extra/weight",
+        ),
+        (
+            "{from: source, freeze: «[tanh1]», layers: [dense: 8, tanh, dense: 3]}",
+            "config-freeze",
+            '"tanh1" has no weights of its own',
+        ),
+        (
+            "{from: source, freeze: «[dense1, last]», layers: [dense: 8, "
+            "dense: {units: 4, tie: dense1, bias: false, name: last}, dense: 3]}",
+            "config-freeze",
+            '"last" has no weights of its own',
         ),
         (
             "{from: «source», layers: [dense: {units: 3, name: a}]}",

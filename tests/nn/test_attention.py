@@ -164,7 +164,7 @@ def test_the_padding_of_a_memory_is_the_memory_s(value: Any) -> None:
         (nn.Attention(2, memory="no"), 'model/attention1 refers to "no"'),
         (
             nn.Attention(2, memory="flat"),
-            r"model/attention1 needs sequences \(N, T, F\)",
+            r"flat gives \(3, 40\), which is no memory for \(3, 5, 8\)",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from nettrain import nn
 from nettrain.errors import Error
-from nettrain.graph import Node, gradients, variables
+from nettrain.graph import Node, constant, gradients, variables
 from nettrain.graph import operations as ops
 
 X = variables("x", shape=(2, 4))
@@ -279,11 +279,35 @@ def test_reshape_and_permute(value: Any) -> None:
         (nn.Permute([2, 1]), a.transpose(0, 2, 1)),
     ):
         trace = nn.Trace(dtype="float64")
-        trace.mask = x > 0.0
+        trace.mask = x[..., 0] > 8.0
         np.testing.assert_array_equal(
             value(trace.call(layer, x, "l"), {x: a}), expected
         )
-        assert trace.mask is None
+        assert (trace.mask is None) == isinstance(layer, nn.Reshape)
+
+
+@pytest.mark.parametrize(
+    ("orders", "shape"),
+    [
+        ([[2, 1, 3]], (2, 1, 3)),
+        ([[2, 3, 1]], (2, 1, 1, 3)),
+        ([[1, 3, 2]], (2, 3)),
+        ([[2, 3, 1], [3, 1, 2]], (2, 3)),
+        ([[3, 1, 2], [1, 3, 2]], (2, 1, 1, 3)),
+    ],
+)
+def test_a_mask_goes_where_time_goes(
+    value: Any, orders: list[list[int]], shape: tuple[int, ...]
+) -> None:
+    x = variables("x", shape=(2, 3, 4, 5))
+    mask = np.arange(6).reshape(2, 3) % 2 > 0
+    trace = nn.Trace(dtype="float64")
+    trace.mask = constant(mask)
+    for i, order in enumerate(orders):
+        x = trace.call(nn.Permute(order), x, f"l{i}")
+    assert trace.mask is not None and trace.mask.shape == shape
+    assert x.shape[len(shape) - 1] == 3
+    np.testing.assert_array_equal(value(trace.mask, {}).reshape(2, 3), mask)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from nettrain import nn
 from nettrain.errors import Error
-from nettrain.graph import gradients, variables
+from nettrain.graph import gradients, leaf, variables
 from nettrain.graph import operations as ops
 
 X = variables("x", shape=(2, 3))
@@ -69,6 +69,52 @@ def test_padding_must_be_a_symbol() -> None:
         nn.Embedding(5, 4, padding=4)
 
 
+def test_auto_takes_the_vocabulary_from_the_data() -> None:
+    trace = nn.Trace(symbols=(0, 7, 3), filled=True)
+    x = leaf("input", "inputs", (2, 3), "float32")
+    column = {
+        "one": x[:, 1:2],
+        "several": x[:, 1:],
+        "moved": ops.reshape(ops.concat([x[:, 2:], x[:, 2:]], 1), (2, 2, 1)),
+    }
+    for name, y in column.items():
+        trace.call(nn.Embedding(4, padding=1), y, name)
+    rows = {name: made.node.shape for name, made in trace.parameters.items()}
+    assert rows == {
+        "one/weight": (7, 4),
+        "several/weight": (7, 4),
+        "moved/weight": (3, 4),
+    }
+    # Whole numbers may stand for symbols of which the data know nothing.
+    assert trace.call(nn.Embedding(4, 2), x, "quantities").shape == (2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "layer", "said"),
+    [
+        ((), nn.Embedding(4), r"no data says .* input of shape \(2, 3\)"),
+        ((5, 0, 5), nn.Embedding(4), "no data says"),
+        ((5, 5, 6), nn.Embedding(4, 5), r"6 symbols, and its table \(5, 4\)"),
+        ((5, 5, 5), nn.Embedding(4, padding=5), "padding: 5 is not one of 5 symbols"),
+    ],
+)
+def test_vocabularies_that_do_not_fit(
+    symbols: tuple[int, ...], layer: nn.Layer, said: str
+) -> None:
+    trace = nn.Trace(symbols=symbols)
+    with pytest.raises(Error, match=f"layer: .*{said}") as caught:
+        trace.call(layer, leaf("input", "inputs", (2, 3), "float32"), "layer")
+    assert caught.value.code.startswith("config-")
+
+
+def test_what_was_computed_is_no_symbol_of_the_data() -> None:
+    trace = nn.Trace(symbols=(5, 5, 5))
+    x = leaf("input", "inputs", (2, 3), "float32")
+    assert trace.symbols_in(x) == 5
+    assert trace.symbols_in(x * 2.0) is None
+    assert trace.sibling(training=False).symbols_in(x) == 5
+
+
 @pytest.mark.parametrize("padding", [0.0, -1.0])
 def test_masking_finds_steps_of_padding_alone(value: Any, padding: float) -> None:
     x = variables("x", shape=(2, 3, 2))
@@ -81,5 +127,5 @@ def test_masking_finds_steps_of_padding_alone(value: Any, padding: float) -> Non
 
 
 def test_masking_needs_sequences() -> None:
-    with pytest.raises(Error, match=r"layer needs \(N, T, F\)"):
+    with pytest.raises(Error, match=r"layer needs sequences \(N, T, F\)"):
         traced(nn.Masking())

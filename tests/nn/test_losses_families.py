@@ -28,6 +28,7 @@ CASES: list[tuple[nn.Loss, np.ndarray, np.ndarray]] = [
     (nn.CrossEntropy(0.1, [1, 2, 3], ignore=1), Z3, Y),
     (nn.CrossEntropy(0.1, ignore=1), Z3, Y),
     (nn.CrossEntropy(0.1), Z3, SHARES),
+    (nn.CrossEntropy(0.1, [1, 2, 3]), Z3, SHARES),
     (nn.Focal(), Z3, Y),
     (nn.Focal(0.5, [1, 2, 3]), Z3, Y),
     (nn.BinaryCrossEntropy(), Z3, SHARES),
@@ -53,6 +54,34 @@ KINKED = (nn.Hinge, nn.MeanAbsoluteError, nn.Huber, nn.Quantile, nn.Triplet)
 
 def test_every_loss_is_among_the_cases() -> None:
     assert {type(loss) for loss, _, _ in CASES} == set(registered(nn.Loss).values())
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "targets"), CASES, ids=lambda x: type(x).__name__
+)
+@pytest.mark.parametrize("most", [1, 2, 3, 5])
+def test_the_loss_of_all_rows_is_the_mean_of_its_chunks(
+    value: Any, loss: nn.Loss, outputs: np.ndarray, targets: np.ndarray, most: int
+) -> None:
+    def cost(rows: Any) -> float:
+        y = leaf("input", "y", outputs[rows].shape, "float64")
+        t = leaf("input", "t", targets[rows].shape, targets.dtype.name)
+        return float(value(loss.cost(y, t), {y: outputs[rows], t: targets[rows]}))
+
+    chunks = list(loss.chunks(len(outputs), most))
+    seen = np.concatenate([np.arange(len(outputs))[rows] for rows in chunks])
+    assert sorted(seen.tolist()) == list(range(len(outputs)))
+    assert max(len(outputs[rows]) for rows in chunks) <= max(most, _group(loss))
+    weights = [loss.weight(targets[rows]) for rows in chunks]
+    losses = [cost(rows) for rows in chunks]
+    mean = np.dot(weights, losses) / sum(weights)
+    assert mean == pytest.approx(cost(slice(None)), rel=1e-12)
+    assert sum(weights) == pytest.approx(loss.weight(targets), rel=1e-12)
+
+
+def _group(loss: nn.Loss) -> int:
+    """Rows that have to be looked at together."""
+    return getattr(loss, "rows", 1)
 
 
 @pytest.mark.parametrize(

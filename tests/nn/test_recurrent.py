@@ -160,7 +160,9 @@ def test_predicting_nothing_is_watched() -> None:
 class TestMistakes:
     @every_kind
     def test_what_is_no_sequence(self, kind: Any) -> None:
-        with pytest.raises(Error, match=r"m needs sequences \(N, T, features\), got"):
+        with pytest.raises(
+            Error, match=r"m needs sequences \(N, T, F\), and its input"
+        ):
             trace().call(kind(U), variables("x", (N, F)), "m")
 
     def test_a_mask_of_another_length(self) -> None:

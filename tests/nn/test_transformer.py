@@ -95,7 +95,7 @@ def test_a_decoder_needs_a_memory() -> None:
 
 
 def test_blocks_need_sequences_and_heads_that_fit() -> None:
-    with pytest.raises(Error, match=r"encoder1 needs \(N, T, F\)"):
+    with pytest.raises(Error, match=r"encoder1 needs sequences \(N, T, F\)"):
         traced(nn.TransformerEncoder(2, 16), x=variables("x", shape=(2, 8)))
     match = r"transformer_encoder1/attention: 8 features .* 3 heads"
     with pytest.raises(Error, match=match):
@@ -131,7 +131,7 @@ def test_positions_that_are_not_there() -> None:
     match = r"positional1 has vectors \(4, 8\) for 4 time steps, and \(2, 5, 8\) has 5"
     with pytest.raises(Error, match=match):
         traced(nn.Positional("learned", longest=4))
-    with pytest.raises(Error, match=r"positional1 needs \(N, T, F\)"):
+    with pytest.raises(Error, match=r"positional1 needs sequences \(N, T, F\)"):
         traced(nn.Positional(), x=variables("x", shape=(2, 8)))
     for settings in ({"encoding": "learned"}, {"longest": 4}):
         with pytest.raises(Error, match="longest: learned encodings need it"):

@@ -16,7 +16,6 @@ import numpy as np
 from nettrain import nn
 from nettrain.graph import Node, constant
 from nettrain.graph import operations as ops
-from nettrain.nn.convolution import for_each
 from tests.parity.opinfo_operations import Rule, Unsupported, without
 
 
@@ -254,14 +253,6 @@ def _transposed(kind: Callable[..., nn.Layer], rank: int) -> Rule:
     return rule
 
 
-def _no_last(x: Node, rank: int, window: tuple[Any, ...], ceil_mode: bool) -> None:
-    """Refuse `ceil_mode` where it makes one window more."""
-    columns = [for_each(w, rank) for w in window]
-    for length, k, s, p, d in zip(x.shape[-rank:], *columns, strict=True):
-        if ceil_mode and (length + 2 * p - d * (k - 1) - 1) % s:
-            raise Unsupported("ceil_mode")
-
-
 def _max_pool(kind: Callable[..., nn.Layer], rank: int) -> Rule:
     def rule(
         x: Node,
@@ -275,8 +266,9 @@ def _max_pool(kind: Callable[..., nn.Layer], rank: int) -> Rule:
         without(return_indices=return_indices)
         size, step = _several(kernel_size), _several(stride or kernel_size)
         around, gap = _several(padding), _several(dilation)
-        _no_last(x, rank, (size, step, around, gap), ceil_mode)
-        made = kind(size, stride=step, padding=around, dilation=gap)
+        made = kind(
+            size, stride=step, padding=around, dilation=gap, ceil_mode=ceil_mode
+        )
         return _batched(x, rank + 2, lambda x: layer(made, x))
 
     return rule
@@ -293,11 +285,12 @@ def _average_pool(kind: Callable[..., nn.Layer], rank: int) -> Rule:
         divisor_override: int | None = None,
     ) -> Node:
         without(divisor_override=divisor_override)
-        size, step = _several(kernel_size), _several(stride or kernel_size)
-        around = _several(padding)
-        _no_last(x, rank, (size, step, around, 1), ceil_mode)
         made = kind(
-            size, stride=step, padding=around, count_include_pad=count_include_pad
+            _several(kernel_size),
+            stride=_several(stride or kernel_size),
+            padding=_several(padding),
+            ceil_mode=ceil_mode,
+            count_include_pad=count_include_pad,
         )
         return _batched(x, rank + 2, lambda x: layer(made, x))
 
@@ -392,7 +385,8 @@ def layer_norm(
     eps: float = 1e-5,
 ) -> Node:
     made = nn.LayerNorm(epsilon=eps, axes=len(normalized_shape))
-    return layer(made, x, scale=weight, shift=bias)
+    y = layer(made, ops.expand_dims(x, 0), scale=weight, shift=bias)
+    return ops.reshape(y, x.shape)
 
 
 def rms_norm(

@@ -15,6 +15,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from nettrain import nn
+from nettrain.errors import Error
 from nettrain.execute import Definition
 from nettrain.execute.plan import Numpy
 from nettrain.graph import Node, constant, gradients, leaf
@@ -178,6 +179,7 @@ def poolings(draw: Any) -> tuple[int, np.ndarray, dict[str, Any]]:
         "size": size,
         "stride": draw(st.none() | numbers(rank, 1, 3)),
         "padding": [draw(st.integers(0, k // 2)) for k in _each(size, rank)],
+        "ceil_mode": draw(st.booleans()),
     }
     return rank, x, own
 
@@ -189,11 +191,11 @@ def test_max_pool(made: tuple[int, np.ndarray, dict[str, Any]], dilation: int) -
     rank, x, own = made
     reached = reach(own["size"], dilation, rank)
     axes = zip(x.shape[2:], own["padding"], reached, strict=True)
-    assume(all(n + 2 * p >= r for n, p, r in axes))
+    assume(all(n + 2 * p >= r for n, p, r in axes) or own["ceil_mode"])
     layer = (nn.MaxPool1d, nn.MaxPool2d)[rank - 1](**own, dilation=dilation)
     theirs = (functional.max_pool1d, functional.max_pool2d)[rank - 1]
-    names = ("size", "stride", "padding")
-    compare(layer, x, lambda x: theirs(x, *[own[n] for n in names], dilation))
+    window = [own[n] for n in ("size", "stride", "padding")]
+    _pooled(layer, x, lambda x: theirs(x, *window, dilation, own["ceil_mode"]))
 
 
 @drawn
@@ -206,12 +208,21 @@ def test_average_pool(
         **own, count_include_pad=counted
     )
     theirs = (functional.avg_pool1d, functional.avg_pool2d)[rank - 1]
-    names = ("size", "stride", "padding")
-    compare(
-        layer,
-        x,
-        lambda x: theirs(x, *[own[n] for n in names], count_include_pad=counted),
-    )
+    window = [own[n] for n in ("size", "stride", "padding", "ceil_mode")]
+    _pooled(layer, x, lambda x: theirs(x, *window, count_include_pad=counted))
+
+
+def _pooled(layer: nn.Layer, x: np.ndarray, formula: Callable[..., Any]) -> None:
+    """Compare, or see that both refuse a window that does not fit."""
+    try:
+        positions = formula(torch.tensor(x)).numel()
+    except RuntimeError:
+        positions = 0
+    if positions:
+        compare(layer, x, formula)
+        return
+    with pytest.raises(Error, match="does not fit its input"):
+        mine(layer, x, 0)
 
 
 IMAGES = np.random.default_rng(0).normal(1.0, 2.0, size=(3, 4, 5, 6))

@@ -16,8 +16,9 @@ from nettrain.optim import Adam, Optimizer
 from nettrain.training.events import Event
 from nettrain.training.loop import Loop, Plan
 from nettrain.training.metrics import Metric
-from nettrain.training.network import Network, Recipe
+from nettrain.training.network import Network
 from nettrain.training.probe import Probe
+from nettrain.training.programs import Recipe
 from nettrain.training.settings import TrainConfig
 
 Start = Callable[..., "Started"]
@@ -69,7 +70,7 @@ def start() -> Start:
         **train: Any,
     ) -> Started:
         data = data or parts()
-        first = data["train"]
+        first, config = data["train"], TrainConfig(**train)
         recipe = Recipe(
             model=Sequential(layers or [Dense(6, activation="relu"), Dense(2)]),
             loss=loss or CrossEntropy(),
@@ -81,19 +82,19 @@ def start() -> Start:
             seed=seed,
             dtype=first.inputs.dtype.name,
             origins=origins or {},
+            clip_norm=config.clip_norm,
+            accumulate=config.accumulate,
             diagnose=diagnosed,
         )
-        config = TrainConfig(**train)
         made = Plan(
             parts=data,
             config=config,
             schedule=recipe.optimizer.schedule,
             metrics=metrics,
             seed=seed,
-            batch_size=batch_size,
+            batch_size=batch_size * config.accumulate,
             evaluation_batch_size=16,
-            shuffle=True,
-            **(plan or {}),
+            **{"shuffle": True, **(plan or {})},
         )
         network = Network(recipe, executor(runner), batch_size)
         probe = _probe(network, made) if diagnosed else None

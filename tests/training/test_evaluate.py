@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 
 from nettrain.data import Part
-from nettrain.training.evaluate import Evaluation, scores
+from nettrain.nn import CrossEntropy, Loss, Triplet
+from nettrain.training.evaluate import Evaluation, predict, scores
+from nettrain.training.evaluate import predictions as predict_rows
 from nettrain.training.metrics import R2, Accuracy, Confusion, TopK
+from nettrain.training.network import Predictor
+from tests.training.conftest import Start, parts
 
 
 def made(predictions: object, targets: object) -> Evaluation:
@@ -98,6 +105,41 @@ def test_each_position_of_a_sequence_counts() -> None:
     np.testing.assert_array_equal(found.recall, each.recall)
 
 
+PADDED = np.array([[0, 1, -1], [2, -1, -1], [1, 1, 0], [-1, -1, -1]])
+
+
+@pytest.mark.parametrize("padding", [-1, 3])
+def test_labels_that_are_ignored_count_nowhere(padding: int) -> None:
+    """A padding that is a class, as of a text, or none; a row of nothing else."""
+    labels = np.where(PADDED < 0, padding, PADDED)
+    predictions = np.random.default_rng(1).random((4, 3, 4))
+    padded = dataclasses.replace(made(predictions, labels), ignore=padding)
+    kept = PADDED >= 0
+    known = made(predictions[kept], labels[kept])
+    metrics = [Accuracy(), TopK(2), Confusion()]
+    assert padded.row(metrics, "test") == known.row(metrics, "test")
+    found, alone = scores(padded, "classification"), scores(known, "classification")
+    assert found.score == alone.score
+    np.testing.assert_array_equal(found.recall, alone.recall)
+    right = predictions.argmax(axis=-1) == labels
+    rows = [right[i][kept[i]].mean() for i in range(3)]
+    assert found.error == pytest.approx(np.sqrt(max(np.var(rows), 0.01) / 3))
+
+
+def test_without_rows_there_is_no_score() -> None:
+    nobody = made(np.zeros((0, 3)), np.zeros(0, np.int64))
+    found = scores(nobody, "classification")
+    assert np.isnan([found.score, found.error, *found.recall]).all()
+    assert np.isnan(nobody.row([Accuracy()], "test")["test/accuracy"])
+
+
+def test_where_no_label_counts_there_is_no_score() -> None:
+    nothing = dataclasses.replace(made(PROBABILITIES, [2, 2, 2, 2]), ignore=2)
+    found = scores(nothing, "classification")
+    assert np.isnan([found.score, found.error, *found.recall]).all()
+    assert np.isnan(nothing.row([Accuracy()], "test")["test/accuracy"])
+
+
 def test_positions_of_a_sequence_are_not_taken_for_independent() -> None:
     targets = np.zeros((4, 100), np.int64)
     predictions = np.zeros((4, 100, 2))
@@ -107,3 +149,42 @@ def test_positions_of_a_sequence_are_not_taken_for_independent() -> None:
     predictions[:, :50], predictions[:, 50:] = [1, 0], [0, 1]
     found = scores(made(predictions, targets), "classification")
     assert (found.score, found.error) == (0.5, pytest.approx(np.sqrt(0.01 / 4)))
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(class_weights=[1, 5]), Triplet(rows=3)])
+@pytest.mark.parametrize("batch", [4, 7, 50, 1000])
+def test_so_many_rows_are_looked_at_at_a_time(
+    start: Start, monkeypatch: pytest.MonkeyPatch, loss: Loss, batch: int
+) -> None:
+    network = start(loss=loss).loop.network
+    some = parts().values()
+    inputs, targets = (
+        np.concatenate([getattr(part, name) for part in some])
+        for name in ("inputs", "targets")
+    )
+    part = Part(inputs, targets, np.arange(50))
+    whole, predictions = network.score(network.outputs(part.inputs, 50), part.targets)
+    rows, score = [], Predictor.score
+
+    def seen(self: Predictor, outputs: np.ndarray, targets: np.ndarray) -> Any:
+        rows.append(len(outputs))
+        return score(self, outputs, targets)
+
+    monkeypatch.setattr(Predictor, "score", seen)
+    made = predict(network, part, batch)
+    np.testing.assert_array_equal(
+        predict_rows(network, part.inputs, batch),
+        made.predictions
+        if isinstance(loss, CrossEntropy)
+        else network.outputs(part.inputs, batch),
+    )
+    assert (sum(rows), max(rows) <= batch) == (50, True)
+    np.testing.assert_allclose(made.predictions, predictions, rtol=1e-6)
+    assert made.predictions.dtype == predictions.dtype
+    assert made.loss == (whole if batch >= 50 else pytest.approx(whole, rel=1e-6))
+
+
+def test_where_no_label_counts_the_loss_is_0(start: Start) -> None:
+    network, part = start(loss=CrossEntropy(ignore=1)).loop.network, parts()["train"]
+    ignored = dataclasses.replace(part, targets=np.ones_like(part.targets))
+    assert predict(network, ignored, 8).loss == 0.0

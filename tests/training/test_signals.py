@@ -25,7 +25,7 @@ from nettrain.nn import (
 )
 from nettrain.optim import Adam
 from nettrain.training import signals as module
-from nettrain.training.network import Recipe, Step, trace_step
+from nettrain.training.programs import Recipe, Step, trace_step
 from nettrain.training.signals import amplification, kin, products, signals
 
 Arrays = dict[str, np.ndarray]
