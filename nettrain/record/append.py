@@ -14,7 +14,7 @@ from nettrain.disk import Disk
 from nettrain.errors import Error
 
 PENDING = 64 * 1024
-"""Characters gathered before they are handed to the system."""
+"""Bytes gathered before they are handed to the system."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ EMPTY = Prefix.of(b"")
 
 
 class AppendOnly:
-    """Appends text; rows cost little because they are gathered before they are written.
+    """Appends rows; they cost little because they are gathered before they are written.
 
     After any failed write or flush the file takes nothing more: what stands on the
     medium is then unknown, a second fsync on the same descriptor would claim success,
@@ -54,8 +54,7 @@ class AppendOnly:
         self.path = path
         self._disk = disk
         self._file = disk.append(path)
-        self._pending: list[str] = []
-        self._characters = 0
+        self._pending = bytearray()
         self._failed = self._closed = False
         data = disk.read(path)
         self._length, self._hash = len(data), hashlib.sha256(data)
@@ -67,24 +66,25 @@ class AppendOnly:
     def empty(self) -> bool:
         return not self._length and not self._pending
 
-    def write(self, text: str) -> None:
-        """Take a piece of text; it reaches the system with the next flush."""
-        self._pending.append(text)
-        self._characters += len(text)
-        if self._characters >= PENDING:
+    def write(self, piece: str | bytes) -> None:
+        """Take a piece, text as UTF-8; it reaches the system with the next flush."""
+        if isinstance(piece, str):
+            # JSON's own escape stands in for a lone surrogate, which UTF-8 cannot hold.
+            piece = piece.encode("utf-8", "backslashreplace")
+        self._pending += piece
+        if len(self._pending) >= PENDING:
             self.flush()
 
     def flush(self) -> None:
         """Hand everything to the system, so that other processes can read it."""
         self._refuse_after_failure()
-        # JSON's own escape stands in for a lone surrogate, which UTF-8 cannot hold.
-        data = "".join(self._pending).encode("utf-8", "backslashreplace")
+        data = bytes(self._pending)
         if not data:
             return
         self._failed = True
         self._disk.write(self._file, data)
         self._failed = False
-        self._pending, self._characters = [], 0
+        self._pending = bytearray()
         self._length += len(data)
         self._hash.update(data)
         self._unsynced = True

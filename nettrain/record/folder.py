@@ -25,11 +25,13 @@ FIRST = "first.safetensors"
 METRICS = "metrics.jsonl"
 STATISTICS = "statistics.csv"
 EVENTS = "events.jsonl"
+TENSORBOARD = "events.out.tfevents.0.nettrain"
+"""Where the config asks for it. TensorBoard knows its files by `tfevents`."""
 REPORT = "report.html"
 CHECKPOINTS = "checkpoints"
 PLOTS = "plots"
 
-_GROWING = (METRICS, STATISTICS, EVENTS)
+_GROWING = (METRICS, STATISTICS, EVENTS, TENSORBOARD)
 _WHOLE = (
     "config.yaml",
     "config.resolved.yaml",
@@ -85,6 +87,10 @@ class RunFolder:
         return self.path / EVENTS
 
     @property
+    def tensorboard(self) -> Path:
+        return self.path / TENSORBOARD
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / CHECKPOINTS
 
@@ -107,7 +113,7 @@ class RunFolder:
         """
         disk = disk or Disk()
         if out is None:
-            return cls(_numbered(disk, Path(root) / check_name(name)), disk, fresh=True)
+            return cls(numbered(disk, Path(root) / check_name(name)), disk, fresh=True)
         folder = cls(Path(out), disk, fresh=True)
         if disk.exists(folder.path):
             folder._check_free()
@@ -265,10 +271,10 @@ class RunFolder:
         return Error("run-damaged", f"{self.path / name} is damaged: {error}")
 
 
-def _numbered(disk: Disk, parent: Path) -> Path:
+def numbered(disk: Disk, parent: Path) -> Path:
     """`parent/NUMBER`, one above the highest there is; making it is the claim."""
     disk.make_folders(parent)
-    for number in itertools.count(max(_numbers(disk, parent), default=0) + 1):
+    for number in itertools.count(max(numbers(disk, parent), default=0) + 1):
         try:
             disk.make_folder(parent / str(number))
         except Error as error:
@@ -279,7 +285,8 @@ def _numbered(disk: Disk, parent: Path) -> Path:
     return parent / str(number)
 
 
-def _numbers(disk: Disk, parent: Path) -> list[int]:
+def numbers(disk: Disk, parent: Path) -> list[int]:
+    """The numbers of the folders in `parent` that `numbered` may have made."""
     if not disk.is_folder(parent):
         return []
     return [int(n) for n in disk.list(parent) if re.fullmatch(r"[1-9][0-9]{0,17}", n)]
@@ -288,16 +295,27 @@ def _numbers(disk: Disk, parent: Path) -> list[int]:
 def find_finished(
     root: Path | str, name: str, fingerprint: Any, *, disk: Disk | None = None
 ) -> RunFolder | None:
-    """The newest finished run of this name whose `run.json` has this fingerprint."""
+    """The newest finished run of this name whose `run.json` has this fingerprint.
+
+    One of several seeds stands a folder deeper: `root/name/NUMBER/seed-3`.
+    """
     disk = disk or Disk()
     parent = Path(root) / check_name(name)
-    for number in sorted(_numbers(disk, parent), reverse=True):
-        with contextlib.suppress(Error):  # half-made, damaged, or of another version
-            folder = RunFolder.open(parent / str(number), disk=disk)
-            run = folder.read_json(RUN)
-            if (
-                run.get("status") == "finished"
-                and run.get("fingerprint") == fingerprint
-            ):
-                return folder
+    for number in sorted(numbers(disk, parent), reverse=True):
+        for path in _runs_in(disk, parent / str(number)):
+            with contextlib.suppress(Error):  # half-made, damaged, of another version
+                folder = RunFolder.open(path, disk=disk)
+                run = folder.read_json(RUN)
+                if (
+                    run.get("status") == "finished"
+                    and run.get("fingerprint") == fingerprint
+                ):
+                    return folder
     return None
+
+
+def _runs_in(disk: Disk, path: Path) -> list[Path]:
+    if disk.exists(path / RUN) or not disk.is_folder(path):
+        return [path]
+    inner = disk.list(path)
+    return [path / name for name in inner if re.fullmatch(r"seed-[0-9]{1,19}", name)]

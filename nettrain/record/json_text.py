@@ -13,8 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nettrain.errors import Error
 
 NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -24,15 +22,20 @@ NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 # ---------------------------------------------------------------- writing
 
 
+def _of_numpy(value: Any) -> bool:
+    """Whether it is NumPy's, which is not imported to know it: reading needs none."""
+    return type(value).__module__ == "numpy"
+
+
 def _plain(value: Any) -> Any:
-    if isinstance(value, (np.generic, np.ndarray)):
+    if _of_numpy(value):
         return value.tolist()
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
 def _finite(value: Any) -> Any:
     """The same value with a string in place of each number that is not finite."""
-    if isinstance(value, (np.generic, np.ndarray)):
+    if _of_numpy(value):
         return _finite(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return repr(float(value))

@@ -1,12 +1,18 @@
 """`metrics.jsonl`: a row of deterministic numbers per update, one JSON object a line.
 
-{"step":40,"epoch":1,"train/loss":0.61,"validation/loss":0.58}
+{"step":40,"epoch":1,"train/loss":0.61,"validation/loss":0.58,"digest":"9f86d081…"}
+
+The last row of an epoch ends in a digest of all epochs so far: of their metrics and of
+the states that they ended in. Runs whose digests are equal are the same up to there. As
+it stands in the rows, whatever cuts these back cuts it back too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +24,57 @@ from nettrain.record import json_text
 from nettrain.record.append import AppendOnly
 
 Row = dict[str, Any]
+Tensors = Mapping[str, np.ndarray]
+
+_DIGEST = "digest"
+_HEX = re.compile(r"[0-9a-f]{32}")
+_LAST = b'"digest":"'
+"""What no name in a row can hold: its quotes would have backslashes before them."""
+
+
+def chained(before: str, row: Mapping[str, Any], state: Tensors) -> str:
+    """The digest of the epochs up to one that has ended.
+
+    It is the first half, 32 hexadecimal digits, of
+
+        SHA-256(digest of the epoch before | row | path and bytes of each tensor)
+
+    where the tensors stand in the order of their paths.
+
+    Args:
+        before: of the epoch before; nothing before the first.
+        row: the last one of the epoch.
+        state: what it ended in, by path. Of `diagnosis/…` nothing depends, so a run has
+            the same digests without it.
+    """
+    found = hashlib.sha256(f"{before}\n{json_text.row(row)}\n".encode())
+    for path in sorted(state):
+        if not path.startswith("diagnosis/"):
+            found.update(f"{path}\n".encode())
+            found.update(state[path].reshape(-1))
+    return found.hexdigest()[:32]
 
 
 class Metrics(AppendOnly):
     """Appends rows; the keys stand in the order in which they are given."""
 
-    def append(self, row: Mapping[str, Any]) -> None:
+    def __init__(self, disk: Disk, path: Path) -> None:
+        super().__init__(disk, path)
+        self._digest = _last_digest(disk.read(path))
+
+    def append(self, row: Mapping[str, Any], state: Tensors | None = None) -> None:
+        """Take a row; of the last one of an epoch also the state that it ended in."""
+        if state is not None:
+            self._digest = chained(self._digest, row, state)
+            row = {**row, _DIGEST: self._digest}
         self.write(json_text.row(row) + "\n")
+
+
+def _last_digest(data: bytes) -> str:
+    """The digest that stands last in a file; nothing where there is none."""
+    at = data.rfind(_LAST) + len(_LAST)
+    found = _HEX.fullmatch(data[at : at + 32].decode("ascii", "replace"))
+    return found[0] if found else ""
 
 
 _NAMES = 1000
@@ -32,34 +82,46 @@ _NAMES = 1000
 
 
 def read_metrics(disk: Disk, path: Path) -> list[Row]:
-    """Every whole row; an unfinished last line is one that is being written.
+    """Every whole row, of numbers only; see `read_digested`."""
+    return [row for row, _ in read_digested(disk, path)]
+
+
+def read_digested(disk: Disk, path: Path) -> Iterator[tuple[Row, str]]:
+    """Every whole row, with its digest, which is empty where it has none.
+
+    An unfinished last line is one that is being written.
 
     Raises:
         Error: `run-damaged` where a line is no row of numbers with step and epoch.
     """
     whole = disk.read(path).split(b"\n")[:-1]
     names: set[str] = set()
-    rows = []
     for number, line in enumerate(whole, 1):
-        rows.append(_row(line, path, number))
-        names.update(rows[-1])
+        row, digest = _row(line, path, number)
+        names.update(row)
         if len(names) > _NAMES:
             raise _damaged(path, number, f"more than {_NAMES} names")
-    return rows
+        yield row, digest
 
 
-def _row(line: bytes, path: Path, number: int) -> Row:
+def _row(line: bytes, path: Path, number: int) -> tuple[Row, str]:
     try:
         row: Any = json.loads(line)
     except (ValueError, RecursionError):
         row = None
-    if not _is_row(row):
+    digest = row.pop(_DIGEST, "") if isinstance(row, dict) else ""
+    if not _is_row(row) or not _is_digest(digest):
         raise _damaged(path, number, "expected a JSON object: step, epoch, numbers")
     found: Row = row
     for name, value in found.items():
         if isinstance(value, str):
             found[name] = json_text.NOT_FINITE[value]
-    return found
+    return found, digest
+
+
+def _is_digest(value: Any) -> bool:
+    """Whether it is one, or the empty text that stands for none."""
+    return isinstance(value, str) and (not value or bool(_HEX.fullmatch(value)))
 
 
 def _is_row(value: Any) -> bool:

@@ -55,6 +55,11 @@ def read_statistics(disk: Disk, path: Path) -> dict[str, np.ndarray]:
 
     An empty cell is NaN; an unfinished last line is one that is being written.
     """
+    return parsed(read_cells(disk, path), path)
+
+
+def read_cells(disk: Disk, path: Path) -> dict[str, tuple[str, ...]]:
+    """Column -> its cells as they are written, but for an unfinished last line."""
     rows = _rows(disk.read(path).decode("utf-8", "replace"), path)
     if rows and tuple(rows[0]) != COLUMNS:
         raise _damaged(path, 1, "not the columns of this format")
@@ -62,10 +67,12 @@ def read_statistics(disk: Disk, path: Path) -> dict[str, np.ndarray]:
         if len(row) != len(COLUMNS):
             raise _damaged(path, number, f"{len(row)} of {len(COLUMNS)} cells")
     cells = zip(*rows[1:], strict=True) if rows[1:] else [()] * len(COLUMNS)
-    return {
-        name: _column(name, column, path)
-        for name, column in zip(COLUMNS, cells, strict=True)
-    }
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def parsed(cells: Mapping[str, tuple[str, ...]], path: Path) -> dict[str, np.ndarray]:
+    """What `read_statistics` gives, from cells read of a file."""
+    return {name: _column(name, column, path) for name, column in cells.items()}
 
 
 def _rows(text: str, path: Path) -> list[list[str]]:

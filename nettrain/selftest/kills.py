@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 from nettrain.errors import Error
 from nettrain.experiment import signals
 from nettrain.record.checkpoint import decode
-from nettrain.record.folder import CHECKPOINTS, RUN
+from nettrain.record.folder import CHECKPOINTS, RUN, TENSORBOARD
 from nettrain.record.store import file_name
 from nettrain.selftest.faulty_disk import ERRORS, KILLS, SIGNALS, Fault, FaultyDisk
 from nettrain.selftest.score import Score, Tally
@@ -237,6 +237,8 @@ def content(folder: Path) -> dict[str, bytes]:
     last = max((folder / CHECKPOINTS).glob("step-*"))
     found[last.name] = last.read_bytes()
     found |= {p.name: p.read_bytes() for p in (folder / "plots").glob("*.svg")}
+    if (folder / TENSORBOARD).exists():
+        found[TENSORBOARD] = (folder / TENSORBOARD).read_bytes()
     facts = json.loads((folder / RUN).read_bytes())
     facts.pop("diagnosis", None)
     return found | {RUN: json.dumps(facts).encode()}

@@ -33,6 +33,7 @@ train:
   epochs: 3
   stop: {patience: 5, restore_best: true}
   checkpoint: {every: 2 steps, keep: 3}
+  tensorboard: true
 diagnose: {every: 1}
 """
 LAST, BEFORE = "step-000000000009.safetensors", "step-000000000008.safetensors"
@@ -84,8 +85,12 @@ def verbs(run: Path, data: Path | None = None) -> Iterator[list[str]]:
     yield ["graph", str(run)]
     yield ["doctor", str(run)]
     yield ["doctor", str(run), "--json"]
+    yield ["export", str(run)]
+    yield ["export", str(run), "statistics"]
     yield ["report", str(run)]
     yield ["report", str(run), str(run), "--out", str(run.parent / "both.html")]
+    yield ["compare", str(run)]
+    yield ["runs", str(run), "--sort", "model.dense1.units"]
     yield ["resume", str(run)]
 
 

@@ -19,6 +19,7 @@ FILES = (
     *("run.json", "data.json", "findings.json", "config.yaml", "config.resolved.yaml"),
     *("metrics.jsonl", "statistics.csv", "events.jsonl", "report.html"),
     *("plots/graph.svg", "plots/cost.svg", f"checkpoints/{runs.BEFORE}"),
+    "events.out.tfevents.0.nettrain",
 )
 """What a run folder holds."""
 TEMPORARY = (

@@ -21,6 +21,14 @@ def test_prefix_follows_the_bytes_on_disk(tmp_path):
     assert data.decode().splitlines()[-1] == "row 4 ü"
 
 
+def test_bytes_are_taken_too_and_what_no_text_has(tmp_path):
+    log = AppendOnly(Disk(), tmp_path / "log")
+    for piece in ("é", b"\xff\n", "\udcff"):
+        log.write(piece)
+    log.close()
+    assert (tmp_path / "log").read_bytes() == b"\xc3\xa9\xff\n\\udcff"
+
+
 def test_file_that_is_opened_again_goes_on_where_it_ended(tmp_path):
     for text in ("a\n", "b\n"):
         log = AppendOnly(Disk(), tmp_path / "log")
@@ -101,8 +109,9 @@ def test_fsync_is_never_tried_again_after_a_failure(tmp_path, trial_disk, action
     log.write("row\n")
     disk.fail_at = len(disk.calls) + ["write", "fsync"].index(action)
     disk.code = errno.EIO
-    with pytest.raises(Error, match="input/output"):
+    with pytest.raises(Error, match="input/output") as held:
         log.sync()
+    assert held.value.code == "disk-io"
     before = disk.calls.count(("fsync", "log"))
     log.write("more\n")
     for _ in range(2):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 
@@ -11,7 +12,14 @@ from hypothesis import strategies as st
 from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.record import json_text
-from nettrain.record.metrics import Metrics, columns, read_metrics, series
+from nettrain.record.metrics import (
+    Metrics,
+    chained,
+    columns,
+    read_digested,
+    read_metrics,
+    series,
+)
 
 ROW = b'{"step":1,"epoch":1}\n'
 
@@ -122,3 +130,87 @@ def test_columns_and_series():
     assert (steps.tolist(), values.tolist()) == ([2], [1.5])
     assert series(rows, "nothing")[0].shape == (0,)
     assert columns([]) == {}
+
+
+# ---------------------------------------------------------------- digests
+
+STATE = {
+    "parameter/b": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "optimizer/a": np.ones(2),
+    "diagnosis/d": np.zeros(3),
+    "state/n": np.array(4),
+}
+
+
+def test_a_digest_is_what_it_says():
+    text = b'\n{"step":1,"epoch":1}\n'
+    for path in ("optimizer/a", "parameter/b", "state/n"):
+        text += f"{path}\n".encode() + STATE[path].tobytes()
+    first = hashlib.sha256(text).hexdigest()[:32]
+    row = {"step": 1, "epoch": 1}
+    assert chained("", row, STATE) == first
+    assert chained("", row, dict(reversed(STATE.items()))) == first
+    bare = {path: value for path, value in STATE.items() if path != "diagnosis/d"}
+    assert chained("", row, bare) == first
+    second = hashlib.sha256(first.encode() + text).hexdigest()[:32]
+    assert chained(first, row, STATE) == second
+
+
+def test_one_bit_of_anything_makes_another_digest():
+    row = {"step": 1, "epoch": 1, "train/loss": 0.5}
+    found = {chained("", row, STATE), chained("0" * 32, row, STATE)}
+    found.add(chained("", {**row, "train/loss": math.nextafter(0.5, 1)}, STATE))
+    found.add(chained("", {**row, "train/loss": -0.0}, STATE))
+    found.add(chained("", {**row, "train/loss": 0.0}, STATE))
+    for path in ("parameter/b", "optimizer/a", "state/n"):
+        other = STATE[path].copy()
+        other.reshape(-1).view(np.uint8)[-1] ^= 1
+        found.add(chained("", row, {**STATE, path: other}))
+    assert len(found) == 8
+
+
+def test_a_state_is_taken_as_it_reads_however_it_lies():
+    row = {"step": 1, "epoch": 1}
+    turned = np.asfortranarray(STATE["parameter/b"])
+    assert chained("", row, {**STATE, "parameter/b": turned}) == chained("", row, STATE)
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_digests_are_chained_and_go_on_in_a_file_that_is_there(tmp_path, reopened):
+    path = tmp_path / "m"
+    rows = [{"step": step, "epoch": -(-step // 2)} for step in range(1, 7)]
+    metrics = Metrics(Disk(), path)
+    for row in rows:
+        if reopened:
+            metrics.close()
+            metrics = Metrics(Disk(), path)
+        metrics.append(row, None if row["step"] % 2 else STATE)
+    metrics.close()
+    before, expected = "", []
+    for row in rows:
+        ended = not row["step"] % 2
+        before = chained(before, row, STATE) if ended else before
+        expected.append((row, before if ended else ""))
+    assert list(read_digested(Disk(), path)) == expected
+    assert read_metrics(Disk(), path) == rows
+
+
+def test_a_name_that_looks_like_a_digest_is_none(tmp_path):
+    path = tmp_path / "m"
+    name = f'"digest":"{"0" * 32}'
+    metrics = Metrics(Disk(), path)
+    metrics.append({"step": 1, "epoch": 1, name: 1.0})
+    metrics.close()
+    metrics = Metrics(Disk(), path)
+    metrics.append({"step": 2, "epoch": 1}, STATE)
+    metrics.close()
+    digest = chained("", {"step": 2, "epoch": 1}, STATE)
+    assert [d for _, d in read_digested(Disk(), path)] == ["", digest]
+
+
+@pytest.mark.parametrize("digest", ["1", "null", '"abc"', f'"{"A" * 32}"', "[]"])
+def test_what_is_no_digest_is_refused(tmp_path, digest):
+    (tmp_path / "m").write_text(f'{{"step":1,"epoch":1,"digest":{digest}}}\n')
+    with pytest.raises(Error) as caught:
+        read_metrics(Disk(), tmp_path / "m")
+    assert caught.value.code == "run-damaged"

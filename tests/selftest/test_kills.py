@@ -17,7 +17,9 @@ import pytest
 
 from nettrain.cli.main import main
 from nettrain.disk import Disk
+from nettrain.experiment import tensorboard
 from nettrain.record import store
+from nettrain.record.folder import TENSORBOARD
 from nettrain.selftest import kills
 from nettrain.selftest.faulty_disk import KILLS, FaultyDisk
 from nettrain.selftest.score import Score
@@ -111,6 +113,11 @@ def without_cutting(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(store, "_cut_logs", lambda folder, checkpoint: None)
 
 
+def without_cutting_events(patch: pytest.MonkeyPatch) -> None:
+    """Events after the checkpoint stay, and are written again."""
+    patch.setattr(tensorboard, "cut_back", lambda disk, path, step: step)
+
+
 def in_place(patch: pytest.MonkeyPatch) -> None:
     """Files are written under their own names."""
 
@@ -163,6 +170,16 @@ def test_what_is_forgotten_is_found(made: kills.Subject, by: Break) -> None:
     at = numbers(made, "write", "metrics.jsonl")[3]
     assert found(made, None, at, AFTER) == ""
     assert "not as expected" in found(made, by, at, AFTER)
+
+
+def test_the_file_for_tensorboard_is_compared_too(room: Path) -> None:
+    asked = ["train.tensorboard=true"]
+    made = kills.subject(main, room, overrides=asked)
+    assert TENSORBOARD in made.expected
+    for at in numbers(made, "write", TENSORBOARD)[:4:3]:
+        assert found(made, None, at, HALF) == ""
+    # Its events are written again, and do not stand there twice.
+    assert "tfevents" in found(made, without_cutting_events, at, AFTER)
 
 
 def test_files_written_in_place_are_found(made: kills.Subject) -> None:
