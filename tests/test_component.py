@@ -9,6 +9,7 @@ import pytest
 from nettrain.component import (
     Component,
     Count,
+    Instead,
     Positive,
     Range,
     Share,
@@ -23,6 +24,7 @@ from nettrain.component import (
     register,
     registered,
     show,
+    suggest,
 )
 from nettrain.errors import Error
 from nettrain.span import Span
@@ -377,6 +379,22 @@ def test_what_to_write_instead(value, annotation, fix):
     problems = []
     build(annotation, value, (), problems)
     assert [problem.fix for problem in problems] == [fix]
+
+
+def test_a_suggestion_is_an_edit_only_where_nothing_else_can_be_meant():
+    known = ["beta1", "beta2", "epochs"]
+    assert suggest("epoch", known).edit == Instead("epochs")
+    assert suggest("ebta1", known).edit == Instead("beta1")
+    beta = suggest("beta", known)
+    assert (beta[:18], beta.edit) == ('did you mean "beta', None)
+    for annotation, edit in [
+        (Literal["north"] | int, Instead("north")),
+        (Literal["north"] | tuple[Literal["north", "south"], ...], Instead("north")),
+        (Literal["north"] | Annotated[Literal["norty"], "x"], None),
+    ]:
+        problems = []
+        build(annotation, "norht" if edit else "nortx", (), problems)
+        assert getattr(problems[0].fix, "edit", None) == edit
 
 
 def test_names_in_a_row_are_cut():

@@ -26,7 +26,15 @@ from nettrain.component.family import (
     registered,
 )
 from nettrain.component.from_plain import INVALID, build, build_fields, unspaced
-from nettrain.component.problem import MISTAKES, Path, Problem, dotted
+from nettrain.component.problem import (
+    MISTAKES,
+    Fix,
+    Home,
+    Instead,
+    Path,
+    Problem,
+    dotted,
+)
 from nettrain.component.schema import json_schema
 from nettrain.component.to_plain import dump
 from nettrain.component.words import closest, escaped, listed, phrase, show, suggest
@@ -37,6 +45,9 @@ __all__ = [
     "Component",
     "Count",
     "FieldDoc",
+    "Fix",
+    "Home",
+    "Instead",
     "NonNegative",
     "Path",
     "Positive",

@@ -23,6 +23,9 @@ class Component:
     """What a person calls this family, such as `layer`."""
     registered_name: ClassVar[str] = ""
 
+    short: ClassVar[dict[str, Any]] = {"type": ["string", "number"]}
+    """The JSON Schema of the family's own short form, where it has one."""
+
     @classmethod
     def shorthand(cls, value: object) -> Component | None:
         """A family's own short form (a number, a file name), or None without one."""

@@ -24,7 +24,7 @@ from nettrain.component.family import (
     registered,
     required,
 )
-from nettrain.component.problem import MISTAKES, Path, Problem
+from nettrain.component.problem import MISTAKES, Fix, Instead, Path, Problem
 from nettrain.component.words import closest, listed, numeral, phrase, show, suggest
 from nettrain.errors import Error, raise_all
 
@@ -106,13 +106,15 @@ _SWITCHES |= {"false": False, "no": False, "off": False}
 def _meant(annotation: Any, value: Any) -> str | None:
     """What to write instead of a scalar of another type, where that is plain."""
     if annotation is bool and str(value).lower() in _SWITCHES:
-        return f"write {show(_SWITCHES[str(value).lower()])}"
+        switch = _SWITCHES[str(value).lower()]
+        return Fix(f"write {show(switch)}", Instead(switch))
     text = isinstance(value, str) or (annotation is int and isinstance(value, float))
     if annotation in (int, float) and text:
         number = numeral(str(value), whole=annotation is int)
-        return f"write {number}" if number else None
+        edit = Instead(annotation(number)) if number else None
+        return Fix(f"write {number}", edit) if number else None
     if annotation is str and isinstance(value, (int, float)):
-        return f'write it in quotes: "{show(value)}"'
+        return Fix(f'write it in quotes: "{show(value)}"', Instead(show(value)))
     return _unwrapped(annotation, value)
 
 
@@ -123,7 +125,8 @@ def _unwrapped(annotation: Any, value: Any) -> str | None:
     found: list[Problem] = []
     build(annotation, value[0], (), found)
     plain = show(value[0]).removeprefix("{").removesuffix("}").strip('"')
-    return None if found else f"write it without brackets: {plain}"
+    words = f"write it without brackets: {plain}"
+    return None if found else Fix(words, Instead(value[0]))
 
 
 def _build_bounded(
@@ -178,6 +181,8 @@ def _build_union(
             problems.extend(found)
             return INVALID
     fix = sure.fix if sure else next((p.fix for p in plain), None)
+    if fix and not sure and len({p.fix for p in plain}) > 1:
+        fix = str(fix)  # each member has its own edit, and any may be meant
     some = [member for member in members if member is not type(None)]
     wanted = " or ".join(phrase(member) for member in some)
     return _wrong(path, problems, f"expected {wanted}, got {show(value)}", fix)
@@ -207,7 +212,8 @@ def _as_list(member: Any, value: Any) -> str | None:
     if isinstance(value, Mapping) and value:
         return 'write it as a list: each member begins with "- "'
     build(member, value, (), found)
-    return None if found else f"write it in brackets: [{show(value)}]"
+    words = f"write it in brackets: [{show(value)}]"
+    return None if found else Fix(words, Instead([value]))
 
 
 def _build_dict(
@@ -295,7 +301,7 @@ def _also_called(base: type[Component], name: str) -> str | None:
     for own, cls in registered(base).items():
         words = (cls.__doc__ or "").partition("also called ")[2].split()
         if words and words[0].strip(".,;:()") == name.lower():
-            return f'it is called "{own}" here'
+            return Fix(f'it is called "{own}" here', Instead(own))
     return None
 
 
@@ -387,8 +393,8 @@ def _key_problems(cls: type, value: Mapping[Any, Any], path: Path) -> Iterator[P
             build(annotations[meant], value[key], where, inside)
             yield from inside
     for name in missing:
-        message, fix = f"missing key {show(name)}", _to_add(name, annotations[name])
-        yield Problem("config-missing-key", path, message, fix, within=path)
+        message, add = f"missing key {show(name)}", _to_add(name, annotations[name])
+        yield Problem("config-missing-key", path, message, add, within=path)
 
 
 def _to_add(name: str, annotation: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from nettrain.errors import Error
 
@@ -16,6 +17,35 @@ Path = tuple[str | int, ...]
 
 def dotted(path: Path) -> str:
     return ".".join(str(part) for part in path)
+
+
+@dataclass(frozen=True)
+class Instead:
+    """Write this in the place of the value that is wrong, or of its key."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Home:
+    """Move the key with its value to where it belongs: `train.stop`, or "", the top."""
+
+    path: str
+
+
+class Fix(str):
+    """What to do about a problem, in words.
+
+    Attributes:
+        edit: the same as an edit, where nothing else can have been meant.
+    """
+
+    edit: Instead | Home | None
+
+    def __new__(cls, words: str, edit: Instead | Home | None = None) -> Fix:
+        made = super().__new__(cls, words)
+        made.edit = edit
+        return made
 
 
 @dataclass(frozen=True)

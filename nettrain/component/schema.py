@@ -70,7 +70,8 @@ def _schema(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     if hasattr(annotation, "json_schema"):
         return dict(annotation.json_schema())
     if hasattr(annotation, "from_config"):
-        return {"type": ["string", "number"]}
+        text = isinstance(annotation, type) and issubclass(annotation, str)
+        return {"type": "string" if text else ["string", "number"]}
     if isinstance(annotation, type) and issubclass(annotation, Component):
         return _schema_of_family(annotation, definitions)
     if dataclasses.is_dataclass(annotation):
@@ -105,18 +106,21 @@ def _schema_of_family(
         forms: list[dict[str, Any]] = [{"enum": names}]
         for name, cls in registered(base).items():
             fields = _schema_of_fields(cls, definitions)
+            first = first_field(cls)
+            ways = [fields, fields["properties"][first]] if first else [fields]
             if not fields.get("required"):
                 names.append(name)
-            first = [fields["properties"][f] for f in (first_field(cls),) if f]
+                # As `relu:` says, and `relu: true` where nothing can be set.
+                ways.append({"enum": [None] if first else [None, True]})
             forms.append(
                 {
                     "type": "object",
-                    "properties": {name: {"anyOf": [fields, *first]}},
+                    "properties": {name: {"anyOf": ways}},
                     "required": [name],
                     "additionalProperties": False,
                 }
             )
         if base.shorthand.__func__ is not Component.shorthand.__func__:  # type: ignore[attr-defined]
-            forms.append({"type": ["string", "number"]})
+            forms.append(dict(base.short))
         definitions[key] = {"anyOf": forms}
     return {"$ref": f"#/$defs/{key}"}

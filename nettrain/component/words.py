@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from nettrain.component.bounds import Range
 from nettrain.component.family import Component
+from nettrain.component.problem import Fix, Instead
 
 LONGEST = 60
 """Characters of a value that a message quotes."""
@@ -59,27 +60,43 @@ def closest(name: object, known: Iterable[object]) -> str | None:
     Case does not count: `ReLU` is close to `relu`, and `lr` to `learning_rate`; nor do
     letters of another script that look the same.
     """
+    return next(map(str, _near(name, known)), None)
+
+
+def _near(name: object, known: Iterable[object]) -> list[Any]:
+    """What was perhaps meant, of the known; one alone where nothing else can be."""
     word = _plain(str(name)[:LONGEST])
-    names = {str(k).lower(): str(k) for k in known}
+    names: dict[str, Any] = {str(k).lower(): k for k in known}
+    same = [k for n, k in names.items() if _letters(n) == _letters(word)]
+    if same and word:
+        return same
     close = difflib.get_close_matches(word, names, n=3, cutoff=0.65)
-    close.sort(key=lambda n: sorted(n) != sorted(word))  # letters that changed places
+    # Letters that changed places are the likeliest mistake.
+    close = [n for n in close if sorted(n) == sorted(word)] or close
     if not close and len(word) > 1:
         close = [n for n in names if _initials(n) == word]
     if not close and len(word) > 2:
         close = [n for n in names if n.startswith(word) or word.startswith(n)]
-    return names[close[0]] if close else None
+    return [names[n] for n in close]
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[-_ ]", "", name)
 
 
 def _initials(name: str) -> str:
     return "".join(part[:1] for part in name.split("_"))
 
 
-def suggest(name: object, known: Iterable[object]) -> str | None:
+def suggest(name: object, known: Iterable[object]) -> Fix | None:
     """`did you mean "…"?` where something known is close to it."""
-    close = closest(name, known)
+    close = _near(name, known)
+    if not close:
+        return None
     odd = next((c for c in str(name) if not c.isascii()), None)
     hint = f" {_named(odd)} only looks like it" if odd else ""
-    return f"did you mean {show(close)}?{hint}" if close else None
+    edit = Instead(close[0]) if len(close) == 1 else None
+    return Fix(f"did you mean {show(str(close[0]))}?{hint}", edit)
 
 
 _LOOK_ALIKES = str.maketrans("асԁеһіјкӏомпорԛѕтухԝαοντρι", "acdehijklomnopqstyxwaovtpi")

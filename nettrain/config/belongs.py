@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from nettrain.component import Component, field_types
+from nettrain.component import Component, Fix, Home, field_types
 from nettrain.config.annotations import (
     Kinds,
     block,
@@ -35,7 +35,7 @@ class Holder(NamedTuple):
     rank: int
 
 
-def belongs(holders: Iterable[Holder], key: str, value: Any = ...) -> str | None:
+def belongs(holders: Iterable[Holder], key: str, value: Any = ...) -> Fix | None:
     """`it belongs in optimizer.adam`, or None where no place takes such a key.
 
     Sections and components written in this config come first, then a family of which
@@ -53,10 +53,12 @@ def belongs(holders: Iterable[Holder], key: str, value: Any = ...) -> str | None
     labels = labels[:1] if rank == FAMILY else labels
     if not labels:
         return None
+    edit = Home(labels[0]) if len(labels) == 1 and rank == WRITTEN else None
     if labels[0] == "":
-        return "it belongs at the top level"
+        return Fix("it belongs at the top level", edit)
     *most, last = labels if len(labels) <= 3 else [*labels[:2], "others"]
-    return f"it belongs in {', '.join(most) + ' or ' if most else ''}{last}"
+    words = f"it belongs in {', '.join(most) + ' or ' if most else ''}{last}"
+    return Fix(words, edit)
 
 
 def _takes(annotation: Any, value: Any) -> bool:

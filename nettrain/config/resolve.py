@@ -29,7 +29,7 @@ from nettrain.config.merge import merged
 from nettrain.config.override import overridden
 from nettrain.config.patch import patched
 from nettrain.config.paths import find, locate, written
-from nettrain.config.reader import is_path, place_in, place_of, read
+from nettrain.config.reader import Document, is_path, place_in, place_of, read
 from nettrain.config.tree import Tree, from_plain
 from nettrain.config.writer import write_resolved
 from nettrain.errors import Error, Errors, Place, raise_all
@@ -122,15 +122,19 @@ class Resolved:
         return list(holders(self.tree, (self.schema,)))
 
     def _error(self, problem: Problem) -> Error:
-        fix = problem.fix
         node, _ = self.located(problem.path)
-        if problem.code == "config-unknown-key" and not problem.sure:
-            fix = self._instead(problem, node.plain())
         # A rule that several settings break is told at the name they stand under.
         whole = problem.code != "config-type" and isinstance(node.value, (dict, tuple))
         at_key = problem.at_key or whole
         place = self.place(problem.path, at_key)
-        return Error(problem.code, problem.sentence(self.written), place=place, fix=fix)
+        message, fix = problem.sentence(self.written), self.fix(problem)
+        return Error(problem.code, message, place=place, fix=fix)
+
+    def fix(self, problem: Problem) -> str | None:
+        """What to do about a problem, by all that stands in the config."""
+        if problem.code != "config-unknown-key" or problem.sure:
+            return problem.fix
+        return self._instead(problem, self.located(problem.path)[0].plain())
 
     def _instead(self, problem: Problem, value: Any) -> str | None:
         """What to do about an unknown key: where it belongs, or what it should be."""
@@ -153,7 +157,7 @@ class Resolved:
                 if h.label.rpartition(".")[0] == family or h.label.startswith(inside)
             ]
         keys = f"its keys are: {listed(known)}" if known else None
-        elsewhere = belongs(far, key, value)
+        elsewhere: str | None = belongs(far, key, value)
         if elsewhere and cls is not None and issubclass(cls, Component):
             elsewhere += f"; here {keys}"
         nearby = belongs(near, key, value) or problem.fix
@@ -167,15 +171,23 @@ def resolve(
     overrides: Sequence[str] = (),
     *,
     schema: type,
+    document: Document | None = None,
 ) -> Resolved:
-    """Read a config, lay it over what it extends, patch it, and apply the overrides."""
+    """Read a config, lay it over what it extends, patch it, and apply the overrides.
+
+    Args:
+        source: the file, or what stands in one.
+        overrides: settings that go before it.
+        schema: the dataclass that is to be built.
+        document: what to take for the file's text, if not what stands there.
+    """
     faults: list[Error] = []
     chain: tuple[str, ...] = ()
     if isinstance(source, Mapping):
         tree = from_plain(source)
         text = write_resolved(dump(tree.plain()), lambda _: "")
     else:
-        document = read(source)
+        document = document or read(source)
         tree, text, faults = document.tree, document.text, [*document.faults]
         chain = (os.path.realpath(source),)
     try:

@@ -11,7 +11,7 @@ from nettrain.errors import Error
 
 ORDER_MARK = "\ufeff"
 """What some editors put before the text of a file."""
-_BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
+BREAK = re.compile(r"\r\n|[\n\r\x85\u2028\u2029]")
 """The line breaks of YAML 1.1, by which PyYAML counts."""
 _QUOTE = "put the text in quotes"
 _INDENT = "mend the indentation"
@@ -115,7 +115,7 @@ _SPACED = 'write it as "{0}: value", with a blank after the ":"'
 
 def lines(text: str) -> tuple[str, ...]:
     """The lines of a text, as PyYAML counts them."""
-    return tuple(_BREAK.split(text))
+    return tuple(BREAK.split(text))
 
 
 def line_and_column(before: str) -> tuple[int, int]:

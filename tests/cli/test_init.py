@@ -1,0 +1,438 @@
+"""init: configs that run as they are, of each kind and for tables of every sort."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import nettrain as nt
+from nettrain.cli.arguments import KINDS
+from nettrain.cli.init import TEMPLATES
+from nettrain.cli.main import main
+from nettrain.cli.manual import schema
+from nettrain.config import read
+from tests.cli.conftest import ROOT, Call
+
+# ---------------------------------------------------------------- kinds
+
+GENERATED = ("friedman1", "adding", "copy")
+
+
+def test_every_kind_has_its_template() -> None:
+    assert sorted(KINDS) == sorted(path.stem for path in TEMPLATES.iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_is_checked_and_runs(call: Call, folder: Path, kind: str) -> None:
+    answer = call("init", kind)
+    assert (answer.code, answer.out, answer.err) == (
+        0,
+        f"written to {kind}.yaml\n  nettrain run {kind}.yaml\n",
+        "",
+    )
+    assert call("check", f"{kind}.yaml").code == 0
+    source = read(f"{kind}.yaml").value["data"]["source"]
+    few = [f"data.source.{name}.samples=100" for name in source if name in GENERATED]
+    short = ["train={steps: 5}", "diagnose=false", "--out", "run"]
+    assert call("run", f"{kind}.yaml", *few, *short).code == 0
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [k if k == "mlp" else pytest.param(k, marks=pytest.mark.long) for k in KINDS],
+)
+def test_a_kind_keeps_its_promise(call: Call, folder: Path, kind: str) -> None:
+    assert call("init", kind).code == 0
+    text = Path(f"{kind}.yaml").read_text()
+    promise = re.search(r"Expected: (\S+) (above|below) (\S+)\.\n", text)
+    assert promise
+    run = nt.train(f"{kind}.yaml", out=folder / "run")
+    got, said = run.summary[promise[1]], float(promise[3])
+    assert got >= said if promise[2] == "above" else got <= said
+    assert [f for f in run.findings if f.severity != "note"] == []
+
+
+def test_commands_and_name_are_those_of_the_file(call: Call, folder: Path) -> None:
+    assert call("init", "transformer", "--out", "my net.yaml").code == 0
+    text = Path("my net.yaml").read_text()
+    assert "\n#     nettrain run 'my net.yaml'\n" in text
+    assert "runs/my-net/1" in text
+    assert read("my net.yaml").value["name"] == "my-net"
+    assert "transformer.yaml" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["mpl"], 2, 'unknown kind of config "mpl"\n  did you mean "mlp"?'),
+        (["zzzz"], 2, "known: mlp, cnn, lstm, transformer, autoencoder, regression"),
+        (["mlp", "--target", "y"], 2, "mlp has its own data"),
+        (["mlp", "--out", "config.yaml"], 4, "config.yaml exists already"),
+        (["table.csv", "--target", "kind"], 4, "table.yaml exists already"),
+        (["table.csv", "--out", "x.yaml"], 3, "add --target with one of length, width"),
+        (["gone.csv"], 3, 'there is no file "gone.csv"'),
+        (["gone.txt"], 3, 'there is no file "gone.txt"'),
+        (["notes.txt"], 3, "init transformer, and in it say source: {text: {path: not"),
+        (["photos"], 3, "init cnn, and in it say source: {images: {path: photos"),
+        (
+            ["t10k-images-idx3-ubyte"],
+            3,
+            "init cnn, and in it say source: {idx: {images",
+        ),
+        (["book.xlsx"], 3, "save it as .csv"),
+    ],
+)
+def test_what_cannot_be_written(
+    call: Call, folder: Path, words: list[str], code: int, said: str
+) -> None:
+    for name in ("notes.txt", "t10k-images-idx3-ubyte", "book.xlsx", "table.yaml"):
+        Path(name).write_text("as it was")
+    Path("photos").mkdir()
+    before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    answer = call("init", *words)
+    assert (answer.code, answer.out) == (code, "")
+    assert said in answer.err
+    after = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert after == before
+
+
+def test_an_editor_is_shown_the_schema(call: Call, folder: Path) -> None:
+    Path("nets").mkdir()
+    assert call("init", "mlp", "--schema", "--out", "nets/a.yaml").code == 0
+    first = Path("nets/a.yaml").read_text().splitlines()[0]
+    file = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert file
+    written = (Path("nets") / file[1]).read_text()
+    assert json.loads(written) == json.loads(json.dumps(schema()))
+    assert call("check", "nets/a.yaml").code == 0
+    (Path("nets") / file[1]).write_text("mine")
+    assert call("init", "mlp", "--schema", "--out", "nets/b.yaml").code == 0
+    assert (Path("nets") / file[1]).read_text() == "mine"
+
+
+# ---------------------------------------------------------------- tables
+
+Cell = Callable[[int], object]
+_RANDOM = random.Random(0)
+X = [_RANDOM.gauss(0, 1) for _ in range(500)]
+OTHER = [_RANDOM.random() for _ in range(500)]
+
+
+def x(i: int) -> str:
+    return f"{X[i]:.3f}"
+
+
+def noise(i: int) -> str:
+    return f"{OTHER[i]:.3f}"
+
+
+def kind(i: int) -> str:
+    return "yes" if X[i] > 0 else "no"
+
+
+def write(columns: dict[str, Cell], rows: int = 120, delimiter: str = ",") -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([cell(i) for cell in columns.values()] for i in range(rows))
+    Path("t.csv").write_text(out.getvalue(), encoding="utf-8")
+
+
+Init = Callable[..., Any]
+
+
+@pytest.fixture
+def init(call: Call, folder: Path) -> Init:
+    """Write a config for `t.csv`; its text and its value."""
+
+    def make(target: str = "y") -> tuple[str, Any]:
+        answer = call("init", "t.csv", "--target", target)
+        assert (answer.code, answer.err) == (0, "")
+        return Path("t.yaml").read_text("utf-8"), read("t.yaml").value
+
+    return make
+
+
+def test_columns_that_tell_nothing_are_left_out(init: Init, call: Call) -> None:
+    write(
+        {
+            "PassengerId": lambda i: i + 1,
+            "turn": lambda i: 200 - i,
+            "order_id": lambda i: 7 * i + i % 2,
+            "x": x,
+            "code": lambda i: f"u{i * 7919 % 1000}",
+            "one": lambda i: 3,
+            "void": lambda i: "",
+            "single": lambda i: "a" if i % 2 else "",
+            "when": lambda i: f"2024-01-{1 + i % 28:02d} {i}:00",
+            "sparse": lambda i: "" if i % 10 else i % 3,
+            "y": kind,
+        }
+    )
+    text, value = init()
+    names = [
+        "PassengerId",
+        "turn",
+        "order_id",
+        "code",
+        "one",
+        "void",
+        "single",
+        "when",
+        "sparse",
+    ]
+    assert value["data"]["columns"] == dict.fromkeys(names, "ignore")
+    for said in (
+        "PassengerId: ignore  +# numbers the rows",
+        "code: ignore  +# 120 different texts in 120 rows",
+        "one: ignore  +# is the same in every row",
+        "void: ignore  +# is empty",
+        "single: ignore  +# has one value only",
+        "when: ignore  +# dates: ",
+        "sparse: ignore  +# 90 % is missing",
+    ):
+        assert re.search(said, text)
+    assert call("check", "t.yaml").code == 0
+
+
+def test_names_that_yaml_misreads(init: Init, call: Call) -> None:
+    write(
+        {
+            "yes": x,
+            "1": lambda i: "ab"[i % 2],
+            "a: b": lambda i: "" if i % 9 == 0 else noise(i),
+            'été"quote': lambda i: "" if i % 5 == 0 else ["ä", "true", "~"][i % 3],
+            "null": lambda i: 7,
+            "# c": noise,
+            "- d\ne": lambda i: "" if i % 2 else noise(i),
+            "true": kind,
+        }
+    )
+    text, value = init("true")
+    assert value["data"]["target"] == "true"
+    assert value["data"]["columns"] == {"null": "ignore"}
+    assert value["data"]["missing"] == {
+        "a: b": "median",
+        'été"quote': "most_frequent",
+        "- d\ne": "median",
+    }
+    assert re.search(r'"a: b": median +# 12 % is missing', text)
+    assert call("check", "t.yaml").code == 0
+
+
+def test_marks_of_missing_values(init: Init) -> None:
+    write(
+        {
+            "a": lambda i: "?" if i % 10 == 0 else x(i),
+            "b": lambda i: "inf" if i == 5 else noise(i),
+            "c": lambda i: "9.97e36" if i % 50 == 0 else noise(i),
+            "y": lambda i: "-" if i % 40 == 1 else f"{3 * X[i] + 1:.2f}",
+        }
+    )
+    text, value = init()
+    source = value["data"]["source"]["file"]
+    assert source["missing_values"][-4:] == ["?", "inf", "9.97e36", "-"]
+    assert '"?" in 12 rows of "a"' in text
+    assert value["data"]["missing"] == {
+        "a": "median", "b": "median", "c": "median", "y": "drop",
+    }  # fmt: skip
+    assert value["loss"] == "mse"
+    run = nt.train("t.yaml", out="run", overrides=["train.epochs=30"])
+    assert run.summary["test/r2"] > 0.7
+
+
+def test_many_odd_texts_make_no_marks(init: Init) -> None:
+    write({"a": lambda i: f"t{i}" if i % 3 == 0 else noise(i), "x": x, "y": kind})
+    text, value = init()
+    assert value["data"]["columns"] == {"a": "ignore"}
+    assert "33 % of its cells are no numbers; 115 different texts in 120 rows" in text
+
+
+def test_codes_with_letters_among_them_are_declared(init: Init) -> None:
+    zones = ["10", "20", "30", "N1", "N2", "X3", "X4", "40", "50"]
+    write({"zone": lambda i: zones[i % 9], "x": x, "y": kind})
+    text, value = init()
+    assert value["data"]["columns"] == {"zone": "categorical"}
+    assert re.search("zone: categorical +# 43 % of its cells are no numbers", text)
+
+
+@pytest.mark.parametrize(
+    ("rare", "weights", "recall"),
+    [(2, False, False), (4, False, True), (10, True, True)],
+)
+def test_classes_of_different_size(
+    init: Init, rare: int, weights: bool, recall: bool
+) -> None:
+    write({"x": x, "y": lambda i: "rare" if i % rare == 0 else "usual"}, 400)
+    text, value = init()
+    balanced = {"cross_entropy": {"class_weights": "balanced"}}
+    assert value["loss"] == (balanced if weights else "cross_entropy")
+    assert ("recall" in value["metrics"]) == recall
+    assert ("who always says `usual` is right in" in text) == recall
+    assert value["data"]["split"]["stratify"] is True
+
+
+def test_a_class_of_one_row_gets_no_weight(init: Init) -> None:
+    write({"x": x, "y": lambda i: "odd" if i == 3 else kind(i)}, 300)
+    assert init()[1]["loss"] == "cross_entropy"
+
+
+def test_units_and_outliers(init: Init) -> None:
+    columns: dict[str, Cell] = {
+        "a": lambda i: X[i] * 1e-6,
+        "b": lambda i: OTHER[i] * 1e4,
+        "c": noise,
+        "y": lambda i: 1e5 if i == 7 else X[i],
+    }
+    write(columns, 400)
+    text, value = init()
+    assert value["data"]["preprocess"] == [{"standardize": {"floor": 0}}]
+    assert value["loss"] == "huber"
+    assert "20 standard deviations from the mean" in text
+
+
+def test_rare_categories_may_come_later(init: Init, call: Call) -> None:
+    write({"c": lambda i: "ab"[i % 2] if i % 30 else f"r{i}", "x": x, "y": kind})
+    assert init()[1]["data"]["preprocess"][1] == {"one_hot": {"unknown": "ignore"}}
+    assert call("check", "t.yaml").code == 0
+
+
+def test_other_delimiters_and_folders(call: Call, folder: Path) -> None:
+    write({"x": x, "n": noise, "y": kind}, delimiter=";")
+    Path("deep").mkdir()
+    words = ["t.csv", "--target", "y", "--out", "deep/c.yaml"]
+    assert call("init", *words).code == 0
+    source = read("deep/c.yaml").value["data"]["source"]["file"]
+    assert (source["path"], source["delimiter"]) == ("../t.csv", ";")
+    run = nt.train("deep/c.yaml", out="run", overrides=["train.epochs=20"])
+    assert run.summary["test/accuracy"] > 0.85
+
+
+def test_arrays(call: Call, folder: Path) -> None:
+    images = np.random.default_rng(0).normal(size=(90, 1, 3, 3))
+    labels = (images.sum((1, 2, 3)) > 0).astype(int)
+    np.savez("a.npz", x=images, y=labels, x_other=images)
+    assert call("init", "a.npz").code == 0
+    value = read("a.yaml").value
+    assert value["model"][0] == "flatten"
+    assert "target" not in value["data"]
+    assert call("check", "a.yaml").code == 0
+    np.savez("b.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    assert call("init", "b.npz").code == 0
+    assert "test" not in read("b.yaml").value["data"]["split"]
+    np.savez("c.npz", x=images)
+    assert "no targets y\n  add the array y" in call("init", "c.npz").err
+
+
+def test_several_targets(call: Call, folder: Path) -> None:
+    write({"x": x, "n": noise, "u": lambda i: X[i] + 1, "v": lambda i: -X[i]})
+    assert call("init", "t.csv", "--target", "u", "--target", "v").code == 0
+    assert read("t.yaml").value["data"]["target"] == ["u", "v"]
+    assert call("check", "t.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "rows", "said"),
+    [
+        ({"a": x, "y": lambda i: "same"}, 120, 'no class but "same"'),
+        ({"a": x, "y": lambda i: f"n{i}"}, 120, "most of them come once"),
+        ({"a": x, "y": lambda i: ""}, 120, "no classes"),
+        ({"id": lambda i: i, "y": kind}, 120, "no column is left to learn from: id"),
+        ({"y": kind}, 120, "no column is left to learn from: there is no other"),
+        ({"a": x, "y": kind}, 3, "3 rows are too few: none is left for test"),
+        ({"a": lambda i: x(i).replace(".", ","), "y": kind}, 120, "a decimal comma"),
+        ({"a": x, "z": kind}, 120, 'no column "y"\n  the columns are: a, z'),
+        ({"a": x, "Y": kind}, 120, 'no column "y"\n  did you mean "Y"?'),
+    ],
+)
+def test_tables_that_cannot_be_learned(
+    call: Call, folder: Path, columns: dict[str, Cell], rows: int, said: str
+) -> None:
+    write(columns, rows)
+    answer = call("init", "t.csv", "--target", "y")
+    assert answer.code in (2, 3)
+    assert said in answer.err
+    assert not Path("t.yaml").exists()
+
+
+TABLES = {
+    "wine": ("cultivar", "test/accuracy", 0.9),
+    "pumps": ("state", "test/recall", 0.75),
+    "filled": ("flow", "test/r2", 0.8),
+    "diabetes": ("progression", "test/r2", 0.1),
+    "imbalanced": ("kind", "test/recall", 0.8),
+    "cafes": ("cups", "test/r2", 0.8),
+    "load": ("load", "test/r2", 0.8),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_ours_is_learned(call: Call, folder: Path, name: str) -> None:
+    target, metric, least = TABLES[name]
+    data = ROOT / "data" / f"{name}.csv"
+    assert call("init", data, "--target", target).code == 0
+    short = [] if name in ("wine", "filled") else ["train.epochs=6"]
+    run = nt.train(f"{name}.yaml", out="run", overrides=[*short, "diagnose=false"])
+    assert run.summary[metric] > least
+
+
+NAMES = st.one_of(
+    st.sampled_from(
+        ["id", "yes", "1", "a: b", "~", "[x]", "é", "x #y", "'", '"', "&a"]
+    ),
+    st.text(
+        st.characters(exclude_categories=["Cs", "Cc"], include_characters="\t"),
+        min_size=1,
+        max_size=8,
+    ),
+)
+CELLS = st.sampled_from(
+    [
+        lambda i: x(i),
+        lambda i: i,
+        lambda i: "",
+        lambda i: 5,
+        lambda i: "ab"[i % 2],
+        lambda i: "" if i % 3 else "é: #",
+        lambda i: "?" if i % 7 == 0 else noise(i),
+        lambda i: f"{X[i] * 1e300:.3e}",
+        lambda i: f"{X[i] * 1e-300:.3e}",
+        lambda i: f"t{i % 40}",
+        lambda i: "inf" if i % 9 == 0 else i % 4,
+        lambda i: ["1", "x", "2024-01-31", "0,5"][i % 4],
+        lambda i: i % 25,
+        lambda i: f'a\n"{i % 2}"',
+    ]
+)
+
+
+@given(
+    columns=st.dictionaries(NAMES, CELLS, min_size=2, max_size=6),
+    rows=st.sampled_from([1, 2, 9, 40, 100]),
+)
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_any_table_is_refused_or_gets_a_config_that_sets_up(
+    folder: Path, columns: dict[str, Cell], rows: int
+) -> None:
+    write(columns, rows)
+    Path("t.yaml").unlink(missing_ok=True)
+    code = main(["init", "t.csv", f"--target={next(iter(columns))}"])
+    assert code in (0, 2, 3)
+    if code == 0:
+        assert main(["check", "t.yaml"]) == 0
+    assert Path("t.yaml").exists() == (code == 0)

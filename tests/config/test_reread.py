@@ -1,0 +1,131 @@
+"""The quick reader of resolved configs takes what the slow one takes, as it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nettrain.config import write_resolved
+from nettrain.config.reader import parse
+from nettrain.config.reread import _leaves, _Otherwise, leaves, nested, reread
+from nettrain.config.tree import Source
+from nettrain.errors import Error
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=20)
+    | st.sampled_from(["yes", "1e-3", "- a", "a: b", "# no", "[x]", "{}", "1 epoch"])
+)
+KEYS = st.text(min_size=1, max_size=8) | st.sampled_from(["a", "null", "1", "- x", "?"])
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4)
+    ),
+    max_leaves=15,
+)
+
+
+def slow(text: str) -> Any:
+    return parse(text, Source("x", "file", None)).value  # type: ignore[arg-type]
+
+
+@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=5))
+def test_what_was_written_is_read_back(value: dict[str, Any]) -> None:
+    text = write_resolved(value, lambda path: f"from {path}")
+    assert nested(reread(text)) == value
+
+
+def test_our_own_configs_are_read_quickly() -> None:
+    value = {
+        "format": 1,
+        "train": {"stop": {"target": None}, "every": "1 epoch", "share": "5 %"},
+        "model": [{"dense": {"units": 64, "bias": True}}, "relu", [1, [2.5, -1e-8]]],
+        "metrics": ["accuracy", {"f1": {}}],
+        "data": {"columns": {}, "source": "/x/a b.csv", "name": 'a "b" \\ \n ä'},
+    }
+    text = write_resolved(
+        value, lambda path: "default" if path[-1] == 1 else "x.yaml:3"
+    )
+    found = dict(_leaves(text))
+    assert nested(found) == value
+    assert found[("model", 1)].source == "default"
+    assert found[("format",)] == (1, "x.yaml:3")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: b\n  c\n",  # one text over two lines
+        "a:\n- 1\n- 2\n",  # a list as far left as its key
+        "a:\n    b: 1\n",
+        "a: {b: 1}\n",
+        "a: [1, [2]]\n",
+        "a: 'b'\n",
+        'a: "\\x41"\n',
+        "a: |\n  b\n",
+        "a: &x 1\nb: *x\n",
+        "a: !!str 1\n",
+        "# comment\na: 1\n",
+        "a: 1 # near\n",
+        "a: b#c\n",
+        "a: 1\n\nb: 2\n",
+        "a:\nb: 2\n",
+        "a:\n",
+        "a: 1\r\nb: 2\r\n",
+        "1: a\n",
+        "? a\n: b\n",
+        "---\na: 1\n",
+        "a: 1\n...\n",
+        "a: -\n",
+        "a: [-, 1]\n",
+        "a: ...\nb: .\nc: +\nd: /x\n",
+        "a: b -\n",
+        "a: .5\nb: 0x10\nc: ~\nd: +1\n",
+        "a: b: c\n",
+        "a: - b\n",
+        "a: 1\na: 2\n",
+        "a: 1\n  b: 2\n",
+        "- 1\n- 2\n",
+        "- a: 1\n  b: 2\n- 3\n",
+        "a: 1\n- 2\n",
+        "a\n",
+        "a: b  \n",
+        "a: %b\n",
+        "a: 2024-01-01\n",
+        "a:  1\n",
+        "\n",
+        "",
+    ],
+)
+def test_other_texts_are_read_as_all_yaml_is(text: str) -> None:
+    try:
+        expected = slow(text)
+    except Error:
+        with pytest.raises(Error):
+            reread(text)
+        return
+    found = reread(text)
+    assert nested(found) == expected
+    assert dict(leaves(text)) == found
+
+
+def test_no_leaf_comes_before_it_is_certain() -> None:
+    """What was asked for first may have been all that is read."""
+    taken = []
+    with pytest.raises(_Otherwise):
+        for path, _ in _leaves("a: 1\nb: c\n  d\n"):
+            taken.append(path)
+    assert taken == [("a",)]
+
+
+def test_depth_is_limited() -> None:
+    deep = "\n".join(f"{'  ' * i}a:" for i in range(5000))
+    with pytest.raises(Error):
+        reread(deep)

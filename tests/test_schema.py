@@ -1,0 +1,202 @@
+"""The JSON Schema, by a validator of its own: what it admits and what it forbids."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from nettrain.cli.init import TEMPLATES
+from nettrain.cli.manual import schema
+from nettrain.component import (
+    Component,
+    Problem,
+    build,
+    dump,
+    field_types,
+    first_field,
+    json_schema,
+    registered,
+)
+from nettrain.config import parse, read
+from nettrain.config.resolve import resolve
+from nettrain.config.tree import Source
+from nettrain.data import DataConfig
+from nettrain.experiment.schema import Experiment
+from nettrain.nn import Initializer, Layer, Loss
+from nettrain.optim import Optimizer
+from nettrain.training.metrics import Metric
+from nettrain.training.settings import TrainConfig
+
+ROOT = Path(__file__).parents[1]
+FILES = [
+    path
+    for path in sorted([*(ROOT / "configs").rglob("*.yaml"), *TEMPLATES.iterdir()])
+    if "space" not in read(path).value  # which makes it a sweep
+]
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    Draft202012Validator.check_schema(schema())
+    return Draft202012Validator(schema())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_our_configs_are_valid(path: Path, validator: Draft202012Validator) -> None:
+    assert [e.message for e in validator.iter_errors(read(path).value)] == []
+
+
+@pytest.mark.parametrize("path", FILES[:12], ids=lambda path: path.stem)
+def test_what_is_resolved_is_valid(path: Path, validator: Draft202012Validator) -> None:
+    whole = dump(resolve(path, schema=Experiment).build())
+    assert [e.message for e in validator.iter_errors(whole)] == []
+
+
+GOOD = "data: {source: digits}\nmodel: [dense: 3]\nloss: mse\n"
+
+
+def value(text: str) -> Any:
+    return parse(text, Source("a.yaml", "file", Path())).value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: [relu, dense: 64, dense: {units: 64, activation: relu}, flatten: ]",
+        "model: [dense: {units: 3, activation: {leaky_relu: 0.1}, weight_init: ones}]",
+        "model: [repeat: {times: 2, block: [residual: [relu, dense: 3]]}]",
+        "model: {from: runs/a/1, freeze: ['dense*']}",
+        "optimizer: sgd",
+        "optimizer: {adam: 0.1}",
+        "optimizer: {adam: {learning_rate: {cosine: 0.1}}}",
+        "optimizer: {adam: {learning_rate: {cosine: {peak: 0.1, warmup: 5 %}}}}",
+        "data: {source: a.csv, target: [a, b], columns: {a: ignore}, missing: drop}",
+        "data: {source: {file: {path: a.csv}}, missing: {a: median}, preprocess: []}",
+        "data: {source: {moons: }, split: {validation: a.csv, stratify: true}}",
+        "data: {source: {moons: 10}, preprocess: [{one_hot: {unknown: error}}]}",
+        "train: {checkpoint: {every: 10 steps}, stop: {minutes: 0.5}}",
+        "diagnose: {G1: {threshold: 0.1}, silence: [G2]}",
+        "extends: a.yaml\npatch: [{do: set, path: seed, value: 1}]",
+        "loss: {cross_entropy: {class_weights: [1, 2]}}",
+    ],
+)
+def test_every_form_is_admitted(text: str, validator: Draft202012Validator) -> None:
+    whole = {**value(GOOD), **value(text)}
+    assert [e.message for e in validator.iter_errors(whole)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sed: 1", "seed: -1", "seed: one", "seed: 1.5", "seed: true", "name: 3",
+        "train: {epoch: 3}", "train: {stop: {monitr: x}}", "train: 5", "epochs: 4",
+        "train: {epochs: 0}", "train: {checkpoint: {keep: 1}}", "metrics: accuracy",
+        "metrics: [acc]", "metrics: [3]", "optimizer: adm", "optimizer: {adm: 1}",
+        "optimizer: [adam]", "optimizer: {adam: {beta: 1}}", "optimizer: {adam: -1}",
+        "optimizer: {adam: {}, sgd: {}}", "optimizer: 3",
+        "optimizer: {adam: {beta1: 2}}",
+        "model: 3", "model: [dense]", "model: [dense: {}]", "model: [dense: many]",
+        "model: [{dense: 3, relu: }]", "model: [dropout: 2]", "model: relu",
+        "model: [dense: {units: 3, activation: reul}]", "model: {freeze: [a]}",
+        "loss: mes", "loss: ", "diagnose: maybe",
+        "diagnose: {G1: {treshold: 1}}", "data: {}", "data: {source: digit}",
+        "data: {source: {moons: {sample: 1}}}", "data: {source: 3}",
+        "data: {source: digits, columns: {a: number}}", "dtype: float16",
+        "data: {source: digits, split: {validation: 2}}", "format: 2", "threads: 0",
+        "patch: {do: set}", "patch: [{do: put, path: a}]", "extends: [a.yaml]",
+    ],
+)  # fmt: skip
+def test_mistakes_are_forbidden(text: str, validator: Draft202012Validator) -> None:
+    assert not validator.is_valid({**value(GOOD), **value(text)})
+
+
+# ---------------------------------------------------------------- any value
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 70),
+    st.sampled_from([0.0, 0.5, 1.0, 1.5, -0.5, 1e-3]),
+    st.sampled_from(["auto", "relu", "a.csv", "5 %", "1 epoch", "dense", "same", "x"]),
+)
+
+
+def values(annotation: Any, depth: int = 3) -> st.SearchStrategy[Any]:
+    """Values that an annotation asks for, and now and then others."""
+    return st.one_of(_fitting(annotation, depth), _fitting(annotation, depth), SCALARS)
+
+
+def _fitting(annotation: Any, depth: int) -> st.SearchStrategy[Any]:
+    origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _fitting(inside[0], depth)
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of([_fitting(member, depth) for member in inside])
+    if origin is Literal:
+        return st.sampled_from(inside)
+    if origin in (list, tuple) and depth:
+        return st.lists(values(inside[0], depth - 1), max_size=2)
+    if origin is dict and depth:
+        return st.dictionaries(st.just("a"), values(inside[1], depth - 1))
+    if isinstance(annotation, type) and issubclass(annotation, Component) and depth:
+        return st.sampled_from(sorted(registered(annotation))).flatmap(
+            lambda name: _written(name, registered(annotation)[name], depth)
+        )
+    if dataclasses.is_dataclass(annotation) and depth:
+        return _settings(typing.cast(type, annotation), depth)
+    return SCALARS
+
+
+def _written(name: str, cls: type, depth: int) -> st.SearchStrategy[Any]:
+    """A component in each of its forms."""
+    first = first_field(cls)
+    forms = [st.just(name), _settings(cls, depth).map(lambda given: {name: given})]
+    if first:
+        short = values(field_types(cls)[first], depth - 1)
+        forms.append(short.map(lambda given: {name: given}))
+    return st.one_of(forms)
+
+
+def _settings(cls: type, depth: int) -> st.SearchStrategy[Any]:
+    known = {k: values(a, depth - 1) for k, a in field_types(cls).items()}
+    return st.fixed_dictionaries({}, optional=known)
+
+
+PLACES = [Layer, Optimizer, Loss, Metric, Initializer, DataConfig, TrainConfig]
+
+
+@pytest.mark.parametrize("base", PLACES, ids=lambda base: base.__name__)
+@given(data=st.data())
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[*HealthCheck],
+)
+def test_what_can_be_built_is_admitted(base: Any, data: st.DataObject) -> None:
+    drawn = data.draw(values(base))
+    problems: list[Problem] = []
+    build(base, drawn, (), problems)
+    holder = dataclasses.make_dataclass("Holder", [("it", base)])
+    rules = Draft202012Validator(_schema_of(holder, base))
+    if not problems:
+        assert [e.message for e in rules.iter_errors({"it": drawn})] == []
+    elif not rules.is_valid({"it": drawn}):
+        assert problems
+
+
+_SCHEMAS: dict[Any, dict[str, Any]] = {}
+
+
+def _schema_of(holder: type, base: Any) -> dict[str, Any]:
+    holder.__annotations__["it"] = base
+    if base not in _SCHEMAS:
+        _SCHEMAS[base] = json_schema(holder)
+    return _SCHEMAS[base]
