@@ -27,7 +27,7 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--window-size=1200,900",
     "--remote-debugging-pipe",
 )
@@ -118,7 +118,11 @@ class Page:
 
     def open(self, path: Path) -> None:
         """Open a file, and wait until its scripts have run."""
-        self._call("Page.navigate", url=path.resolve().as_uri())
+        self.visit(path.resolve().as_uri())
+
+    def visit(self, address: str) -> None:
+        """The same for an address."""
+        self._call("Page.navigate", url=address)
         while self.run("document.readyState") != "complete":
             pass
         self.settle()

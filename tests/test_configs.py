@@ -31,7 +31,9 @@ from nettrain.experiment.setup import set_up
 from nettrain.experiment.trial import trial
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+CONFIGS = sorted(
+    p for p in (ROOT / "configs").rglob("*.yaml") if p.parent.name != "sweeps"
+)
 SICK = ROOT / "configs" / "sick"
 
 

@@ -35,7 +35,8 @@ from nettrain.diagnose.statistics import due, interval
 from nettrain.execute import executor
 from nettrain.nn import CrossEntropy, Dense, Sequential
 from nettrain.optim import Adam
-from nettrain.training.network import Network, Recipe
+from nettrain.training.network import Network
+from nettrain.training.programs import Recipe
 
 NETWORKS = (
     "64-64-32-10:32",

@@ -27,7 +27,8 @@ from nettrain.diagnose.statistics import due, interval
 from nettrain.execute import executor
 from nettrain.nn import CrossEntropy, Layer, Sequential
 from nettrain.optim import Adam
-from nettrain.training.network import Network, Recipe
+from nettrain.training.network import Network
+from nettrain.training.programs import Recipe
 
 RATE = 0.001
 AGREE = 5

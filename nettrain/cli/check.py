@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -11,12 +12,15 @@ from typing import Any
 from nettrain.cli import plugin
 from nettrain.cli.terminal import colour, joined, print_json, size, table
 from nettrain.component import dump, show
+from nettrain.config.fix import fix
 from nettrain.data.kept import named
 from nettrain.diagnose import Finding
+from nettrain.errors import visible
 from nettrain.experiment.check import Report
 from nettrain.experiment.check import check as examine
 from nettrain.experiment.gradient_check import OFF
 from nettrain.experiment.memory import Prediction, refusal
+from nettrain.experiment.schema import Experiment
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.experiment.trial import Trial, trial
 from nettrain.show.summary import command, grouped, message, patch
@@ -25,6 +29,8 @@ from nettrain.show.summary import command, grouped, message, patch
 def check(arguments: Namespace) -> int:
     """`nettrain check CONFIG`."""
     plugin.load(arguments.plugin)
+    if arguments.fix:
+        _fix(arguments)
     setup = set_up(arguments.config, arguments.overrides)
     report = examine(setup)
     fits = report.needed.fits
@@ -41,6 +47,17 @@ def check(arguments: Namespace) -> int:
     if not arguments.json:
         _tell_found(arguments, report, tried)
     return 0
+
+
+def _fix(arguments: Namespace) -> None:
+    """Mend the file, and show what was changed."""
+    written = fix(arguments.config, arguments.overrides, schema=Experiment)
+    before, after = (text.splitlines() for text in written)
+    names = arguments.config, f"{arguments.config} (mended)"
+    diff = difflib.unified_diff(before, after, *names, lineterm="")
+    out = sys.stderr if arguments.json else sys.stdout
+    if told := [*map(visible, diff)]:
+        print("\n".join([*told, ""]), file=out, flush=True)
 
 
 def _tell_found(arguments: Namespace, report: Report, tried: Trial | None) -> None:
@@ -168,9 +185,12 @@ def _facts(setup: Setup, report: Report) -> Iterator[str]:
         yield ("data".ljust(10) if number == 0 else " " * 10) + line
     for number, line in enumerate(setup.notes):
         yield ("begin".ljust(10) if number == 0 else " " * 10) + line
-    rate = experiment.optimizer.rule.learning_rate
+    rate, batches = experiment.optimizer.rule.learning_rate, ""
+    if report.accumulate > 1:
+        batches = f" ({report.accumulate} batches of {experiment.data.batch_size})"
     yield (
-        f"training  {report.total_steps:,} updates of {report.batch_size} rows each, "
+        f"training  {report.total_steps:,} updates of {report.batch_size} rows "
+        f"each{batches}, "
         f"{report.steps_per_epoch:,} in an epoch, by "
         f"{experiment.optimizer.registered_name} at {show(dump(rate))}"
     )

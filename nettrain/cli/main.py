@@ -12,9 +12,12 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from nettrain.experiment import signals
+
+T = TypeVar("T")
 
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -40,17 +43,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is None:
         signals.end_at_once()
-    # Before NumPy is imported: results must not depend on the person's settings. A
-    # config's `threads:` sets the number for its run.
+    prepared()
+    words = list(sys.argv[1:] if argv is None else argv)
+    rest = [word for word in words if word != "--debug"]
+    return exit_code(_call, rest, debug="--debug" in words)
+
+
+def prepared() -> None:
+    """Make this process one whose results do not depend on a person's settings.
+
+    NumPy must not have been imported before. A config's `threads:` sets the number for
+    its run.
+    """
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A letter that a terminal does not know must not end a run.
             stream.reconfigure(errors="backslashreplace")
-    words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words
+
+
+def exit_code(work: Callable[[T], int], given: T, debug: bool = False) -> int:
+    """Do some work and give its exit code; an error is told, and has its own."""
     try:
-        code = _call([word for word in words if word != "--debug"])
+        code = work(given)
         sys.stdout.flush()
     except BrokenPipeError:
         # Nobody reads on (`… | head`), nor what Python flushes at its end.

@@ -99,7 +99,20 @@ def schema() -> dict[str, Any]:
     whole = json_schema(Experiment)
     above = {
         "extends": {"type": "string", "description": _ABOVE["extends"]},
-        "patch": {"type": "array", "description": _ABOVE["patch"]},
+        "patch": {
+            "type": "array",
+            "description": _ABOVE["patch"],
+            "items": {
+                "type": "object",
+                "properties": {
+                    "do": {"enum": ["set", "insert", "remove"]},
+                    "path": {"type": "string"},
+                    "value": {},
+                },
+                "required": ["do", "path"],
+                "additionalProperties": False,
+            },
+        },
     }
     needed = whole.pop("required")
     return {

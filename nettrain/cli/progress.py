@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from nettrain.cli.terminal import colour
 from nettrain.errors import Error, visible
-from nettrain.experiment import writing
+from nettrain.experiment import watching, writing
 from nettrain.experiment.run import Ended
 from nettrain.experiment.setup import Setup
 from nettrain.experiment.status import read_status
-from nettrain.show.progress import Progress
-from nettrain.show.summary import line, summary
+from nettrain.show.summary import summary
 
 
-class Watching:
-    """Shows a run on standard error: a bar on a terminal, else a line now and then.
-
-    A terminal that has gone away must not end the run: it goes on unseen.
-    """
+class Watching(watching.Watching):
+    """A run on a terminal of this colour, if it is one."""
 
     def __init__(self, setup: Setup, total_steps: int) -> None:
-        self._total = total_steps
-        self._progress: Progress | None = None
-        self._colour = colour(sys.stderr)
-
-    def step(self, step: int, epoch: int, loss: float, learning_rate: float) -> None:
-        # A resumed run's first step is not 1, which only now is known.
-        with contextlib.suppress(OSError):
-            if self._progress is None:
-                terminal = sys.stderr.isatty()
-                self._progress = Progress(self._total, terminal, done=step - 1)
-            self._progress.step(step, epoch, loss, learning_rate)
-
-    def epoch(self, epoch: int, metrics: Mapping[str, Any]) -> None:
-        shown = {name: value for name, value in metrics.items() if "/" in name}
-        with contextlib.suppress(OSError):
-            if self._progress is not None:
-                self._progress.epoch(epoch, shown)
-
-    def found(self, finding: Mapping[str, Any]) -> None:
-        self._write(line(finding, colour=self._colour))
-
-    def note(self, text: str) -> None:
-        self._write(visible(text))
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            if self._progress is None:
-                print(text, file=sys.stderr, flush=True)
-            else:
-                self._progress.note(text)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            if self._progress is not None:
-                self._progress.close()
+        super().__init__(total_steps, colour=colour(sys.stderr))
 
 
 def report(ended: Ended, config: str, seconds: float, *, as_given: bool) -> int:

@@ -6,8 +6,10 @@ from argparse import Namespace
 from pathlib import Path
 
 from nettrain.cli import plugin
+from nettrain.cli.compare import write
 from nettrain.errors import Error, visible
-from nettrain.experiment.report import compare, redraw
+from nettrain.experiment.report import redraw
+from nettrain.study.compare import Comparison
 
 
 def report(arguments: Namespace) -> int:
@@ -20,7 +22,7 @@ def report(arguments: Namespace) -> int:
     written = [redraw(run, arguments.png) for run in runs]
     if len(runs) > 1:
         written = [Path(out or "report.html")]
-        compare(runs, written[0])
+        write(Comparison.of(runs), written[0])
     for path in written:
         print(visible(f"written to {path}"))
     return 0

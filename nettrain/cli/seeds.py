@@ -1,57 +1,95 @@
-"""One config with several seeds: the runs, and a table of what they have in common."""
+"""One config with several seeds: the runs, and what they have in common."""
 
 from __future__ import annotations
 
 import math
-import statistics
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from nettrain.cli.compare import write
 from nettrain.cli.progress import Watching, interrupted
 from nettrain.cli.terminal import table
 from nettrain.config import resolve
-from nettrain.errors import Error
+from nettrain.disk import Disk
+from nettrain.errors import Error, visible
 from nettrain.experiment.run import Ended
 from nettrain.experiment.run import run as train
 from nettrain.experiment.schema import Experiment
-from nettrain.record.folder import RUN
-
-_PARTS = ("test", "validation")
+from nettrain.record.folder import REPORT, RUN, check_name, numbered
+from nettrain.study.compare import Comparison
+from nettrain.study.groups import Group
 
 
 def run(arguments: Namespace) -> int:
     """`nettrain run CONFIG --seeds N`: seed, seed+1, … one after the other."""
     config, overrides = arguments.config, arguments.overrides
-    first = resolve(config, overrides, schema=Experiment).build().seed
-    results: dict[int, Mapping[str, float]] = {}
+    experiment = resolve(config, overrides, schema=Experiment).build()
+    place = _Place(arguments.out, experiment.name)
+    folders: list[Path] = []
     diverged: list[int] = []
-    for seed in range(first, first + arguments.seeds):
+    for seed in range(experiment.seed, experiment.seed + arguments.seeds):
         print(f"seed {seed}", file=sys.stderr)
         ended = train(
             config,
             [*overrides, f"seed={seed}"],
-            out=Path(arguments.out) / f"seed-{seed}" if arguments.out else None,
-            again=arguments.again,
+            out=place.of(seed),
+            again=arguments.again or arguments.out is not None,
             watch=Watching,
         )
         outcome = ended.outcome
         if outcome is not None and outcome.status == "interrupted":
             return interrupted(ended)
-        print(f"seed {seed}  {ended.folder.path}  {_status(ended)}")
+        print(visible(f"seed {seed}  {ended.folder.path}  {_status(ended)}"))
+        folders.append(ended.folder.path)
         if outcome is not None and outcome.status == "diverged":
             diverged.append(seed)
-        else:
-            results[seed] = measures(ended.folder.read_json(RUN)["summary"])
-    if results:
-        print("\n" + over_seeds(results))
+    found = Comparison.of(folders)
+    for group in found.groups:
+        if rows := over_seeds(group):
+            print("\n" + table(rows))
+    if (folder := place.with_some_of(folders)) is not None:
+        write(found, folder / REPORT)
+        print(visible(f"\nwritten to {folder / REPORT}"))
     if diverged:
         sys.stdout.flush()
         named = ", ".join(map(str, diverged))
         raise Error("diverged-run", f"the run diverged with seed {named}")
     return 0
+
+
+class _Place:
+    """The folder of all the runs: what was asked for, or a new `runs/NAME/NUMBER`.
+
+    It is chosen when the first run needs it: those that are finished stay where they
+    are.
+    """
+
+    def __init__(self, out: str | None, name: str) -> None:
+        self._parent = Path("runs") / check_name(name)
+        self._folder = Path(out) if out else None
+        if self._folder and (self._folder / RUN).exists():
+            fix = "choose another folder"
+            raise Error("run-exists", f"{out} holds a run already", fix=fix)
+
+    def of(self, seed: int) -> Callable[[], Path]:
+        """What chooses the folder of a run."""
+
+        def choose() -> Path:
+            if self._folder is None:
+                self._folder = numbered(Disk(), self._parent)
+            return self._folder / f"seed-{seed}"
+
+        return choose
+
+    def with_some_of(self, runs: Sequence[Path]) -> Path | None:
+        """The folder; where no run was needed that of the last one that stands in one.
+
+        None where all are runs of their own.
+        """
+        before = [run.parent for run in runs if run.parent != self._parent]
+        return self._folder or next(reversed(before), None)
 
 
 def _status(ended: Ended) -> str:
@@ -62,44 +100,13 @@ def _status(ended: Ended) -> str:
     return f"{ended.outcome.status}{told}"
 
 
-def measures(summary: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of a run on rows it was not trained on, or else on those it was."""
-    values = {**summary.get("last", {}), **summary}
-    for parts in (_PARTS, ("train",)):
-        found = {
-            name: float(value)
-            for name, value in values.items()
-            if name.partition("/")[0] in parts
-            and not name.endswith("/step")
-            and isinstance(value, (int, float, str))
-        }
-        if found:
-            break
-    return found
-
-
-def over_seeds(results: Mapping[int, Mapping[str, float]]) -> str:
-    """A row per metric: mean ± 95 % interval, and each seed's value."""
-    seeds = list(results)
-    names = list(dict.fromkeys(name for row in results.values() for name in row))
-    rows = [["", "mean", "± 95 %", *(f"seed {seed}" for seed in seeds)]]
+def over_seeds(group: Group) -> list[list[str]]:
+    """Heads, and a row per metric: mean ± 95 % interval, and each seed's value."""
+    names = dict.fromkeys(name for run in group.runs for name in run.measures)
+    seeds = [f"seed {run.unit[0]}" for run in group.runs if run.measures]
+    rows = [["", "mean", "± 95 %", *seeds]]
     for name in names:
-        values = [results[seed].get(name, math.nan) for seed in seeds]
-        mean, half = interval(values)
-        rows.append([name, *(f"{value:.4g}" for value in (mean, half, *values))])
-    return table(rows)
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half the 95 % interval of it: t(0.975, n - 1) · s / √n (Student 1908).
-
-    >>> interval([1.0, 2.0, 3.0])
-    (2.0, 2.4841377118...)
-    """
-    mean, n = statistics.fmean(values), len(values)
-    if n < 2 or not all(map(math.isfinite, values)):
-        return mean, math.nan
-    from scipy.special import stdtrit
-
-    spread = statistics.stdev(values) / math.sqrt(n)
-    return mean, float(stdtrit(n - 1, 0.975)) * spread
+        known = group.interval(name)
+        values = [r.measures.get(name, math.nan) for r in group.runs if r.measures]
+        rows.append([name, *(f"{v:.4g}" for v in (known.mean, known.half, *values))])
+    return rows if names else []

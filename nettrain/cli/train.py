@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nettrain.cli import plugin, seeds
 from nettrain.cli.progress import Watching, report
 from nettrain.cli.terminal import print_json, size
+from nettrain.errors import Error
 from nettrain.experiment import run as running
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.experiment.threads import limited
@@ -22,15 +24,19 @@ def run(arguments: Namespace) -> int:
     """`nettrain run CONFIG`."""
     plugin.load(arguments.plugin)
     if arguments.seeds:
+        if arguments.watch or arguments.port is not None:
+            fix = "leave out --seeds, or --watch"
+            raise Error("usage-arguments", "--watch follows a single run", fix=fix)
         return seeds.run(arguments)
     began = time.perf_counter()
-    ended = running.run(
-        arguments.config,
-        arguments.overrides,
-        out=arguments.out,
-        again=arguments.again,
-        watch=Watching,
-    )
+    with _watched(arguments) as watch:
+        ended = running.run(
+            arguments.config,
+            arguments.overrides,
+            out=arguments.out,
+            again=arguments.again or arguments.out is not None,
+            watch=watch,
+        )
     seconds, as_given = time.perf_counter() - began, not arguments.overrides
     return report(ended, arguments.config, seconds, as_given=as_given)
 
@@ -39,10 +45,25 @@ def resume(arguments: Namespace) -> int:
     """`nettrain resume RUN`."""
     plugin.load(arguments.plugin)
     began = time.perf_counter()
-    ended = running.resume(arguments.run, arguments.overrides, watch=Watching)
+    with _watched(arguments) as watch:
+        ended = running.resume(arguments.run, arguments.overrides, watch=watch)
     # Its findings cite the lines of the config that the run was given.
     config = ended.config or str(ended.folder.path / "config.resolved.yaml")
     return report(ended, config, time.perf_counter() - began, as_given=False)
+
+
+@contextlib.contextmanager
+def _watched(arguments: Namespace) -> Iterator[running.Watch]:
+    """Who sees the run: the terminal, and a browser if that was asked for."""
+    if arguments.watch:
+        from nettrain.cli.watch import serving
+
+        with serving(arguments.port or 0) as watch:
+            yield watch
+        return
+    if arguments.port is not None:
+        raise Error("usage-arguments", "--port is that of --watch", fix="add --watch")
+    yield Watching
 
 
 # ---------------------------------------------------------------- bench
@@ -71,7 +92,7 @@ def _measured(setup: Setup, times: StepTimes, steps: int) -> dict[str, Any]:
         "config": experiment.name,
         "executor": experiment.executor,
         "threads": experiment.threads,
-        "batch_size": experiment.data.batch_size,
+        "batch_size": setup.plan().batch_size,
         "steps": steps,
         "first_step": times.first,
         "step": times.plain,
@@ -108,4 +129,4 @@ def _told(measured: Mapping[str, Any]) -> str:
         ]
     lines.append(f"peak memory     {size(measured['peak_memory'])}")
     how = f"executor {measured['executor']}, {measured['threads']} thread"
-    return "\n".join([*lines, f"{how}, batches of {measured['batch_size']} rows"])
+    return "\n".join([*lines, f"{how}, updates of {measured['batch_size']} rows"])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
+from nettrain.cli import arguments
 from nettrain.errors import Error
 
 Parser = argparse.ArgumentParser
@@ -32,247 +33,13 @@ class Verb:
     details: str = ""
 
 
-# ---------------------------------------------------------------- arguments
-
-
-def _config(parser: Parser) -> None:
-    parser.add_argument("config", metavar="CONFIG", help="a YAML file")
-    _overrides(parser)
-
-
-def _overrides(parser: Parser) -> None:
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        default=[],
-        metavar="KEY=VALUE",
-        help="settings that go before the file's: optimizer.adam.learning_rate=0.01",
-    )
-    _plugin(parser)
-
-
-def _plugin(parser: Parser) -> None:
-    parser.add_argument(
-        "--plugin",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a Python file of yours that registers components; it is run",
-    )
-
-
-def _run_folder(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run folder: runs/digits-mlp/1")
-
-
-def _json(parser: Parser) -> None:
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON document and nothing else"
-    )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected 1, 2, 3, …, got {text!r}")
-    return int(text)
-
-
-def _takes_run(parser: Parser) -> None:
-    _config(parser)
-    parser.add_argument(
-        "--out", metavar="DIR", help="the run folder; runs/NAME/NUMBER if not given"
-    )
-    parser.add_argument(
-        "--seeds",
-        type=_count,
-        metavar="N",
-        help="N runs, with seed, seed+1, …, and a table of means over them",
-    )
-    parser.add_argument(
-        "--again",
-        action="store_true",
-        help="train although the very same run is finished already",
-    )
-
-
-def _takes_resume(parser: Parser) -> None:
-    _run_folder(parser)
-    _overrides(parser)
-
-
-def _takes_check(parser: Parser) -> None:
-    _config(parser)
-    parser.add_argument(
-        "--probe",
-        action="store_true",
-        help="try it: 20 updates, one batch learned by heart, every gradient checked",
-    )
-    _json(parser)
-
-
-def _takes_lr(parser: Parser) -> None:
-    _config(parser)
-    parser.add_argument("--out", metavar="FILE.svg", help="draw the loss over the rate")
-    _json(parser)
-
-
-def _takes_doctor(parser: Parser) -> None:
-    _run_folder(parser)
-    _plugin(parser)
-    parser.add_argument(
-        "--apply",
-        metavar="NEW.yaml",
-        help="write a config that extends the run's own by the patch",
-    )
-    parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="train with the patch, and further ones, and keep those that help",
-    )
-    _json(parser)
-
-
-def _takes_report(parser: Parser) -> None:
-    parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="a run folder: runs/digits-mlp/1"
-    )
-    _plugin(parser)
-    parser.add_argument(
-        "--png", action="store_true", help="write the pictures in plots/ as PNG too"
-    )
-    parser.add_argument(
-        "--out",
-        metavar="FILE.html",
-        help="the page of several runs; report.html if not given",
-    )
-
-
-def _takes_graph(parser: Parser) -> None:
-    parser.add_argument(
-        "what",
-        metavar="CONFIG|RUN|EXPRESSION",
-        help='a config, a run folder, or an expression: "f = (x + y) * z"',
-    )
-    _overrides(parser)
-    parser.add_argument(
-        "--at",
-        default="",
-        metavar="NAMES",
-        help="values of an expression's names: x=2,y=[1,2]",
-    )
-    parser.add_argument(
-        "--weights",
-        metavar="NAMES",
-        help="names of an expression that are weights: w1,w2",
-    )
-    parser.add_argument(
-        "--steps", action="store_true", help="explain the calculation node by node"
-    )
-    parser.add_argument(
-        "--rate",
-        type=float,
-        default=0.1,
-        help="learning rate of the update that ends --steps; 0.1 if not given",
-    )
-    parser.add_argument(
-        "--out", metavar="FILE", help="draw it: FILE.svg, .png, .html or .dot"
-    )
-    parser.add_argument(
-        "--unroll",
-        action="store_true",
-        help="draw the time steps of recurrent layers one after the other",
-    )
-    parser.add_argument(
-        "--unfold",
-        action="store_true",
-        help="draw every operation, however large the picture",
-    )
-    _json(parser)
-
-
-def _takes_evaluate(parser: Parser) -> None:
-    _run_folder(parser)
-    _plugin(parser)
-    parser.add_argument(
-        "--data",
-        metavar="FILE",
-        help="raw rows with their targets; the run's own data if not given",
-    )
-    _json(parser)
-
-
-def _takes_predict(parser: Parser) -> None:
-    _run_folder(parser)
-    _plugin(parser)
-    asked = parser.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--data", metavar="FILE", help="raw rows")
-    asked.add_argument(
-        "--sample",
-        type=_count,
-        metavar="N",
-        help="N characters of its own, of a model that was trained on a text",
-    )
-    parser.add_argument(
-        "--prompt", default="", metavar="TEXT", help="the text that --sample goes on"
-    )
-    parser.add_argument(
-        "--out", metavar="FILE", help="where to; standard output if not given"
-    )
-
-
-def _takes_list(parser: Parser) -> None:
-    parser.add_argument(
-        "kind", nargs="?", metavar="KIND", help="layers, losses, optimizers, …"
-    )
-    _plugin(parser)
-    parser.add_argument(
-        "--schema",
-        action="store_true",
-        help="print the JSON Schema of a config, for editors",
-    )
-
-
-def _takes_explain(parser: Parser) -> None:
-    parser.add_argument(
-        "path", metavar="PATH", help="a key of a config, or a component's name"
-    )
-    _plugin(parser)
-
-
-def _takes_bench(parser: Parser) -> None:
-    _config(parser)
-    parser.add_argument(
-        "--steps",
-        type=_count,
-        default=50,
-        metavar="N",
-        help="how many steps of each kind are timed; 50 if not given",
-    )
-    _json(parser)
-
-
-def _takes_selftest(parser: Parser) -> None:
-    parser.add_argument(
-        "--folder",
-        default=".",
-        metavar="DIR",
-        help="the disk to try is that of DIR; the working folder's if not given",
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer cases: seconds, not minutes"
-    )
-    _json(parser)
-
-
-# ---------------------------------------------------------------- the verbs
-
 VERBS = {
     "run": Verb(
         "train",
         "run",
         "train what a config describes, and say how it went",
         "nettrain run configs/mlp.yaml optimizer.adam.learning_rate=0.01 seed=3",
-        _takes_run,
+        arguments.run,
         "Everything is checked before anything is written.",
     ),
     "resume": Verb(
@@ -280,15 +47,31 @@ VERBS = {
         "resume",
         "go on with a run from its newest checkpoint",
         "nettrain resume runs/digits-mlp/1 train.epochs=80",
-        _takes_resume,
+        arguments.resume,
         "The result is that of a run which was never interrupted.",
+    ),
+    "replay": Verb(
+        "replay",
+        "replay",
+        "train a run again: does it come out the same, to the last bit?",
+        "nettrain replay runs/digits-mlp/1\n"
+        "  nettrain replay runs/digits-mlp/1 threads=2",
+        arguments.replay,
+        """\
+The last row of each epoch in metrics.jsonl has a digest of the metrics and the state
+of all epochs so far. A replay trains by the run's own config.resolved.yaml, writes
+nothing, and stops after the first epoch that differs: it names what differs, and what
+in config, versions, kernels or threads is not as it was. The clock is not asked again:
+the step where it ended the run is known. KEY=VALUE tries another setting, or says where
+the data are now (data.source=PATH). The exit code is 0 where all is identical, and 4
+where it is not.""",
     ),
     "check": Verb(
         "check",
         "check",
         "validate a config and its data, show its layers and what will go wrong",
         "nettrain check configs/mlp.yaml --probe",
-        _takes_check,
+        arguments.check,
         """\
 For every layer: the shape of its output for one row, its parameters, and the memory
 of these, of their gradients, of what the optimizer remembers of them, and of the
@@ -305,12 +88,23 @@ as a run would tell it; the exit code is 0 all the same.
 each layer as a share of the output's; the first batch up to 200 times, which has to be
 learned; and each gradient beside central differences in float64.""",
     ),
+    "init": Verb(
+        "init",
+        "init",
+        "write a commented config that runs as it is, also for a table of yours",
+        "nettrain init mlp\n  nettrain init data.csv --target price",
+        arguments.init,
+        """\
+Of a table it looks at types, missing values, classes and size, and writes beside each
+choice what it saw. Nothing is overwritten. With --schema an editor that knows YAML's
+language server completes and checks the config as it is typed.""",
+    ),
     "doctor": Verb(
         "doctor",
         "doctor",
         "what is wrong with a run, its one cause first, and the config that mends it",
         "nettrain doctor runs/sick-vanishing/1 --apply mended.yaml --verify",
-        _takes_doctor,
+        arguments.doctor,
         """\
 --verify trains the patched config, diagnoses it, and goes on for up to four rounds. A
 patch is accepted only if the final model's loss is lower, as a share of that of
@@ -323,17 +117,48 @@ plots/before-after.svg.""",
         "a page that tells a run: verdict, curves, and its graph to walk through",
         "nettrain report runs/digits-mlp/1\n"
         "  nettrain report runs/digits-mlp/1 runs/digits-mlp/2 --out both.html",
-        _takes_report,
+        arguments.report,
         """\
 Pictures and report.html are written anew into the folder of the run, as at its end. Of
-several runs one more page has their verdicts, and their curves over each other.""",
+several runs one more page is that of `nettrain compare`.""",
+    ),
+    "sweep": Verb(
+        "sweep",
+        "run",
+        "train many variations of a config, and say which is best",
+        "nettrain sweep configs/sweep.yaml --workers 4",
+        arguments.sweep,
+        "The same command goes on where a sweep was stopped, and trains nothing twice.",
+    ),
+    "compare": Verb(
+        "compare",
+        "compare",
+        "which config is better, and whether that is sure",
+        "nettrain compare runs/digits-mlp/1 runs/digits-mlp/2 --out both.html",
+        arguments.compare,
+        """\
+Shown are the keys that differ, and each metric as mean ± 95 % interval over seeds.
+Configs are compared seed by seed: where the interval of the difference holds 0 they
+cannot be told apart. A folder that is no run stands for all runs in it.""",
+    ),
+    "runs": Verb(
+        "runs",
+        "runs",
+        "a table of runs: how each ended, its metrics and findings",
+        'nettrain runs --where "test/accuracy > 0.9" --sort test/accuracy\n'
+        "  nettrain runs --where optimizer=adam --where data.batch_size=32",
+        arguments.runs,
+        """\
+A KEY is a column (folder, name, status, seed, epoch, step, monitor, last, best,
+findings, primary, when), a metric (validation/loss is the last, best.validation/loss
+the best), or a key of the config. A condition is KEY = VALUE, or < > <= >= !=.""",
     ),
     "lr": Verb(
         "lr",
         "lr",
         "which learning rate a config should have, by trying ten of them",
         "nettrain lr configs/mlp.yaml --out learning-rate.svg",
-        _takes_lr,
+        arguments.lr,
         """\
 Ten rates from 0.0001 to 3, each constant for four epochs (at least 50 updates, at most
 200 or a tenth of the plan), from the same first weights and in the same order of rows.
@@ -346,7 +171,7 @@ lowest rate.""",
         "value and gradient of every node of a computational graph",
         'nettrain graph "f = (x + y) * z" --at x=2,y=3,z=-4 --steps\n'
         "  nettrain graph configs/mlp.yaml --out network.svg",
-        _takes_graph,
+        arguments.graph,
         """\
 Of a config its network is taken as it begins, of a run as it was trained.
 
@@ -365,47 +190,59 @@ there a click unfolds a box and folds a frame.""",
         "evaluate",
         "loss and metrics of a trained model",
         "nettrain evaluate runs/wine/1 --data new.csv",
-        _takes_evaluate,
+        arguments.evaluate,
     ),
     "predict": Verb(
         "apply",
         "predict",
         "predictions of a trained model for raw rows, as CSV",
         "nettrain predict runs/wine/1 --data new.csv --out predictions.csv",
-        _takes_predict,
+        arguments.predict,
         """Of a classification the most probable class, and the probability of each;
 of a regression the values.
 
 A model that was trained on a text writes one: --sample 400 --prompt "Once". The same
 run writes the same.""",
     ),
+    "export": Verb(
+        "export",
+        "export",
+        "a run's metrics or statistics as a table for other programs",
+        "nettrain export runs/digits-mlp/1 --out metrics.csv\n"
+        "  nettrain export runs/digits-mlp/1 statistics --out statistics.parquet",
+        arguments.export,
+        """\
+A row per update, or per node and moment. What a row does not have is an empty cell in
+CSV and null in Parquet, which needs pyarrow; nan is a number that was none. Floats keep
+every bit. A file that is there already is left as it is.""",
+    ),
     "list": Verb(
         "manual",
         "list_components",
         "the components that a config may name, and their settings",
         "nettrain list layers",
-        _takes_list,
+        arguments.list,
     ),
     "explain": Verb(
         "manual",
         "explain",
         "meaning, type, range and default of a key of the config",
         "nettrain explain optimizer.adam.learning_rate",
-        _takes_explain,
+        arguments.explain,
     ),
     "bench": Verb(
         "train",
         "bench",
         "time and memory of a training step, with and without diagnosis",
         "nettrain bench configs/mlp.yaml --steps 200",
-        _takes_bench,
+        arguments.bench,
     ),
     "selftest": Verb(
         "selftest",
         "selftest",
         "try on this machine and this disk what nettrain promises",
         "nettrain selftest --folder /mnt/data\n  nettrain selftest --quick",
-        _takes_selftest,
+        arguments.selftest,
         """\
 What is promised: a run survives a crash, a power cut, a full disk and a damaged file;
 what is resumed ends with the same bytes, whatever the surroundings; and the quick way

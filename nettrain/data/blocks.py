@@ -271,8 +271,9 @@ class BlockPreparation(Kept):
         return self.meaning.positions
 
     @property
-    def symbols(self) -> int:
-        return self.meaning.symbols
+    def symbols(self) -> tuple[int, ...]:
+        known = self.meaning.symbols
+        return (known,) * math.prod(self.input_shape) if known else ()
 
     def by_feature(self, inputs: np.ndarray) -> np.ndarray:
         if not self.feature_names:

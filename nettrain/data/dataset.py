@@ -125,7 +125,7 @@ def _of_arrays(
     refuse_settings(config, source, task, gathered.task, place)
     gathered.refuse(config, place)
     rows, own = dict(gathered.parts), set(gathered.parts)
-    one_class = gathered.task == "classification" and rows["train"].targets.ndim == 1
+    one_class = _one_label(gathered.task, rows["train"])
     if config.split.stratify is True and not one_class:
         message = "stratify: true needs rows of one class each, and those of "
         message += f"{source.registered_name} are not"
@@ -236,8 +236,45 @@ def _split(
             where = place(("data", "split", part))
             raise Error("config-split", message, place=where, fix=f"remove {part}")
     shares = {k: v for k, v in config.split.shares.items() if v > 0 and k not in own}
-    if not shares:
-        return {}
+    held = _held(config, task, rows, shares, seed, place) if shares else {}
+    if config.split.folds is None:
+        return held
+    return held | _fold(config, task, held.get("train", rows), own, seed, place)
+
+
+def _fold(
+    config: DataConfig, task: Task, rows: Any, own: set[str], seed: int, place: Placer
+) -> dict[str, Any]:
+    """Of the rows that are not kept for the test, those that train and validate."""
+    folds, where = config.split.folds, place(("data", "split", "folds"))
+    assert folds is not None
+    if "validation" in own or config.source.ordered:
+        what = "follow one another" if config.source.ordered else "are given"
+        message = f"the source's rows {what}: they cannot be dealt into folds"
+        raise Error("config-split", message, place=where, fix="remove folds")
+    if len(rows) < folds:
+        message = f"{len(rows)} rows are too few for {folds} folds"
+        raise Error("config-split", message, place=where, fix="deal fewer folds")
+    dealt = config.split.stratify is not False and _one_label(task, rows)
+    labels = rows.targets if dealt else np.zeros(len(rows), np.int64)
+    key = randomness.key(seed, "data/folds")
+    cut = splitting.fold(labels, config.split.fold, folds, key)
+    return {p: rows.take(i) for p, i in zip(("train", "validation"), cut, strict=True)}
+
+
+def _one_label(task: Task, rows: Any) -> bool:
+    return task == "classification" and rows.targets.ndim == 1
+
+
+def _held(
+    config: DataConfig,
+    task: Task,
+    rows: Any,
+    shares: dict[str, float],
+    seed: int,
+    place: Placer,
+) -> dict[str, Any]:
+    """The rows cut into these shares, and the rest, which trains."""
     counts = splitting.sizes(len(rows), shares)
     for part, count in counts.items():
         if count == 0:
@@ -260,8 +297,7 @@ def _indices(
     split, key = config.split, randomness.key(seed, "data/split")
     if split.by == "order" or config.source.ordered:
         return splitting.in_order(len(rows), counts)
-    one_label = task == "classification" and rows.targets.ndim == 1
-    if split.stratify is not False and one_label:
+    if split.stratify is not False and _one_label(task, rows):
         parts = splitting.stratified(rows.targets, counts, key)
         if parts is not None:
             return parts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -51,12 +52,13 @@ def decide(
     )
     known = "regression" if itself else loaded.task
     decided = config.task or task or known or _infer_task(table, columns)
-    schema = Schema(features, columns, decided)
+    ignored = tuple(n for n in table.names if config.columns.get(n) == "ignore")
+    schema = Schema(features, columns, decided, ignored=ignored)
     raise_first(_misfits(config, loaded, schema, place))
     if decided == "regression":
         return schema
     classes = _classes(config, table, schema, place)
-    return Schema(features, columns, decided, classes)
+    return replace(schema, classes=classes)
 
 
 def _target_names(config: DataConfig, loaded: Loaded) -> tuple[str, ...]:
@@ -237,7 +239,7 @@ def _bad_policies(
             yield partial(Error, "config-missing", message, place=at, fix=fix)
 
 
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
 
 
 def _decimal_commas(config: DataConfig, schema: Schema, table: Table) -> _Wrong:
@@ -247,7 +249,7 @@ def _decimal_commas(config: DataConfig, schema: Schema, table: Table) -> _Wrong:
         if column.kind == "numeric" or name in config.columns:
             continue
         cells = table.texts(name).tolist()
-        written = [i for i, cell in enumerate(cells) if _DECIMAL_COMMA.fullmatch(cell)]
+        written = [i for i, cell in enumerate(cells) if DECIMAL_COMMA.fullmatch(cell)]
         if 2 * len(written) > len(cells) - cells.count(""):
             yield partial(_decimal_comma, table, name, written[0])
 

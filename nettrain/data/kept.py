@@ -104,9 +104,12 @@ class Kept(ABC):
         return ()
 
     @property
-    def symbols(self) -> int:
-        """How many different symbols the inputs may be; 0 where they are quantities."""
-        return 0
+    def symbols(self) -> tuple[int, ...]:
+        """How many different symbols each input of a flat row may be.
+
+        0 of a quantity; () where all inputs are.
+        """
+        return ()
 
     @property
     def outputs(self) -> int:

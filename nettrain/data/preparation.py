@@ -82,6 +82,15 @@ class Preparation(Kept):
         codes = len(self.categories) if isinstance(self.encoder, Codes) else 0
         return self.input_names[: len(self.input_names) - codes]
 
+    @property
+    def symbols(self) -> tuple[int, ...]:
+        quantities = len(self.feature_names)
+        if quantities == len(self.input_names):
+            return ()
+        behind = self.encoder.unknown == "ignore"
+        codes = [len(known) + behind for known in self.categories]
+        return (*(0,) * quantities, *codes)
+
     def by_feature(self, inputs: np.ndarray) -> np.ndarray:
         return super().by_feature(inputs)[:, : len(self.feature_names)]
 
@@ -108,7 +117,8 @@ class Preparation(Kept):
         """Arrays have no names: where theirs do not fit, the order decides."""
         names = [column.name for column in self.schema.features]
         inputs = [name for name in table.names if not name.startswith("target")]
-        if table.locate is not None or set(names) <= set(inputs):
+        known = {*names, *self.schema.ignored, *self.target_names}
+        if table.locate is not None or set(names) <= set(inputs) <= known:
             return table
         if len(inputs) != len(names):
             message = (
@@ -222,6 +232,7 @@ class Preparation(Kept):
                 vars(c) | texts.get(c.name, {"fill": numbers.get(c.name)})
                 for c in self.schema.features
             ],
+            "ignored": list(self.schema.ignored),
             "features": list(self.input_names),
             "input_shape": list(self.input_shape),
             "dtype": self.dtype,
@@ -251,7 +262,13 @@ def _fields(plain: Mapping[str, Any]) -> dict[str, Any]:
     categorical = [c for c in plain["columns"] if c["kind"] == "categorical"]
     fills = [c["fill"] for c in plain["columns"] if c["kind"] == "numeric"]
     return {
-        "schema": Schema(features, targets, plain["task"], tuple(plain["classes"])),
+        "schema": Schema(
+            features,
+            targets,
+            plain["task"],
+            tuple(plain["classes"]),
+            tuple(plain.get("ignored", ())),  # older runs have none
+        ),
         "number_fill": np.array(
             [math.nan if f is None else f for f in fills], np.float64
         ),

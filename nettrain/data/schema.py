@@ -40,12 +40,14 @@ class Schema:
         task: classification or regression.
         classes: in a classification, what the labels 0, 1, … stand for: texts sorted by
             code point, or integers in ascending order.
+        ignored: names of the columns that are left out.
     """
 
     features: tuple[Column, ...]
     targets: tuple[Column, ...]
     task: Task
     classes: tuple[Class, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     def of_kind(self, kind: Kind) -> tuple[Column, ...]:
         return tuple(column for column in self.features if column.kind == kind)

@@ -259,10 +259,14 @@ class SeriesPreparation(Kept):
 
     @property
     def input_shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        return (self.source.window, len(self.feature_names))
+        return (self.source.window, len(self.each.input_names))
+
+    @property
+    def symbols(self) -> tuple[int, ...]:
+        return self.each.symbols * self.source.window
 
     def by_feature(self, inputs: np.ndarray) -> np.ndarray:
-        return inputs.reshape(-1, len(self.feature_names))
+        return self.each.by_feature(inputs.reshape(-1, self.input_shape[1]))
 
     def read(self, path: str, need_target: bool = False) -> Windows:
         """Every window of a file; without targets also those that end with it."""

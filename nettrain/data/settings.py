@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from nettrain.component import Count, Share
+from nettrain.component import Count, Range, Share
 from nettrain.data.augment import Augmentation
 from nettrain.data.preprocess import Preprocessing
 from nettrain.data.sources import FileSource, Source, Task
@@ -45,12 +45,17 @@ class Split:
             a classification wherever the classes have rows enough.
         by: `random`, or `order`: the first rows train, the last ones test. `auto` is by
             order where rows follow one another, in a text or a series, else at random.
+        folds: of a cross-validation: the rows that are not kept for the test are dealt
+            into so many parts, and one of them validates.
+        fold: which one, from 1.
     """
 
     validation: Share | HeldFile = 0.0
     test: Share | HeldFile = 0.0
     stratify: Literal["auto"] | bool = "auto"
     by: Literal["auto", "random", "order"] = "auto"
+    folds: Annotated[int, Range(at_least=2)] | None = None
+    fold: Count = 1
 
     def __post_init__(self) -> None:
         if sum(self.shares.values()) >= 1:
@@ -66,6 +71,16 @@ class Split:
                 "stratify: true contradicts by: order, which takes rows as they stand",
                 fix="leave one of the two out",
             )
+        if self.folds and (self.validation or self.by == "order"):
+            what = "validation" if self.validation else "by: order"
+            raise Error(
+                "config-split",
+                f"folds: {self.folds} contradicts {what}: a random fold validates",
+                fix="leave one of the two out",
+            )
+        if self.fold > (self.folds or 1):
+            message = f"fold: {self.fold} of {self.folds or 1} folds"
+            raise Error("config-split", message, fix="folds count from 1")
 
     @property
     def shares(self) -> dict[str, float]:
@@ -109,7 +124,7 @@ class DataConfig:
             are in the targets' own.
         shape: of one row as the network sees it, such as [1, 8, 8]; the flat row if not
             given.
-        batch_size: rows in one update.
+        batch_size: rows in one batch; an update has `train.accumulate` of them.
         evaluation_batch_size: rows evaluated at a time.
         shuffle: whether the rows are put in a new order for each epoch.
     """

@@ -58,6 +58,7 @@ class Source(Component):
     kind = "source"
     files: ClassVar[tuple[str, ...]] = ()
     """Fields that name files or folders."""
+    short: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "[./]"}
     ordered: ClassVar[bool] = False
     """Whether rows follow one another, so that they are split in their order."""
 

@@ -86,3 +86,22 @@ def stratified(
         taken = [have - k for have, k in zip(taken, share, strict=True)]
     parts["train"] = rest
     return {part: np.sort(np.concatenate(pieces)) for part, pieces in parts.items()}
+
+
+def fold(
+    labels: np.ndarray, number: int, of: int, key: randomness.Key
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows outside and inside of one part of a cross-validation, ascending.
+
+    Rows are dealt like cards, in random order, class after class: parts differ by at
+    most one row, and by at most one of each class.
+
+    Args:
+        labels: class indices (n,); equal ones where rows have no class.
+        number: which part, from 1.
+        of: parts.
+    """
+    drawn = randomness.permutation(key, len(labels))
+    dealt = drawn[np.argsort(labels[drawn], kind="stable")]
+    inside = np.arange(len(labels)) % of == number - 1
+    return np.sort(dealt[~inside]), np.sort(dealt[inside])

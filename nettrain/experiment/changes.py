@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from nettrain.experiment.setup import RESOLVED, Setup
 from nettrain.record.folder import RunFolder
 from nettrain.training.settings import Stop
 
-_FIXED = ("seed", "data", "model", "loss", "dtype")
-"""Sections that what has been learned depends on."""
+_FIXED = ("seed", "data", "model", "loss", "dtype", "train.accumulate")
+"""Sections and settings that what has been learned depends on."""
+NOT_THE_SAME = "not the same as such a run from the start: "
+"""How a run's events tell that some of it was made by other settings."""
 
 
 def told(began: Experiment, setup: Setup, steps: int) -> Iterator[str]:
@@ -34,14 +37,14 @@ def told(began: Experiment, setup: Setup, steps: int) -> Iterator[str]:
     now = setup.experiment
     for name, one, other in _differing(_deciding(began), _deciding(now)):
         yield (
-            f"not the same as such a run from the start: {steps} updates were made "
+            f"{NOT_THE_SAME}{steps} updates were made "
             f"with {name}: {show(one)}, it is {show(other)} now"
         )
     lost = judged_anew(began, now) or not _keeps_best(began)
     if _keeps_best(now) and lost and steps >= setup.plan().steps_per_epoch:
         yield (
-            "not the same as such a run from the start: the weights of the epochs "
-            "before were not kept, and none of them can be restored as the best"
+            f"{NOT_THE_SAME}the weights of the epochs before were not kept, and none "
+            "of them can be restored as the best"
         )
 
 
@@ -92,7 +95,7 @@ def _other_rates(began: Experiment, setup: Setup, steps: int) -> str:
         )
         if was != now:
             return (
-                f"not the same as such a run from the start: update {number} was made "
+                f"{NOT_THE_SAME}update {number} was made "
                 f"at the rate {was:.6g}, this plan has {now:.6g} there"
             )
     return ""
@@ -100,24 +103,42 @@ def _other_rates(began: Experiment, setup: Setup, steps: int) -> str:
 
 def checked(folder: RunFolder, setup: Setup, before: Mapping[str, Any]) -> Experiment:
     """The experiment as it was; other data, or another run, are refused."""
-    if before["data_sha256"] != setup.dataset.sha256:
-        raise Error(
-            "run-data-changed",
-            f"the data of {folder.path} are not what they were when it began",
-            fix="put the data back, or start a new run",
-        )
+    check_data(folder, setup, before)
     began = resolve(folder.path / RESOLVED, schema=Experiment).build()
-    for section in _FIXED:
-        was, now = (getattr(one, section) for one in (began, setup.experiment))
+    for name in _FIXED:
+        was, now = map(attrgetter(name), (began, setup.experiment))
         if isinstance(was, DataConfig):
             was, now = _anywhere(was), _anywhere(now)
         if dump(was) != dump(now):
             raise Error(
                 "config-resume",
-                f"a run cannot go on with another {section}",
-                fix="start a new run; train and optimizer may change",
+                f"a run cannot go on with another {name}",
+                fix="start a new run; the rest of train, and optimizer, may change",
             )
     return began
+
+
+def check_data(
+    folder: RunFolder,
+    setup: Setup,
+    before: Mapping[str, Any],
+    changed: Sequence[str] = (),
+) -> None:
+    """Refuse other data than those that a run began with.
+
+    Args:
+        changed: what else is not as it was, and may have made them others.
+
+    Raises:
+        Error: `run-data-changed`.
+    """
+    if before["data_sha256"] != setup.dataset.sha256:
+        message = f"the data of {folder.path} are not what they were when it began"
+        raise Error(
+            "run-data-changed",
+            "; ".join([message, *changed]),
+            fix="put the data back, or start a new run",
+        )
 
 
 def _anywhere(data: DataConfig) -> DataConfig:

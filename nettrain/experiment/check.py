@@ -17,7 +17,7 @@ from nettrain.experiment.memory import Prediction, predict
 from nettrain.experiment.setup import Setup
 from nettrain.experiment.threads import limited
 from nettrain.nn import describe, initial_values, walk
-from nettrain.training.network import Step
+from nettrain.training.programs import Step
 from nettrain.training.signals import amplification
 
 
@@ -56,6 +56,7 @@ class Report:
         layers: outer ones before those inside.
         data: see `nettrain.data.profile`.
         batch_size: rows of an update.
+        accumulate: batches that they are computed in.
         steps_per_epoch, total_steps: planned updates.
         prior: H0, the loss of the best constant prediction.
         initial_loss: L0, that of the first weights. One far above H0 means that these
@@ -67,6 +68,7 @@ class Report:
     layers: tuple[LayerReport, ...]
     data: Mapping[str, Any]
     batch_size: int
+    accumulate: int
     steps_per_epoch: int
     total_steps: int
     prior: float
@@ -105,7 +107,8 @@ def check(setup: Setup) -> Report:
     return Report(
         layers=tuple(_layers(setup, facts_of, factors)),
         data=profile(setup.dataset),
-        batch_size=step.inputs.shape[0],
+        batch_size=plan.batch_size,
+        accumulate=-(-plan.batch_size // step.inputs.shape[0]),
         steps_per_epoch=plan.steps_per_epoch,
         total_steps=plan.total_steps,
         prior=setup.recipe.loss.prior(train.targets),
@@ -156,7 +159,7 @@ def _bytes(shape: tuple[int, ...], dtype: str) -> int:
 def _held(step: Step) -> dict[str, int]:
     """Bytes of each layer's parameters, their gradients and optimizer slots."""
     held: dict[str, int] = {}
-    slots = [n for n in step.definition.leaves("state") if n.role == "slot"]
+    slots = [n for n in step.state if n.role == "slot"]
     for path, made in step.trace.parameters.items():
         one = made.node.spec.nbytes
         copies = 1 + (made.node in step.gradients)

@@ -70,13 +70,22 @@ def targets(experiment: Experiment, dataset: Dataset, loss: Loss) -> Targets:
             looks_like_classes=alike, order=order,
         )  # fmt: skip
     names = tuple(map(named, preparation.classes))
-    counts = np.bincount(train.targets.ravel(), minlength=len(names))
-    others = validation.targets.ravel() if validation else np.zeros(0, np.int64)
-    seen = np.bincount(others, minlength=len(names)) if held else others
+    counts = _counts(train.targets, loss, len(names))
+    nothing = np.zeros(0, np.int64)
+    seen = _counts(validation.targets, loss, len(names)) if validation else nothing
     several = bool(preparation.positions)
     return Targets(
-        loss.task, rows, held, names, counts, seen, sequences=several, order=order
-    )
+        loss.task, rows, held, names, counts, seen, ignore=loss.ignore,
+        sequences=several, order=order,
+    )  # fmt: skip
+
+
+def _counts(targets: Array, loss: Loss, classes: int) -> Array:
+    """(K,) how many labels of each class count."""
+    labels = targets.ravel()
+    if loss.ignore is not None:
+        labels = labels[labels != loss.ignore]
+    return np.bincount(labels, minlength=classes)
 
 
 def _like_classes(experiment: Experiment, train: Part) -> bool:
@@ -97,11 +106,11 @@ def _like_classes(experiment: Experiment, train: Part) -> bool:
 def _order(experiment: Experiment, targets: Array, loss: Loss) -> float:
     """Mean H0 of stretches of rows as epoch 1 takes them, over that of shuffled rows.
 
-    A stretch is a batch, or 32 rows where batches are smaller: in two or three rows
-    there is one class by chance. Shuffled rows have no order.
+    A stretch is an update's, or 32 rows where it has fewer: in two or three rows there
+    is one class by chance. Shuffled rows have no order.
     """
     data, rows = experiment.data, len(targets)
-    size = max(data.batch_size, _WINDOW)
+    size = max(data.batch_size * experiment.train.accumulate, _WINDOW)
     if data.shuffle or rows < 2 * size:
         return 1.0
     starts = np.linspace(0, rows - size, min(_WINDOWS, rows // size)).astype(int)

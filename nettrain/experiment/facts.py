@@ -14,8 +14,8 @@ from nettrain.experiment import data_facts
 from nettrain.experiment.layer_facts import config_paths, layer_facts, walked
 from nettrain.experiment.setup import CONFIG, Setup
 from nettrain.experiment.tunable import tunable
-from nettrain.training.network import Step
 from nettrain.training.probe import pre_activations
+from nettrain.training.programs import Step
 from nettrain.training.signals import signals
 
 _RATES = 256
@@ -44,9 +44,10 @@ def facts(setup: Setup, step: Step, first: Mapping[str, np.ndarray]) -> Evidence
         layers=layer_facts(experiment, step, first, lines),
         parameters=tuple(trained),
         prior=recipe.loss.prior(train.targets),
+        bounded=recipe.loss.bounded,
         planned_steps=plan.total_steps,
         steps_per_epoch=plan.steps_per_epoch,
-        batch_size=step.inputs.shape[0],
+        batch_size=plan.batch_size,
         settings={
             key: replace(setting, config_line=lines.get(setting.path))
             for key, setting in tunable(experiment).items()

@@ -24,7 +24,7 @@ from nettrain.execute.program import STATEFUL
 from nettrain.execute.reference import evaluate
 from nettrain.graph import Leaf, Node, adjoints, constant, leaf, topological
 from nettrain.nn import initial_values
-from nettrain.training.network import Recipe, Step, trace_step
+from nettrain.training.programs import Recipe, Step, trace_step
 
 Array = np.ndarray
 Arrays = Mapping[str, Array]
@@ -82,6 +82,7 @@ class _Check:
             recipe,
             dtype="float64",
             targets_dtype="int64" if classes else "float64",
+            accumulate=1,
             diagnose=False,
         )
         rows = randomness.permutation(_key(recipe, "rows"), len(part))[:ROWS]

@@ -12,7 +12,8 @@ from nettrain.experiment.load import load_run
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.explore import Evaluation, evaluate_network
 from nettrain.show.drawing import Drawing
-from nettrain.training.network import Network, trace_step
+from nettrain.training.network import Network
+from nettrain.training.programs import trace_step
 
 
 def config_evaluation(setup: Setup) -> Evaluation:

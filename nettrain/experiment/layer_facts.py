@@ -34,7 +34,7 @@ from nettrain.nn import (
     walk,
 )
 from nettrain.nn.recurrent import Recurrent
-from nettrain.training.network import Step
+from nettrain.training.programs import Step
 from nettrain.training.signals import kin, products
 
 Arrays = Mapping[str, np.ndarray]
@@ -295,7 +295,7 @@ class _Ways:
     normalized: dict[Node, bool]
 
     def __init__(self, step: Step) -> None:
-        order = topological([step.definition.outputs["loss"]])
+        order = topological([step.loss])
         within = step.trace.within
         norms = {
             call.path

@@ -29,9 +29,10 @@ from nettrain.record.folder import RUN, RunFolder
 from nettrain.record.metrics import columns, read_metrics
 from nettrain.record.statistics import read_statistics
 from nettrain.record.store import Found, newest
-from nettrain.training.evaluate import evaluate
+from nettrain.training.evaluate import evaluate, predictions
 from nettrain.training.metrics import Metric
-from nettrain.training.network import Predictor, Recipe, forward
+from nettrain.training.network import Predictor
+from nettrain.training.programs import Recipe, forward
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,8 @@ class Model:
         """
         inputs = self.preparation.transform(self.preparation.rows(rows))
         with limited(self.threads):
-            outputs = self.network.outputs(inputs, self.batch)
-            predictions = self.network.predictions(outputs)
-        return self.preparation.restore_target(predictions)
+            found = predictions(self.network, inputs, self.batch)
+        return self.preparation.restore_target(found)
 
     def evaluate(self, rows: Any, name: str) -> dict[str, Any]:
         """Loss and metrics of raw rows that have targets."""
@@ -174,6 +174,7 @@ class Run:
             targets=preparation.positions if classification else (targets,),
             targets_dtype="int64" if classification else experiment.dtype,
             outputs=loss.outputs_for(len(preparation.classes), targets),
+            symbols=preparation.symbols,
             seed=experiment.seed,
             dtype=experiment.dtype,
             diagnose=False,
@@ -235,6 +236,7 @@ _DATA = {
     "columns": [
         {**_COLUMN, "fill": (None, str, json_text.finite), "categories?": [str]}
     ],
+    "ignored?": [str],
     "input_shape": [json_text.count],
     "dtype": ("float32", "float64"),
     "reading": {str: (str, [str])},

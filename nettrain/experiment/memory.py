@@ -16,18 +16,16 @@ from math import prod
 
 import numpy as np
 
-from nettrain.data.dataset import Part
 from nettrain.diagnose.statistics import due
 from nettrain.errors import Error, Place
 from nettrain.execute import Definition, executor
-from nettrain.execute.program import STATEFUL
 from nettrain.experiment import available, graph
 from nettrain.experiment.available import Limit, size
 from nettrain.experiment.setup import FEWER_ROWS, Setup
 from nettrain.graph import Constant, Leaf, Node, adjoints, topological
 from nettrain.graph.operations.shape import BroadcastTo, Reshape, Slice, Transpose
 from nettrain.nn import walk
-from nettrain.training import network, residuals, signals
+from nettrain.training import programs, residuals, signals
 
 Terms = Mapping[str, int]
 
@@ -160,7 +158,7 @@ HISTORY = "history"
 
 def _resumed(sizes: _Sizes) -> Iterator[tuple[str, Terms]]:
     """The same as `_begun` where a checkpoint is read before, and taken after."""
-    read = sizes.state + sizes.best
+    read = sizes.saved + sizes.best
     yield "while a checkpoint is read", {READ: DECODED * read}
     for name, terms in _begun(sizes):
         yield name, {**terms, READ: read}
@@ -198,7 +196,7 @@ def _trained(sizes: _Sizes) -> Iterator[tuple[str, Terms]]:
 def _ended(sizes: _Sizes) -> Iterator[tuple[str, Terms]]:
     """Name and terms of the stages of a run that has a folder."""
     kept, first = sizes.kept, {FIRST: sizes.weights}
-    copies = {COPIES: ENCODED * (sizes.state + sizes.best)}
+    copies = {COPIES: ENCODED * (sizes.saved + sizes.best)}
     waiting = sizes.waiting(verdict=sizes.diagnoses)
     yield "while a checkpoint is saved", {**kept, **waiting, **copies}
     if sizes.diagnoses:
@@ -230,9 +228,13 @@ class _Sizes:
 
     @cached_property
     def state(self) -> int:
-        """Parameters, running averages, optimizer slots and unit counters."""
-        leaves = self._step.definition.leaves(*STATEFUL)
-        return _nbytes({*leaves, *self._parameters})
+        """Parameters, running averages, slots, unit counters, sums of gradients."""
+        return _nbytes({*self._step.state, *self._parameters})
+
+    @property
+    def saved(self) -> int:
+        """What a checkpoint has of it."""
+        return self.state - _nbytes(self._step.sums)
 
     @cached_property
     def weights(self) -> int:
@@ -276,68 +278,70 @@ class _Sizes:
         Args:
             verdict: whether the gradients of the loss alone are a program too.
         """
-        programs = [*self._steps, *([self._measure] if verdict else [])]
+        made = [*self._steps, *([self._measure] if verdict else [])]
         held = {EVALUATION: self.evaluation(verdict)} if self.keeps else {}
-        return {**self._split(programs), **held}
+        return {**self._split(made), **held}
 
     def waiting(self, verdict: bool = False) -> dict[str, int]:
         """What they hold while none of them runs."""
         return self.training(verdict) if self.keeps else {}
 
-    def _split(self, programs: list[int]) -> dict[str, int]:
+    def _split(self, made: list[int]) -> dict[str, int]:
         """What each program has: gradients, values of the rows, and the rest.
 
         An executor that keeps nothing between two calls holds one program at a time.
         """
         if not self.keeps:
-            programs = [max(programs)]
-        gradients = len(programs) * self._trained
-        left = max(0, sum(programs) - gradients)
-        values = min(left, 2 * len(programs) * self._values)
+            made = [max(made)]
+        gradients = min(len(made) * self._trained, sum(made))
+        left = sum(made) - gradients
+        values = min(left, 2 * len(made) * self._values)
         return {GRADIENTS: gradients, ACTIVATIONS: values, BUFFERS: left - values}
 
     def timed(self, count: int) -> dict[str, int]:
         """So many programs of the training step, one of them with all statistics."""
-        programs = [self._plain] * (count - 1) + [max(self._steps)]
+        made = [self._plain] * (count - 1) + [max(self._steps)]
         return {
-            **self._split(programs),
+            **self._split(made),
             EVALUATION: self.evaluation() + self.predictions,
         }
 
     @cached_property
-    def _plain(self) -> int:
-        return self._program(self._step.definition)
-
-    @cached_property
     def _steps(self) -> list[int]:
-        """Each program of the training step: with and without statistics, and of the
-        smaller last batch, which is an epoch's last and has statistics."""
-        rows, per_epoch = len(self._parts["train"]), self._plan.steps_per_epoch
-        last = rows % self._batch
-        full = self.diagnoses
-        made = []
-        if not (full and self._always_due(per_epoch)):
-            made.append(self._plain)
-        if full:
-            step = network.trace_step(self._recipe, self._batch, full=True)
-            made.append(self._program(step.definition))
-        if last:
-            step = network.trace_step(self._recipe, last, full=full)
+        """Each program of the training step: with and without statistics, and of an
+        epoch's smaller last batch, which has none."""
+        always = self.diagnoses and self._always_due(self._plan.steps_per_epoch)
+        made = [] if always else [self._plain]
+        if self.diagnoses:
+            step = programs.trace_step(self._recipe, self._batch, full=True)
+            made.append(self._both(step))
+        if last := len(self._parts["train"]) % self._batch:
+            step = programs.trace_step(self._recipe, last)
             made.append(self._program(step.definition))
         return made
+
+    @cached_property
+    def _plain(self) -> int:
+        return self._both(self._step)
+
+    def _both(self, step: programs.Step) -> int:
+        """What a batch does, and what comes after several of them."""
+        ending = self._program(step.ending) if step.ending else 0
+        return self._program(step.definition) + ending
 
     def _always_due(self, per_epoch: int) -> bool:
         settings = self._setup.experiment.diagnose
         every = getattr(settings, "every", 1)
-        last = min(per_epoch + 1, self._plan.total_steps)
-        return all(due(n, per_epoch, every) for n in range(1, min(last, 4096) + 1))
+        full, total = self._plan.full_steps, self._plan.total_steps
+        steps = (*range(1, min(full, 4096) + 1), per_epoch + 1)
+        return all(due(n, per_epoch, every, full) for n in steps if n <= total)
 
     @cached_property
     def _measure(self) -> int:
-        return self._program(network.measuring(self._step))
+        return self._program(programs.measuring(self._step))
 
     def evaluation(self, verdict: bool = False) -> int:
-        """A forward program for each number of rows, a score for each part.
+        """A forward program and a score for each number of rows.
 
         Args:
             verdict: whether a batch, and rows of the residuals, were predicted too.
@@ -347,20 +351,23 @@ class _Sizes:
         if verdict:
             rows += [self._batch, min(len(self._parts["train"]), residuals.ROWS)]
         sizes = {n for all_ in rows for n in (min(all_, most), all_ % most) if n}
-        programs = [*map(self._forward, sizes), *self._scores]
-        return sum(programs) if self.keeps else max(programs)
+        made = [*map(self._forward, sizes), *self._scores]
+        return sum(made) if self.keeps else max(made)
 
     def _forward(self, rows: int) -> int:
         if rows not in self._forwards:
-            _, definition = network.forward(self._recipe, rows)
+            _, definition = programs.forward(self._recipe, rows)
             self._forwards[rows] = self._program(definition)
         return self._forwards[rows]
 
     @cached_property
     def _scores(self) -> list[int]:
-        parts = self._parts.values()
-        shapes = {(self._outputs(part), part.targets.shape) for part in parts}
-        made = [network.scoring(self._recipe, *both)[2] for both in shapes]
+        most, shapes = self._plan.evaluation_batch_size, set()
+        for part in self._parts.values():
+            for rows in {min(len(part), most), len(part) % most} - {0}:
+                targets = (rows, *part.targets.shape[1:])
+                shapes.add((self._outputs(rows), targets))
+        made = [programs.scoring(self._recipe, *both)[2] for both in shapes]
         return [self._program(definition) for definition in made]
 
     def _program(self, definition: Definition) -> int:
@@ -374,19 +381,19 @@ class _Sizes:
 
     # ------------------------------------------------------------ rows
 
-    def _outputs(self, part: Part) -> tuple[int, ...]:
-        return (len(part), *self._recipe.positions, self._recipe.outputs)
+    def _outputs(self, rows: int) -> tuple[int, ...]:
+        return (rows, *self._recipe.positions, self._recipe.outputs)
 
     @cached_property
     def predictions(self) -> int:
-        """Of all rows: outputs in pieces and as a whole, or then what is made of them.
+        """Those of all rows, and of some the outputs in pieces and as a whole.
 
         Regressions are judged in float64: targets, errors and their squares.
         """
         held = 0
         for part in (p for n, p in self._parts.items() if n != "test"):
-            one = prod(self._outputs(part)) * self._itemsize
-            held += 2 * one
+            some = min(len(part), self._plan.evaluation_batch_size)
+            held += prod(self._outputs(len(part) + 2 * some)) * self._itemsize
             if self._recipe.loss.task == "regression":
                 held += 3 * 8 * prod(part.targets.shape)
             else:
@@ -395,10 +402,10 @@ class _Sizes:
 
     @property
     def rows(self) -> int:
-        """Inputs and targets of a batch, as they are taken from the part."""
+        """Inputs and targets of an update, as they are taken from the part."""
         train = self._parts["train"]
         per_row = (train.inputs.nbytes + train.targets.nbytes) // max(len(train), 1)
-        return self._batch * per_row
+        return self._plan.batch_size * per_row
 
     @property
     def orders(self) -> int:
@@ -435,7 +442,7 @@ class _Sizes:
         """Values and gradients of every node of a batch, and copies of both."""
         step, rows = self._step, min(self._batch, graph.ROWS)
         if rows < self._batch:
-            step = network.trace_step(self._recipe, rows)
+            step = programs.trace_step(self._recipe, rows)
         nodes = topological([step.cost])
         found = adjoints(step.cost, nodes)
         known = _computed(topological([*nodes, *found.values()]))
@@ -504,7 +511,11 @@ def _remedy(setup: Setup, stage: Stage, limit: Limit) -> tuple[Place, str]:
         now: int = getattr(data, key.removeprefix("data."))
         now = min(now, len(setup.dataset.parts["train"]))
         if now * share >= 1:
-            return place(tuple(key.split("."))), f"say {key}: {int(now * share)}"
+            fix = f"say {key}: {int(now * share)}"
+            if key == "data.batch_size":
+                several = -(-setup.plan().batch_size // int(now * share))
+                fix += f"; train.accumulate: {several} keeps the rows of an update"
+            return place(tuple(key.split("."))), fix
     if key == "data":
         return place(("data", "source")), FEWER_ROWS
     where, name = _largest_layer(setup)

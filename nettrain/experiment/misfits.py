@@ -11,9 +11,9 @@ from nettrain.errors import Error, Place
 from nettrain.experiment.consistency import last_layer
 from nettrain.experiment.schema import Experiment
 from nettrain.graph import leaf
-from nettrain.nn import Embedding, Layer, Trace, walk
+from nettrain.nn import Layer, Trace, walk
 from nettrain.optim import unmatched
-from nettrain.training.network import Recipe
+from nettrain.training.programs import Recipe
 from nettrain.training.settings import Stop, TrainConfig
 
 LARGEST = 2**62
@@ -54,14 +54,16 @@ def misfits(
     experiment: Experiment, resolved: Resolved, dataset: Dataset, recipe: Recipe
 ) -> Iterator[Error]:
     """Trace full and last batches: do the layers fit each other, data and loss?"""
-    if unknown := list(_unknown_symbols(experiment, resolved, dataset)):
-        yield from unknown
-        return
     rows = len(dataset.parts["train"])
     size = min(experiment.data.batch_size, rows)
     last = rows % size
     for batch in (size, last) if last else (size,):
-        trace = Trace(training=True, seed=0, dtype=recipe.dtype, outputs=recipe.outputs)
+        trace = Trace(
+            dtype=recipe.dtype,
+            outputs=recipe.outputs,
+            symbols=recipe.symbols,
+            begin=recipe.begin,
+        )
         x = leaf("input", "inputs", (batch, *recipe.inputs), recipe.dtype)
         try:
             outputs = trace.call(recipe.model, x, "model")
@@ -77,20 +79,6 @@ def misfits(
         yield placed(error, resolved.place(("optimizer", *where)))
     if outputs.shape[1:] != (*recipe.positions, recipe.outputs):
         yield _head_misfit(outputs.shape[1:], experiment, resolved, recipe)
-
-
-def _unknown_symbols(
-    experiment: Experiment, resolved: Resolved, dataset: Dataset
-) -> Iterator[Error]:
-    """Symbols of the data that the embedding at the beginning has no row for."""
-    first, symbols = experiment.model[0], dataset.preparation.symbols
-    if isinstance(first, Embedding) and first.vocabulary < symbols:
-        yield Error(
-            "config-vocabulary",
-            f"the data have {symbols} symbols, the embedding {first.vocabulary}",
-            place=resolved.place(("model", 0, "embedding", "vocabulary")),
-            fix=f"say vocabulary: {symbols}",
-        )
 
 
 def _too_large(

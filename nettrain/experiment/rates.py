@@ -15,7 +15,7 @@ import numpy as np
 
 from nettrain.data import batches
 from nettrain.diagnose.causes import ordered
-from nettrain.diagnose.evidence import Evidence
+from nettrain.diagnose.evidence import Evidence, comparable
 from nettrain.diagnose.finding import Edit, Finding, Remedy
 from nettrain.diagnose.remedies import edits
 from nettrain.experiment.assembly import make_network
@@ -53,7 +53,7 @@ class Sweep:
     Attributes:
         rates: that were tried, ascending.
         losses: on the training part after `steps` updates, of the weights at their end;
-            infinite where numbers did not stay finite.
+            infinite where numbers did not stay finite; `comparable` to the prior.
         steps: updates that each made.
         prior: H0, the loss of guessing.
         path: where the config has its rate, or a schedule's highest one.
@@ -145,9 +145,10 @@ def sweep(setup: Setup, watcher: Watcher | None = None) -> Sweep:
         for number, rate in enumerate(RATES):
             network.restore(start)
             losses.append(_trained(network, plan, rate, steps, watcher, number * steps))
-    prior = blind.loss.prior(plan.parts["train"].targets)
+    own = blind.loss.prior(plan.parts["train"].targets)
+    found, prior = comparable(losses, own, blind.loss.bounded)
     path, current = _rate(setup)
-    return Sweep(RATES, tuple(losses), steps, prior, path, current)
+    return Sweep(RATES, tuple(found.tolist()), steps, prior, path, current)
 
 
 def _trained(

@@ -11,6 +11,7 @@ import numpy as np
 
 from nettrain.errors import Error
 from nettrain.experiment.setup import Setup
+from nettrain.experiment.tensorboard import TensorBoard
 from nettrain.record.checkpoint import Tensors
 from nettrain.record.events import Events
 from nettrain.record.folder import RunFolder
@@ -27,6 +28,8 @@ from nettrain.training.events import (
     Stepped,
     Survived,
 )
+from nettrain.training.network import Network
+from nettrain.training.outcome import EPOCH_LOSS
 
 _TOLD = ("id", "name", "severity", "node", "epoch", "step")
 """What an event says of a finding; `findings.json` has it all."""
@@ -34,6 +37,8 @@ _TOLD = ("id", "name", "severity", "node", "epoch", "step")
 
 class Watcher(Protocol):
     """Somebody who wants to see training happen: a progress bar, or nobody."""
+
+    def begin(self, folder: RunFolder, rows: Sequence[Row]) -> None: ...
 
     def step(
         self, step: int, epoch: int, loss: float, learning_rate: float
@@ -54,7 +59,7 @@ class Nobody(Watcher):
     def step(self, *_: Any, **__: Any) -> None:
         return
 
-    epoch = found = note = close = step
+    begin = epoch = found = note = close = step
 
 
 class Memory:
@@ -113,10 +118,16 @@ class Files:
         folder: locked by the caller, and recovered if the run goes on.
         setup: what is being run.
         watcher: sees every event too.
+        network: that is trained.
     """
 
-    def __init__(self, folder: RunFolder, setup: Setup, watcher: Watcher) -> None:
+    def __init__(
+        self, folder: RunFolder, setup: Setup, watcher: Watcher, network: Network
+    ) -> None:
         self._folder, self._setup, self._watcher = folder, setup, watcher
+        self._network = network
+        wanted = setup.experiment.train.tensorboard
+        self._board = TensorBoard(folder, network) if wanted else None
         self._events = Events(folder.disk, folder.events)
         self._heard: set[str] = set()
         preprocess = setup.dataset.preparation.arrays()
@@ -139,10 +150,22 @@ class Files:
             say=lambda line: self._events.append("saved", text=line),
         )
 
+    def begin(self, step: int, rows: Sequence[Row]) -> None:
+        """Be ready for what comes after an update, of which the rows so far are given.
+
+        Must come before the first event.
+        """
+        if self._board and (text := self._board.begin(step, rows)):
+            self.note("tensorboard", text)
+        self._watcher.begin(self._folder, rows)
+
     def __call__(self, event: Event) -> None:
         if isinstance(event, Stepped):
             row = event.row
-            self._metrics.append(row)
+            ended = EPOCH_LOSS in row
+            self._metrics.append(row, self._network.tensors() if ended else None)
+            if self._board:
+                self._board.note(row)
             self._watcher.step(
                 event.step, event.epoch, row["train/loss"], row["learning_rate"]
             )
@@ -150,6 +173,8 @@ class Files:
             for row in event.rows:
                 self._statistics.append(row)
         elif isinstance(event, EpochEnded):
+            if self._board:
+                self._board.weigh(event.step)
             self._watcher.epoch(event.epoch, event.metrics)
         elif isinstance(event, Found):
             self._note(event)
@@ -176,6 +201,8 @@ class Files:
             self._watcher.note(text)
 
     def _save(self, event: SaveDue) -> None:
+        if self._board:
+            self._board.sync()
         tensors = {**event.tensors(), **self._constant}
         self._store.save(
             tensors, step=event.step, epoch=event.epoch, protect=event.keep
@@ -192,6 +219,7 @@ class Files:
             raise _nothing_before(step)
         rows = read_metrics(self._folder.disk, self._folder.metrics)
         self._open()
+        self.begin(checkpoint.meta.step, rows)
         return checkpoint.tensors, rows
 
     def _say(self, line: str) -> None:
@@ -213,6 +241,8 @@ class Files:
     def _close_logs(self) -> None:
         self._metrics.close()
         self._statistics.close()
+        if self._board:
+            self._board.close()
 
 
 def _nothing_before(step: int) -> Error:
@@ -222,13 +252,15 @@ def _nothing_before(step: int) -> Error:
 
 
 @contextlib.contextmanager
-def recording(folder: RunFolder, setup: Setup, watcher: Watcher) -> Iterator[Files]:
+def recording(
+    folder: RunFolder, setup: Setup, watcher: Watcher, network: Network
+) -> Iterator[Files]:
     """Files that are closed in the end, with the watcher, also after an error.
 
     What Python warns of inside is told to the watcher instead of printed amid its bar.
     """
     try:
-        files = Files(folder, setup, watcher)
+        files = Files(folder, setup, watcher, network)
 
         def told(warning: Warning | str, *_: Any) -> None:
             files.note("warning", str(warning))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.experiment import pictures
 from nettrain.experiment.assembly import make_network, make_probe
@@ -23,7 +22,7 @@ from nettrain.record.statistics import read_statistics
 from nettrain.record.store import newest
 from nettrain.show.drawing import Drawing
 from nettrain.show.finding import picture
-from nettrain.show.page import Report, comparison, report
+from nettrain.show.page import Report, report
 from nettrain.training import stored
 from nettrain.training.loop import Loop
 from nettrain.training.network import Network
@@ -69,11 +68,11 @@ def draw(
     )
     if png:
         folder.write(f"{PLOTS}/graph.png", render(drawing, ".png"))
-    told = _gathered(folder, facts, drawing=drawing, best_epoch=best_epoch, prior=prior)
+    told = gathered(folder, facts, drawing=drawing, best_epoch=best_epoch, prior=prior)
     folder.write_text(REPORT, report(told))
 
 
-def _gathered(
+def gathered(
     folder: RunFolder,
     facts: Mapping[str, Any],
     *,
@@ -122,7 +121,7 @@ def redraw(path: str | os.PathLike[str], png: bool = False) -> Path:
         except Error as error:
             if png or not error.code.startswith(("data-", "disk-missing", "config-")):
                 raise
-            page = report(_gathered(folder, facts, missing=error.message))
+            page = report(gathered(folder, facts, missing=error.message))
             folder.write_text(REPORT, page)
     return folder.path / REPORT
 
@@ -146,13 +145,3 @@ def _redrawn(folder: RunFolder, facts: Mapping[str, Any], png: bool) -> None:
         loop.restore(found.tensors)
         stored.check_step(loop.step, found.meta.step)
         draw(folder, setup, network, probe, loop.monitor, facts, png)
-
-
-def compare(paths: Sequence[str | os.PathLike[str]], out: Path) -> None:
-    """Write one page of several runs, each called by its folder."""
-    told = {}
-    for path in paths:
-        folder = RunFolder.open(path)
-        told[str(path)] = _gathered(folder, read_status(folder))
-    page = comparison(told).encode("utf-8", "backslashreplace")
-    Disk().replace(out, page, durable=False)

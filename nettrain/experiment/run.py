@@ -24,6 +24,7 @@ from nettrain.record.checkpoint import Checkpoint
 from nettrain.record.folder import FIRST, RunFolder, find_finished
 from nettrain.record.metrics import Row, read_metrics
 from nettrain.record.store import newest, recover, reopen
+from nettrain.span import Span
 from nettrain.training import stored
 from nettrain.training.loop import Loop, Outcome
 from nettrain.training.network import Network
@@ -33,7 +34,8 @@ Watch = Callable[[Setup, int], Watcher]
 """Makes a watcher for a setup and its planned number of steps."""
 
 
-def _nobody(setup: Setup, steps: int) -> Watcher:
+def nobody(setup: Setup, steps: int) -> Watcher:
+    """For who does not want to see it."""
     return Nobody()
 
 
@@ -54,6 +56,21 @@ class Ended:
     message: str = ""
     signal: int = 0
     config: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wishes:
+    """What a caller asks for beside the config.
+
+    Attributes:
+        watch: makes whoever wants to see the run.
+        until: where it pauses, if it does.
+        pictures: whether pictures and report are drawn at its end.
+    """
+
+    watch: Watch
+    until: Span | None
+    pictures: bool
 
 
 @dataclasses.dataclass
@@ -79,9 +96,11 @@ def run(
     source: Source,
     overrides: Sequence[str] = (),
     *,
-    out: Path | str | None = None,
+    out: Path | str | Callable[[], Path] | None = None,
     again: bool = True,
-    watch: Watch = _nobody,
+    until: Span | None = None,
+    pictures: bool = True,
+    watch: Watch = nobody,
     disk: Disk | None = None,
 ) -> Ended:
     """Check, train, record and draw one experiment.
@@ -89,30 +108,36 @@ def run(
     Args:
         source: a config file, or a mapping of its keys.
         overrides: `optimizer.adam.learning_rate=0.01`, …
-        out: the run folder; `runs/NAME/NUMBER` where none is given.
-        again: whether to train even if the same run is there already.
+        out: the run folder, or what chooses it once it is needed; `runs/NAME/NUMBER`
+            where none is given.
+        again: whether to train even if the same run is in `runs/NAME` already.
+        until: where it pauses, as if interrupted at the end of that epoch.
+        pictures: whether pictures and report are drawn at its end, and what diagnosis
+            costs is measured; `nettrain report` draws them later.
         watch: makes whoever wants to see it.
         disk: what the run folder is written through.
     """
+    wishes = _Wishes(watch, until, pictures)
     setup = set_up(source, overrides)
     name = setup.experiment.name
     status = Status(setup, None if isinstance(source, Mapping) else os.fspath(source))
     with limited(setup.experiment.threads):
-        if out is None and not again:
+        if not again:
             done = find_finished("runs", name, status.fingerprint)
             if done is not None:
                 said = f"{done.path} is this run, finished; --again trains it once more"
                 return Ended(done, None, said)
         memory.check_fits(setup)
         network = make_network(setup)  # what fails, fails before anything is written
-        folder = RunFolder.create(name, out, disk=disk)
+        place = out() if callable(out) else out
+        folder = RunFolder.create(name, place, disk=disk)
         with folder.lock():
             folder.write_text("config.yaml", setup.resolved.text)
             folder.write_text(RESOLVED, setup.resolved_yaml())
             folder.write_json("data.json", setup.dataset.preparation.to_json())
             if setup.begin:
                 folder.write(FIRST, setup.begin_file())
-            return _train(folder, status, network, watch)
+            return _train(folder, status, network, wishes)
 
 
 def _is_over(folder: RunFolder) -> bool:
@@ -128,7 +153,9 @@ def resume(
     path: Path | str,
     overrides: Sequence[str] = (),
     *,
-    watch: Watch = _nobody,
+    until: Span | None = None,
+    pictures: bool = True,
+    watch: Watch = nobody,
     disk: Disk | None = None,
 ) -> Ended:
     """Go on with a run from its newest valid checkpoint.
@@ -136,9 +163,11 @@ def resume(
     Args:
         path: the run folder.
         overrides: such as `train.epochs=80`, to train longer.
+        until, pictures: see `run`.
         watch: makes whoever wants to see it.
         disk: what the run folder is read and written through.
     """
+    wishes = _Wishes(watch, until, pictures)
     folder = RunFolder.open(path, disk=disk)
     over = Ended(folder, None, f"{path} is finished: there is nothing to resume")
     if not overrides and _is_over(folder):  # to be said of a folder to be read only too
@@ -147,12 +176,13 @@ def resume(
         if not overrides and _is_over(folder):
             return over
         folder.read_text(RESOLVED)  # missing, it is the run's fault
-        setup = _set_up_again(folder, overrides)
+        setup = set_up_again(folder, overrides)
         with limited(setup.experiment.threads):
-            return _resumed(folder, setup, bool(overrides), watch)
+            return _resumed(folder, setup, bool(overrides), wishes)
 
 
-def _set_up_again(folder: RunFolder, overrides: Sequence[str]) -> Setup:
+def set_up_again(folder: RunFolder, overrides: Sequence[str]) -> Setup:
+    """A run's own config, with overrides, and its data wherever they are."""
     try:
         return set_up(folder.path / RESOLVED, overrides)
     except Error as error:
@@ -161,7 +191,12 @@ def _set_up_again(folder: RunFolder, overrides: Sequence[str]) -> Setup:
         raise
 
 
-def _resumed(folder: RunFolder, setup: Setup, changed: bool, watch: Watch) -> Ended:
+def _resumed(
+    folder: RunFolder,
+    setup: Setup,
+    changed: bool,
+    wishes: _Wishes,
+) -> Ended:
     """Go on with a run whose lock is held.
 
     Args:
@@ -188,35 +223,43 @@ def _resumed(folder: RunFolder, setup: Setup, changed: bool, watch: Watch) -> En
     stopped_at = None if changed else before.get("stopped_at")
     start = _Start(checkpoint, changes.resolved_again(setup), notes, stopped_at, anew)
     del checkpoint  # else it is there as long as the run
-    return _train(folder, status, make_network(setup), watch, start)
+    return _train(folder, status, make_network(setup), wishes, start)
 
 
 def _train(
     folder: RunFolder,
     status: Status,
     network: Network,
-    watch: Watch,
+    wishes: _Wishes,
     start: _Start | None = None,
 ) -> Ended:
     """Train to an end, from the beginning or from a start."""
     setup = status.setup
     with signals.listening() as interruption:
         stopped_at = start.stopped_at if start else None
-        plan = setup.plan(interrupted=interruption, stopped_at=stopped_at)
+        plan = setup.plan(
+            interrupted=interruption, stopped_at=stopped_at, until=wishes.until
+        )
         probe = make_probe(setup, network)
-        watcher = watch(setup, plan.total_steps)
-        with recording(folder, setup, watcher) as files:
+        watcher = wishes.watch(setup, plan.total_steps)
+        with recording(folder, setup, watcher, network) as files:
             for note in () if start else setup.notes:
                 files.note("begin", note)
             loop = Loop(network, plan, probe, files, files.rewind)
-            history = _gone_on(folder, loop, files, start) if start else iter(())
+            if start:
+                history = _gone_on(folder, loop, files, start)
+            else:
+                history = iter(())
+                files.begin(0, [])
             try:
                 status.write(folder, "running", loop.step, loop.epoch)
                 outcome = _timed(loop, files, history)
                 network.release()  # what follows compiles programs of its own
                 with _ending(interruption, folder, status, outcome, watcher):
                     _measure_rates(folder, setup, files, outcome)
-                    _finish(folder, status, network, probe, loop.monitor, outcome)
+                    drawn = wishes.pictures and outcome.status != "interrupted"
+                    monitor = loop.monitor if drawn else None
+                    _finish(folder, status, network, probe, monitor, outcome)
             except Exception as error:
                 known = isinstance(error, Error)
                 why = error.message if known else f"{type(error).__name__}: {error}"
@@ -288,17 +331,22 @@ def _finish(
     status: Status,
     network: Network,
     probe: Probe | None,
-    monitor: str,
+    monitor: str | None,
     outcome: Outcome,
 ) -> None:
-    """Findings, pictures and the status, the status last."""
+    """Findings, pictures and the status, the status last.
+
+    Args:
+        monitor: the metric that decides which epoch is best; without it nothing is
+            drawn.
+    """
     setup = status.setup
     findings = [finding.to_json() for finding in outcome.findings]
     folder.write_json("findings.json", findings)
     more: dict[str, Any] = {"reason": outcome.reason, "summary": outcome.summary}
     if outcome.stopped_at is not None:
         more["stopped_at"] = outcome.stopped_at
-    if outcome.status != "interrupted":
+    if monitor is not None:
         if probe is not None:
             share = diagnosis_share(setup, probe.interval)
             settings = setup.experiment.diagnose
@@ -332,6 +380,7 @@ def _gone_on(
     files.event("resume", step=loop.step)
     for note in start.notes:
         files.note("resume", note)
+    files.begin(loop.step, history)
     return iter(history)  # which lets them go at its end
 
 

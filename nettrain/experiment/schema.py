@@ -65,7 +65,8 @@ class Tuned(Sequence[Layer]):
         from: the folder of a run, or a checkpoint file of one.
         freeze: names of layers that are not trained, such as `dense1` or
             `residual1/dense1`; `*` stands for any text, slashes included: `conv2d*`. A
-            layer is frozen with those inside it. A frozen batch_norm acts as it
+            layer is frozen with those inside it; weights that layers share are those
+            of the first one. A frozen batch_norm acts as it
             predicts, with running averages that stay: as in Keras, and as in PyTorch
             after `eval()`. A frozen dropout still drops.
         layers: the model's; those of the run, if left out.

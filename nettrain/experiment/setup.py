@@ -32,11 +32,11 @@ from nettrain.experiment.misfits import (
     placed,
     unmonitored,
 )
-from nettrain.experiment.schema import Experiment, Tuned
+from nettrain.experiment.schema import Experiment, Trained, Tuned
 from nettrain.experiment.tunable import tunable
 from nettrain.nn import Loss, Sequential, walk
 from nettrain.training.loop import Plan
-from nettrain.training.network import Recipe, Step, trace_step
+from nettrain.training.programs import Recipe, Step, trace_step
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 
@@ -71,14 +71,15 @@ class Setup:
 
     def plan(self, **changes: Any) -> Plan:
         """How to train it."""
-        experiment = self.experiment
+        experiment, train = self.experiment, self.experiment.train
+        rows = experiment.data.batch_size * train.accumulate
         return Plan(
             parts=self.dataset.parts,
-            config=experiment.train,
+            config=train,
             schedule=experiment.optimizer.schedule,
             metrics=experiment.metrics,
             seed=experiment.seed,
-            batch_size=experiment.data.batch_size,
+            batch_size=min(rows, len(self.dataset.parts["train"])),
             evaluation_batch_size=experiment.data.evaluation_batch_size,
             shuffle=experiment.data.shuffle,
             augment=experiment.data.augment,
@@ -136,17 +137,24 @@ def set_up(source: Source, overrides: Sequence[str] = ()) -> Setup:
     raise_all(resolved.ordered(errors))
     assert dataset and recipe
     step = _traced(experiment, resolved, dataset, recipe)
-    notes = _notes(begin, resolved, recipe, step)
+    notes = _notes(begin, resolved, dataset, recipe, step)
     experiment = replace(experiment, model=begin.model) if begin else experiment
     experiment = _with_interval(_decided(experiment, resolved, dataset), step)
     return Setup(resolved, experiment, dataset, recipe, step, begin, notes)
 
 
 def _notes(
-    begin: tuning.Source | None, resolved: Resolved, recipe: Recipe, step: Step
+    begin: tuning.Source | None,
+    resolved: Resolved,
+    dataset: Dataset,
+    recipe: Recipe,
+    step: Step,
 ) -> tuple[str, ...]:
+    if begin is None:
+        return ()
     try:
-        return tuning.notes(begin, recipe, step.trace) if begin else ()
+        classes = dataset.preparation.classes
+        return tuning.notes(begin, recipe, step.trace, classes)
     except Error as error:
         path = ("model", "freeze") if error.code == "config-freeze" else tuning.FROM
         raise placed(error, resolved.place(path)) from None
@@ -202,6 +210,16 @@ def _refuse_too_large(data: DataConfig, resolved: Resolved) -> None:
         raise Error("memory-needed", message, place=place, fix=FEWER_ROWS)
 
 
+def located(experiment: Experiment, resolved: Resolved) -> Experiment:
+    """The same with absolute paths, so that it can be written anywhere."""
+    model = experiment.model
+    if isinstance(model, Tuned):
+        path = os.path.abspath(resolved.base(tuning.FROM) / model.from_)
+        model = replace(model, from_=Trained(path))
+    data = _located(experiment.data, resolved)
+    return replace(experiment, data=data, model=model)
+
+
 def _located(data: DataConfig, resolved: Resolved) -> DataConfig:
     """The data with absolute paths."""
 
@@ -250,7 +268,10 @@ def _with_interval(experiment: Experiment, step: Step) -> Experiment:
     diagnose = experiment.diagnose
     if isinstance(diagnose, bool) or step.watch is None or diagnose.every != "auto":
         return experiment
-    every = interval(step.definition.roots(), step.watch.observers.values())
+    computed = [*step.definition.roots(), *(step.ending.roots() if step.ending else ())]
+    every = interval(computed, step.watch.observers.values())
+    # They are taken of one of an update's batches, and the interval is of updates.
+    every = -(-every // experiment.train.accumulate)
     return replace(experiment, diagnose=replace(diagnose, every=every))
 
 
@@ -274,11 +295,13 @@ def _recipe(experiment: Experiment, resolved: Resolved, dataset: Dataset) -> Rec
         targets=train.targets.shape[1:],
         targets_dtype=train.targets.dtype.name,
         outputs=outputs,
+        symbols=preparation.symbols,
         seed=experiment.seed,
         dtype=experiment.dtype,
         origins=dict(_origins(experiment, resolved)),
         clip_norm=experiment.train.clip_norm,
         clip_value=experiment.train.clip_value,
+        accumulate=experiment.train.accumulate,
         diagnose=experiment.diagnose is not False,
     )
 

@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from nettrain import __version__
 from nettrain.component import dump
-from nettrain.execute.fingerprint import environment, fingerprint
 from nettrain.record import json_text
 from nettrain.record.folder import FORMAT, RUN, RunFolder
 
 if TYPE_CHECKING:
     from nettrain.experiment.setup import Setup  # which reads runs itself
+    from nettrain.training.plan import Plan
+
+NOT_IDENTICAL = "correct, not bit-identical: "
+"""How a run's events tell that its last bits may be others from there on."""
+OTHER_BITS = "the kernels compute other last bits"
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,29 @@ class Status:
     @cached_property
     def numerics(self) -> str:
         """Which numbers this machine computes: equal only if all bits are."""
+        from nettrain.execute.fingerprint import fingerprint  # which needs NumPy
+
         return fingerprint()
 
     @cached_property
     def environment(self) -> Mapping[str, Any]:
+        from nettrain.execute.fingerprint import environment
+
         return environment()
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return self.setup.plan()
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        return {"nettrain": __version__, "python": platform.python_version()}
 
     @property
     def fingerprint(self) -> str:
         """What makes two runs the same: config, data and numerics."""
         setup = self.setup
-        parts = (setup.config_sha256, setup.dataset.sha256, self.numerics)
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return _fingerprint(setup.config_sha256, setup.dataset.sha256, self.numerics)
 
     def write(
         self, folder: RunFolder, status: str, step: int, epoch: int, **more: Any
@@ -72,6 +87,10 @@ class Status:
             "step": step,
             "epoch": epoch,
             "seed": setup.experiment.seed,
+            "planned": {
+                "steps": self._plan.total_steps,
+                "steps_per_epoch": self._plan.steps_per_epoch,
+            },
             **more,
             "config": self.config,
             "lines": setup.recipe.origins,
@@ -80,21 +99,33 @@ class Status:
             "fingerprint": self.fingerprint,
             "numerics": self.numerics,
             "environment": self.environment,
-            "versions": {"nettrain": __version__, "python": platform.python_version()},
+            "versions": self.versions,
         }
 
     def changed_numerics(self, before: Mapping[str, Any]) -> str:
         """What is to be said of bits that may differ from the run's first part."""
         if before["numerics"] == self.numerics:
             return ""
+        told = "; ".join(self.changed_environment(before)) or OTHER_BITS
+        return f"{NOT_IDENTICAL}{told}"
+
+    def changed_environment(self, before: Mapping[str, Any]) -> list[str]:
+        """What is another one than it was: `numpy was 2.1.0, is 2.2.0`."""
         now = self.environment
-        changed = [
+        return [
             f"{name} was {was}, is {now.get(name)}"
             for name, was in before["environment"].items()
             if now.get(name) != was
         ]
-        told = "; ".join(changed) or "the kernels compute other last bits"
-        return f"correct, not bit-identical: {told}"
+
+    def changed_config(self, before: Mapping[str, Any]) -> bool:
+        """Whether a setting is another one than it was, wherever it comes from."""
+        others = before["data_sha256"], before["numerics"]
+        return _fingerprint(self.setup.config_sha256, *others) != before["fingerprint"]
+
+
+def _fingerprint(config: str, data: str, numerics: str) -> str:
+    return hashlib.sha256("\n".join((config, data, numerics)).encode()).hexdigest()
 
 
 def _line(value: Any) -> bool:
@@ -110,6 +141,7 @@ _FORM = {
     "step": json_text.count,
     "epoch": json_text.count,
     "seed": int,
+    "planned?": {"steps": json_text.count, "steps_per_epoch": json_text.count},
     "config": (str, None),
     "lines": {str: _line},
     "loss": json_text.anything,

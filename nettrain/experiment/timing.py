@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-import numpy as np
-
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.setup import Setup
 from nettrain.training.evaluate import predict
@@ -41,7 +39,7 @@ class StepTimes:
     def share(self, interval: int) -> float:
         """What diagnosis adds to a step, as a share of the plain step.
 
-        Full statistics are taken at an epoch's last step, and every `interval` steps of
+        Full statistics are taken at one step of an epoch, and every `interval` steps of
         a longer one: at 1 - (1 - 1/interval) (1 - 1/steps_per_epoch) of its steps.
         """
         between = 1 / interval if interval < self.steps_per_epoch else 0.0
@@ -52,7 +50,7 @@ class StepTimes:
 
 
 def time_steps(setup: Setup, steps: int) -> StepTimes:
-    """Time `steps` steps of each kind on the first batch, on weights of their own."""
+    """Time `steps` steps of each kind on the first rows, on weights of their own."""
     blind = replace(setup, recipe=replace(setup.recipe, diagnose=False))
     began = time.perf_counter()
     watched = make_network(setup)
@@ -81,9 +79,8 @@ def _timed(kinds: Sequence[Callable[[], object]], times: int) -> list[float]:
 
 
 def _step(setup: Setup, network: Network, full: bool = False) -> Callable[[], object]:
-    train = setup.dataset.parts["train"]
-    rows = np.arange(network.first.inputs.shape[0])
-    inputs, targets = train.inputs[rows], train.targets[rows]
+    train, rows = setup.dataset.parts["train"], setup.plan().batch_size
+    inputs, targets = train.inputs[:rows], train.targets[:rows]
     return lambda: network.train(inputs, targets, 1e-6, 1, full)
 
 

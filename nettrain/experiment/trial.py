@@ -12,6 +12,7 @@ import numpy as np
 
 from nettrain.data import Part
 from nettrain.diagnose import DiagnoseConfig, Evidence, Finding, GradientCheck, diagnose
+from nettrain.diagnose.evidence import comparable
 from nettrain.diagnose.settings import FindingId
 from nettrain.execute import executor
 from nettrain.experiment.assembly import known, make_network
@@ -188,14 +189,15 @@ def _overfit(setup: Setup) -> Overfit:
     network = make_network(replace(setup, recipe=replace(setup.recipe, diagnose=False)))
     plan, train = setup.plan(), setup.dataset.parts["train"]
     batch = _taken(train, plan.batch(1))
-    limit = LEARNED * setup.recipe.loss.prior(train.targets)
+    guess, bounded = setup.recipe.loss.prior(train.targets), setup.recipe.loss.bounded
     losses: list[float] = []
     for number in range(1, UPDATES + 2):  # the last one only for its loss
         loss = _update(network, plan, batch, number)
         losses.append(loss)
-        if not loss >= limit:
+        found, prior = comparable(loss, guess, bounded)
+        if not found >= LEARNED * prior:
             break
-    learned = losses[-1] < limit
+    learned = bool(found < LEARNED * prior)
     return Overfit(len(batch), len(losses) - 1, losses[0], losses[-1], learned)
 
 

@@ -32,6 +32,8 @@ def tunable(experiment: Experiment) -> dict[str, Setting]:
     if loss.task == "regression":
         path = "data.standardize_target"
         found["standardize_target"] = path, data.standardize_target
+    if train.accumulate > 1:
+        found["accumulate"] = "train.accumulate", train.accumulate
     decay = getattr(optimizer, "weight_decay", None)
     if decay is not None:
         found["weight_decay"] = f"{by}.weight_decay", decay

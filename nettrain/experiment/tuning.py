@@ -10,15 +10,17 @@ import contextlib
 import fnmatch
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nettrain.component import dump, listed, show, suggest
 from nettrain.config import Resolved
 from nettrain.config.tree import Origin, Tree, from_plain
+from nettrain.data.schema import Class
 from nettrain.disk import Disk
 from nettrain.errors import Error, Place, raise_all
 from nettrain.experiment.load import load_run, read_preparation, weights
@@ -29,7 +31,7 @@ from nettrain.nn.trace import Beginning
 from nettrain.record.append import EMPTY
 from nettrain.record.checkpoint import CheckpointMeta, decode, encode
 from nettrain.record.folder import FIRST, RUN, RunFolder
-from nettrain.training.network import Recipe
+from nettrain.training.programs import Recipe
 
 RESOLVED = "config.resolved.yaml"
 FROM = ("model", "from")
@@ -47,12 +49,14 @@ class Source:
         model: as the config has it, with the absolute path and the digest.
         begin: values and frozen layers.
         inputs: shape of a row of the run's inputs, where the run has to fit them.
+        classes: of the run's data, where they are known.
         told: what there is to say of its checkpoints.
     """
 
     model: Tuned
     begin: Beginning
     inputs: tuple[int, ...] | None
+    classes: tuple[Class, ...]
     told: tuple[str, ...]
 
     def file(self, seed: int, config_sha256: str, data_sha256: str) -> bytes:
@@ -146,6 +150,7 @@ def source(model: Tuned, resolved: Resolved) -> Source:
     try:
         with _at(resolved.place(FROM)):
             found = _kept(model, resolved) or _read(path)
+            _require_held(found.tensors, path, resolved.value.get("dtype"))
             own = digest(found.tensors)
         if model.digest not in ("", own):
             raise Error(
@@ -162,16 +167,18 @@ def source(model: Tuned, resolved: Resolved) -> Source:
         replace(model, from_=Trained(path), digest=own),
         Beginning(found.tensors, frozen),
         found.inputs if _implied(resolved) else None,
+        found.classes,
         tuple(found.told),
     )
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Weights that were read: by path, shape of the inputs if known, what to tell."""
+    """Weights that were read: by path, what is known of the data, what to tell."""
 
     tensors: Mapping[str, np.ndarray]
     inputs: tuple[int, ...] | None = None
+    classes: tuple[Class, ...] = ()
     told: Sequence[str] = ()
 
 
@@ -188,10 +195,20 @@ def _read(path: Path) -> _Found:
         if not np.isfinite(values).all():
             message = f"{name} of {path} holds numbers that are not finite"
             raise Error("run-diverged", message, fix="name a run that did not diverge")
-    inputs = None
+    known: tuple[Any, ...] = (None, ())
     if folder is not None:
-        inputs = read_preparation(RunFolder.open(folder)).input_shape
-    return _Found(dict(sorted(tensors.items())), inputs, told)
+        data = read_preparation(RunFolder.open(folder))
+        known = data.input_shape, data.classes
+    return _Found(dict(sorted(tensors.items())), *known, told)
+
+
+def _require_held(tensors: Mapping[str, np.ndarray], path: Path, dtype: object) -> None:
+    """Refuse numbers that would not be finite any more in the dtype of this config."""
+    most = np.finfo("float64" if dtype == "float64" else "float32").max
+    for name, values in tensors.items():
+        if values.size and np.abs(values).max() > most:
+            message = f"{name} of {path} holds numbers too large for float32"
+            raise Error("run-diverged", message, fix="say dtype: float64")
 
 
 @contextlib.contextmanager
@@ -257,8 +274,13 @@ def _unmatched(model: Tuned, resolved: Resolved) -> Iterator[Error]:
 # ---------------------------------------------------------------- what fits
 
 
-def notes(source: Source, recipe: Recipe, trace: Trace) -> tuple[str, ...]:
+def notes(
+    source: Source, recipe: Recipe, trace: Trace, classes: tuple[Class, ...]
+) -> tuple[str, ...]:
     """Which weights the model begins with, and which begin as usual.
+
+    Args:
+        classes: of the data that are trained on now.
 
     Raises:
         Error: `config-from` where none fits, or where the rows of the run's own model
@@ -283,20 +305,31 @@ def notes(source: Source, recipe: Recipe, trace: Trace) -> tuple[str, ...]:
             fix="call the layers as there, and give them the same sizes; it has "
             + listed((f"{_name(p)} {_size(v)}" for p, v in given.items()), _MOST),
         )
-    _check_frozen(source, trace, set(wanted) - set(taken))
-    return (*source.told, *_told(source, wanted, taken, others))
+    _check_frozen(source, trace, wanted, set(wanted) - set(taken))
+    told = (*source.told, *_told(source, wanted, taken, others))
+    if source.classes != classes and len(source.classes) == len(classes):
+        before, now = listed(map(str, source.classes)), listed(map(str, classes))
+        told += (f"its outputs stood for the classes {before}, and now for {now}",)
+    return told
 
 
-def _check_frozen(source: Source, trace: Trace, usual: set[str]) -> None:
-    """Refuse to keep random weights as they are, and to train nothing."""
-    frozen = [f"{path}/" for path in source.begin.frozen]
-    kept = [p for p in sorted(usual) if p.startswith(tuple(frozen))]
+def _check_frozen(
+    source: Source, trace: Trace, wanted: Collection[str], usual: set[str]
+) -> None:
+    """Refuse to keep random weights as they are, or none, and to train nothing."""
+    kept = [p for p in sorted(usual) if source.begin.freezes(p)]
     if kept:
         raise Error(
             "config-freeze",
             f"frozen, but not among the weights that fit: {listed(map(_name, kept))}",
             fix="leave its layer out of freeze",
         )
+    for pattern in source.model.freeze:
+        meant = frozenset(f"model/{name}" for name in _of(source.model, pattern))
+        if not any(map(Beginning(frozen=meant).freezes, wanted)):
+            message = f"{show(pattern)} has no weights of its own to keep"
+            fix = "freeze the layer whose weights it uses, or leave it out"
+            raise Error("config-freeze", message, fix=fix)
     if not any(made.trainable for made in trace.parameters.values()):
         message, fix = "nothing is left to train", "freeze fewer layers"
         raise Error("config-freeze", message, fix=fix)

@@ -15,13 +15,14 @@ import numpy as np
 
 from nettrain.config.writer import inline
 from nettrain.diagnose.causes import ORDER, TABLE
+from nettrain.diagnose.evidence import comparable
 from nettrain.diagnose.finding import Edit, Finding
 from nettrain.errors import Error
 from nettrain.experiment.api import fitted
 from nettrain.experiment.doctor import RESOLVED, patches, serious, source
 from nettrain.experiment.load import Run
 from nettrain.experiment.setup import Setup, set_up
-from nettrain.training.outcome import EPOCH_LOSS, goal
+from nettrain.training.outcome import EPOCH_LOSS, kept
 
 ROUNDS = 4
 UPDATES = 2000
@@ -66,25 +67,21 @@ class Trained:
         recipe, train = self.setup.recipe, self.setup.dataset.parts["train"]
         return recipe.loss.prior(train.targets)
 
+    def shares(self, losses: Any) -> np.ndarray:
+        """Losses as shares of guessing."""
+        found, prior = comparable(losses, self.prior, self.setup.recipe.loss.bounded)
+        return found / prior
+
     def scores(self, until: float = math.inf) -> dict[str, float]:
         """The metrics of the model that the first so many updates give.
 
         These are the last epoch's, or the best one's where the config restores it;
         nothing where not even one epoch was finished.
         """
-        columns, stop = self.metrics, self.setup.experiment.train.stop
-        if EPOCH_LOSS not in columns:
+        columns, experiment = self.metrics, self.setup.experiment
+        row = kept(columns, experiment.train.stop, experiment.metrics, until)
+        if row is None:
             return {}
-        ended = np.isfinite(columns[EPOCH_LOSS]) & (columns["step"] <= until)
-        at = np.flatnonzero(ended)
-        if not len(at):
-            return {}
-        row = at[-1]
-        if stop and stop.restore_best:
-            name = EPOCH_LOSS if stop.monitor == "train/loss" else stop.monitor
-            sign = 1 if goal(name, self.setup.experiment.metrics) == "min" else -1
-            values = sign * columns[name][at]
-            row = at[np.argmin(np.where(np.isnan(values), math.inf, values))]
         names = [n for n in columns if n.startswith(("train/", "validation/"))]
         found = {name: float(columns[name][row]) for name in names}
         found["train/loss"] = found.pop(EPOCH_LOSS)  # not that of the last batch
@@ -98,7 +95,7 @@ class Trained:
         scores = self.scores(until)
         value = scores.get("validation/loss", scores.get("train/loss", math.inf))
         bad = self.diverged and until >= self.steps
-        return value / self.prior if self.prior and not bad else math.inf
+        return float(self.shares(value)) if self.prior and not bad else math.inf
 
 
 @dataclass(frozen=True)
@@ -275,5 +272,5 @@ def curves(trained: Trained) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         values = trained.metrics.get(name, np.zeros(0))
         seen = np.isfinite(values)
         if seen.any() and trained.prior:
-            found[part] = trained.metrics["step"][seen], values[seen] / trained.prior
+            found[part] = trained.metrics["step"][seen], trained.shares(values[seen])
     return found

@@ -110,16 +110,26 @@ def envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """At most about `_POINTS` points: each stretch's lowest and highest value."""
     kept = np.isfinite(values)
     time, values = time[kept], values[kept]
-    size = -(-2 * len(values) // _POINTS)
+    chosen = extremes(values)
+    return time[chosen], values[chosen]
+
+
+def extremes(*curves: np.ndarray) -> np.ndarray:
+    """Where points (N,) are that have to stay: each stretch's extremes of each curve.
+
+    All of them, where they are few.
+    """
+    count = len(curves[0])
+    size = -(-2 * count // _POINTS)
     if size < 3:
-        return time, values
+        return np.arange(count)
     picks = {
         start + pick(values[start : start + size])
-        for start in range(0, len(values), size)
+        for start in range(0, count, size)
+        for values in curves
         for pick in (np.argmin, np.argmax)
     }
-    chosen = np.array(sorted(picks))
-    return time[chosen], values[chosen]
+    return np.array(sorted(picks))
 
 
 def _scale(axes: Axes, values: np.ndarray) -> None:

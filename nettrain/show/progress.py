@@ -1,4 +1,4 @@
-"""Training as it runs: a bar on a terminal, plain lines elsewhere."""
+"""Training as it runs: a bar on a terminal or in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Progress:
         terminal: whether the stream is one.
         stream: where to write, standard error if left out.
         done: updates made before, where a run is resumed.
+        notebook: whether the stream is shown in one.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Progress:
         stream: TextIO | None = None,
         *,
         done: int = 0,
+        notebook: bool = False,
     ) -> None:
         self._total, self._steps, self._first = total_steps, done, done
         self._stream = stream or sys.stderr
@@ -39,7 +41,8 @@ class Progress:
         self._metrics: Mapping[str, float] = {}
         self._began = time.monotonic()
         self._stride, self._unwritten = 0, False
-        self._bar = _bar(self, self._stream) if terminal else None
+        shown = terminal or notebook
+        self._bar = _bar(self, self._stream, notebook) if shown else None
 
     def step(self, steps: int, epoch: int, loss: float, rate: float) -> None:
         """After an update: how many there are by now, the batch's loss, the rate."""
@@ -116,11 +119,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _bar(progress: Progress, stream: TextIO) -> Any:
+def _bar(progress: Progress, stream: TextIO, notebook: bool) -> Any:
     """A tqdm bar that asks for the status only when it draws itself."""
-    from tqdm import tqdm
+    kind, widget = _kind(notebook)
 
-    class Bar(tqdm):  # type: ignore[type-arg]
+    class Bar(kind):  # type: ignore[misc, valid-type]
         # No second thread: the clock is looked at on every update.
         monitor_interval = 0
 
@@ -128,12 +131,25 @@ def _bar(progress: Progress, stream: TextIO) -> Any:
         def format_dict(self) -> dict[str, Any]:
             return super().format_dict | {"prefix": progress.status()}
 
+    drawn = "{bar}" if widget else "{bar:12}"
     return Bar(
         total=progress._total,
         initial=progress._first,
         file=stream,
-        dynamic_ncols=True,
+        dynamic_ncols=not widget,
         mininterval=0.1,
         miniters=1,
-        bar_format="{percentage:3.0f}% |{bar:12}| {remaining} left  {desc}",
+        bar_format=f"{{percentage:3.0f}}% |{drawn}| {{remaining}} left  {{desc}}",
     )
+
+
+def _kind(notebook: bool) -> tuple[Any, bool]:
+    """Which tqdm, and whether it is a widget: in a notebook that has such."""
+    from tqdm import tqdm
+
+    if notebook:
+        from tqdm.notebook import IProgress, tqdm_notebook
+
+        if IProgress is not None:
+            return tqdm_notebook, True
+    return tqdm, False

@@ -6,11 +6,13 @@ matplotlib is imported when the first picture is drawn: that costs a third of a 
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape, unescape
 
 import numpy as np
 
@@ -114,8 +116,14 @@ class Picture(str):
         return buffer.getvalue()
 
 
-def svg(figure: Figure, title: str) -> Picture:
-    """The figure as SVG, text as text; the same bytes for the same data, no date."""
+def svg(figure: Figure, title: str, data: Any = None) -> Picture:
+    """The figure as SVG, text as text; the same bytes for the same data, no date.
+
+    Args:
+        figure: drawn.
+        title: of the picture.
+        data: kept in the picture, to draw it again where it is known nowhere else.
+    """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     figure.patch.set_visible(False)
@@ -128,9 +136,17 @@ def svg(figure: Figure, title: str) -> Picture:
     body = re.sub(r'<g id="[^"]*"', "<g", body)
     body = re.sub(r'style="([^"]*)"', _restyle, body)
     width, height = (side * _DPI for side in figure.get_size_inches())
+    if data is not None:
+        body = f"<metadata>{escape(json.dumps(data))}</metadata>\n{body}"
     picture = Picture(document(body, width, height, title))
     picture.figure = figure
     return picture
+
+
+def kept(svg: str) -> Any:
+    """The data that a picture keeps; None if it has none."""
+    found = re.search("<metadata>(.*)</metadata>", svg)
+    return None if found is None else json.loads(unescape(found[1]))
 
 
 def _restyle(match: re.Match[str]) -> str:

@@ -61,6 +61,17 @@ def test_layers_in_full(call: Call, folder: Path) -> None:
     assert found["prior"] == pytest.approx(1.0986, abs=1e-4)
 
 
+def test_updates_of_several_batches(call: Call, folder: Path) -> None:
+    one, several = checked(call), checked(call, "train.accumulate=2")
+    assert (one["batch_size"], one["accumulate"]) == (16, 1)
+    assert (several["batch_size"], several["accumulate"]) == (32, 2)
+    assert several["steps_per_epoch"] == 2
+    assert several["layers"] == one["layers"]
+    answer = call("check", "config.yaml", "train.accumulate=2", "--probe")
+    assert "4 updates of 32 rows each (2 batches of 16), 2 in an epoch" in answer.out
+    assert "all agree" in answer.out
+
+
 @pytest.mark.parametrize(
     ("activation", "expected"), [("relu", 2 * 0.5**2 / 2), ("tanh", 2 * 0.5**2)]
 )

@@ -30,7 +30,9 @@ def test_several_runs(call: Call, folder: Path, runs: list[str]) -> None:
     assert call("report", *runs).out == "written to report.html\n"
     assert call("report", *runs, "--out", "both.html").out == "written to both.html\n"
     page = (folder / "both.html").read_text()
-    assert "2 runs" in page and "two (validation)" in page
+    assert "flowers: 1 config, 2 runs" in page
+    assert call("compare", *runs, "--out", "same.html").code == 0
+    assert (folder / "same.html").read_text() == page
     assert all((folder / name / "report.html").exists() for name in runs)
 
 

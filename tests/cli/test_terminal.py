@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from nettrain.cli import progress, terminal
+from nettrain.cli import terminal
 from nettrain.cli.progress import Watching
+from nettrain.experiment import watching
 from nettrain.experiment.setup import set_up
 
 
@@ -80,14 +81,14 @@ def watched(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> Watching:
     return Watching(set_up(CONFIG), total_steps=4)
 
 
-def show(watching: Watching) -> None:
+def show(seen: Watching) -> None:
     """A resumed run of two steps, which finds something."""
-    watching.note("goes on")
+    seen.note("goes on")
     for step in (3, 4):
-        watching.step(step, 1, 0.5, 0.1)
-    watching.found(FOUND)
-    watching.epoch(1, {"step": 4, "validation/loss": 0.25})
-    watching.close()
+        seen.step(step, 1, 0.5, 0.1)
+    seen.found(FOUND)
+    seen.epoch(1, {"step": 4, "validation/loss": 0.25})
+    seen.close()
 
 
 def test_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,13 +112,15 @@ def test_the_pace_is_that_of_the_steps_that_were_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made: list[int] = []
-    real = progress.Progress
+    real = watching.Progress
 
-    def recorded(total: int, terminal: bool, done: int) -> progress.Progress:
+    def recorded(
+        total: int, terminal: bool, done: int, notebook: bool
+    ) -> watching.Progress:
         made.append(done)
-        return real(total, terminal, done=done)
+        return real(total, terminal, done=done, notebook=notebook)
 
-    monkeypatch.setattr(progress, "Progress", recorded)
+    monkeypatch.setattr(watching, "Progress", recorded)
     show(watched(io.StringIO(), monkeypatch))
     assert made == [2]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import subprocess
@@ -13,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from nettrain.cli.seeds import interval, measures, over_seeds
+from nettrain.cli.seeds import over_seeds
+from nettrain.study.compare import Comparison
 from tests.cli.conftest import ROOT, Call
+from tests.show.test_page import Parts
 
 
 def status(run: Path) -> str:
@@ -46,6 +47,8 @@ def test_a_finished_run_is_said_and_not_repeated(call: Call, folder: Path) -> No
     assert again.code == 0
     assert again.out.startswith("runs/flowers/1 is this run, finished")
     assert "--again" in again.out
+    assert call(*command, "--out", "elsewhere").code == 0
+    assert status(folder / "elsewhere") == "finished"
     assert call("run", "--again", "config.yaml", "train.epochs=1").code == 0
     assert sorted(p.name for p in (folder / "runs/flowers").iterdir()) == ["1", "2"]
 
@@ -118,6 +121,17 @@ def test_seeds(call: Call, folder: Path) -> None:
     expected = [value["test/accuracy"] for value in values]
     assert [float(v) for v in accuracy[3:]] == pytest.approx(expected, rel=1e-3)
     assert float(accuracy[1]) == pytest.approx(sum(expected) / 2, rel=1e-3)
+    assert answer.out.endswith("\nwritten to made/report.html\n")
+    page = Parts((folder / "made/report.html").read_text())
+    assert all("low" in s for chart in page.data["charts"] for s in chart["series"])
+
+
+def test_seeds_do_not_write_into_a_run(call: Call, trained: Path) -> None:
+    before = (trained / "report.html").read_bytes()
+    answer = call("run", trained.parent / "config.yaml", "--seeds", 2, "--out", trained)
+    assert (answer.code, answer.out) == (4, "")
+    assert (trained / "report.html").read_bytes() == before
+    assert not (trained / "seed-0").exists()
 
 
 def test_seeds_that_are_done_are_not_repeated(call: Call, folder: Path) -> None:
@@ -126,7 +140,28 @@ def test_seeds_that_are_done_are_not_repeated(call: Call, folder: Path) -> None:
     answer = call(*command, "--seeds", 2)
     assert answer.code == 0
     assert "seed 1  runs/flowers/1  finished before\n" in answer.out
-    assert len(list((folder / "runs/flowers").iterdir())) == 2
+    made = folder / "runs/flowers"
+    assert sorted(p.name for p in made.iterdir()) == ["1", "2"]
+    assert sorted(p.name for p in (made / "2").iterdir()) == ["report.html", "seed-0"]
+    again = call(*command, "--seeds", 2)
+    assert "seed 0  runs/flowers/2/seed-0  finished before\n" in again.out
+    assert again.out.endswith("\nwritten to runs/flowers/2/report.html\n")
+    assert sorted(p.name for p in made.iterdir()) == ["1", "2"]
+    assert call(*command, "seed=0").out.startswith("runs/flowers/2/seed-0 is this run")
+    assert call(*command, "--seeds", 2, "--again").code == 0
+    assert len(list((made / "3").iterdir())) == 3
+    answer = call(*command, "--seeds", 2, "--out", "elsewhere")
+    assert "before" not in answer.out
+    assert len(list((folder / "elsewhere").iterdir())) == 3
+
+
+def test_seeds_that_were_runs_of_their_own(call: Call, folder: Path) -> None:
+    command = ["run", "config.yaml", "train.epochs=1", "diagnose=false"]
+    assert [call(*command, f"seed={n}").code for n in (0, 1)] == [0, 0]
+    answer = call(*command, "--seeds", 2)
+    assert (answer.code, answer.out.count("finished before")) == (0, 2)
+    assert "written" not in answer.out
+    assert sorted(p.name for p in (folder / "runs/flowers").iterdir()) == ["1", "2"]
 
 
 def test_seeds_of_which_one_diverges(call: Call, folder: Path) -> None:
@@ -134,30 +169,27 @@ def test_seeds_of_which_one_diverges(call: Call, folder: Path) -> None:
     answer = call("run", "config.yaml", "--seeds=2", rate, "diagnose=false")
     assert answer.code == 7
     assert "diverged with seed 0, 1" in answer.err
-    assert sorted(p.name for p in (folder / "runs/flowers").iterdir()) == ["1", "2"]
+    made = sorted(p.name for p in (folder / "runs/flowers/1").iterdir())
+    assert made == ["report.html", "seed-0", "seed-1"]
+    assert "not finished" in (folder / "runs/flowers/1/report.html").read_text()
 
 
-def test_the_interval_is_student_s() -> None:
-    # t(0.975, 4) = 2.776445 (any table); s = √2.5, n = 5.
-    mean, half = interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert mean == 3.0
-    assert half == pytest.approx(2.776445 * math.sqrt(2.5 / 5), rel=1e-6)
-    assert math.isnan(interval([1.0])[1])
-    assert math.isnan(interval([1.0, math.nan])[1])
-
-
-def test_measures_are_of_rows_that_were_not_trained_on() -> None:
-    last = {"train/loss": 0.1, "validation/loss": 0.2}
-    whole = {"test/loss": "nan", "test/step": 9, "test/confusion": [[1]], "last": last}
-    found = measures(whole)
-    assert list(found) == ["validation/loss", "test/loss"]
-    assert math.isnan(found["test/loss"])
-    assert measures({"last": {"train/loss": 0.1}}) == {"train/loss": 0.1}
-
-
-def test_a_metric_that_one_seed_lacks() -> None:
-    told = over_seeds({0: {"a": 1.0, "b": 2.0}, 1: {"a": 3.0}})
-    assert told.splitlines()[2].split() == ["b", "nan", "nan", "2", "nan"]
+def test_a_metric_that_one_seed_lacks(call: Call, folder: Path) -> None:
+    command = [
+        "run",
+        "config.yaml",
+        "train.epochs=1",
+        "diagnose=false",
+        "--out",
+        "made",
+    ]
+    assert call(*command, "--seeds", 2).code == 0
+    facts = json.loads((folder / "made/seed-1/run.json").read_text())
+    del facts["summary"]["test/loss"]
+    (folder / "made/seed-1/run.json").write_text(json.dumps(facts))
+    (group,) = Comparison.of(["made"]).groups
+    rows = {row[0]: row[1:] for row in over_seeds(group)}
+    assert rows["test/loss"][1] == rows["test/loss"][3] == "nan"
 
 
 # ---------------------------------------------------------------- bench

@@ -104,6 +104,8 @@ def test_codes_number_the_categories(
     # What has no scale is no feature that a scale could be wrong of.
     assert preparation.feature_names == ("a",)
     assert preparation.by_feature(dataset.parts["train"].inputs).shape == (3, 1)
+    assert preparation.symbols == (0, 3, 2)
+    assert prepared(text).preparation.symbols == ()
     write("zone,kind,a,y\neast,a,1,0\n", "other.csv")
     with pytest.raises(Error) as caught:
         prepared(text, preprocess=["codes"], split={"test": "other.csv"})
@@ -112,6 +114,7 @@ def test_codes_number_the_categories(
     lenient: list[Any] = [{"codes": {"unknown": "ignore"}}]
     dataset = prepared(text, preprocess=lenient, split={"test": "other.csv"})
     assert dataset.parts["test"].inputs.tolist() == [[1, 3, 1]]
+    assert dataset.preparation.symbols == (0, 4, 3)
 
 
 def test_the_inputs_themselves_as_targets(prepared: Prepared) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,34 @@ def test_images_in_memory() -> None:
         assert (dataset.preparation.transform(rows) == part.inputs).all()
     with pytest.raises(Error, match="63 inputs, the run was trained on 64"):
         dataset.preparation.rows(x[:, :63])
+
+
+@pytest.mark.parametrize(
+    ("columns", "fits"),
+    [
+        ({}, {4}),
+        ({"x2": "ignore"}, {3, 4}),  # those that are used, or all of them
+        ({"x4": "ignore"}, {3, 4}),
+    ],
+)
+def test_an_array_has_as_many_columns_as_the_run_was_trained_on(
+    tmp_path: Path, columns: dict[str, str], fits: set[int]
+) -> None:
+    x = np.random.default_rng(0).normal(size=(12, 6))
+    np.savez(tmp_path / "train.npz", x=x[:, :4], y=x[:, 0])
+    source = {"source": str(tmp_path / "train.npz"), "columns": columns, "split": {}}
+    dataset = prepare(build_fields(DataConfig, source), seed=0)
+    for preparation in (dataset.preparation, again(dataset.preparation)):  # type: ignore[arg-type]
+        for count in range(1, 7):
+            if count in fits:
+                rows = preparation.rows(x[:, :count])
+                assert preparation.transform(rows).shape == (12, 4 - len(columns))
+                continue
+            with pytest.raises(Error, match=f"{count} inputs, the run was trained on"):
+                preparation.rows(x[:, :count])
+    rows = dataset.preparation.read(str(tmp_path / "train.npz"), need_target=True)
+    found = dataset.preparation.transform(rows)
+    assert (found == dataset.parts["train"].inputs).all()
 
 
 @pytest.mark.parametrize(

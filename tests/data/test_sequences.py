@@ -54,7 +54,7 @@ def test_copy(length: int, delay: int) -> None:
     assert dataset.preparation.classes == (0, 1, 2, 3)
     assert dataset.preparation.positions == (steps,)
     assert dataset.preparation.outputs == 4
-    assert dataset.preparation.symbols == 5
+    assert dataset.preparation.symbols == (5,) * (2 * length + delay)
 
 
 def test_parity() -> None:

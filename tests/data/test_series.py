@@ -125,6 +125,10 @@ def test_categories_and_gaps(write: Write) -> None:
     row = dataset.parts["train"].inputs[5, 0]
     assert row[0] == np.median(np.delete(VALUES[:, 0], 5))
     assert row[2:].tolist() == [float(ZONES[5] == "north"), float(ZONES[5] == "south")]
+    section = {"columns": columns, "missing": missing, "preprocess": ["codes"]}
+    coded = made({"targets": ["temp"]}, **section).preparation
+    assert (coded.input_shape, coded.symbols) == ((4, 3), (0, 0, 2) * 4)
+    assert coded.by_feature(np.zeros((5, 4, 3))).shape == (20, 2)
     with pytest.raises(Error, match="no value here"):  # a target is never made up
         made(columns=columns, missing=missing)
 

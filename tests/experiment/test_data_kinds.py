@@ -53,7 +53,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "copy": {
         "source": {"copy": {"samples": 60, "length": 2, "symbols": 3, "delay": 2}},
         "model": [
-            {"embedding": {"size": 4, "vocabulary": 5}},
+            {"embedding": 4},
             {"gru": {"units": 5, "outputs": "all"}},
             {"dense": "auto"},
         ],
@@ -66,8 +66,28 @@ KINDS: dict[str, dict[str, Any]] = {
         "preprocess": ["standardize"],
         "standardize_target": True,
     },
+    "codes": {
+        "source": {"series": {"path": "codes.csv", "window": 5, "targets": ["a"]}},
+        "columns": {"b": "categorical"},
+        "preprocess": ["standardize", "codes"],
+        "model": [
+            {"slice": {"start": 1}},
+            {"reshape": [5]},
+            {"embedding": 3},
+            {"lstm": 4},
+            {"dense": "auto"},
+        ],
+    },
 }
-OUTPUTS = {"idx": (4,), "images": (2,), "text": (8, 27), "copy": (6, 4), "series": (2,)}
+SERIES = ("series", "codes")
+OUTPUTS = {
+    "idx": (4,),
+    "images": (2,),
+    "text": (8, 27),
+    "copy": (6, 4),
+    "series": (2,),
+    "codes": (1,),
+}
 
 
 @pytest.fixture
@@ -93,12 +113,14 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     rows = [f"{np.sin(i / 5):.4f},{np.cos(i / 5) * 9:.4f}" for i in range(90)]
     Path("s.csv").write_text("\n".join(["a,b", *rows, ""]))
+    rows = [f"{np.sin(i / 5):.4f},{'xyz'[i % 3]}" for i in range(90)]
+    Path("codes.csv").write_text("\n".join(["a,b", *rows, ""]))
 
 
 def config(kind: str) -> dict[str, Any]:
     """Seven updates, three in an epoch, with a checkpoint after every second one."""
     plain = copy.deepcopy(KINDS[kind])
-    model, regression = plain.pop("model"), kind == "series"
+    model, regression = plain.pop("model"), kind in SERIES
     made = {
         "name": kind,
         "data": {**plain, "split": {"validation": 0.2, "test": 0.2}},
@@ -130,7 +152,7 @@ def test_trained_checked_and_used(kind: str, tmp_path: Path) -> None:
     assert made.shape == (len(parts["test"]), *OUTPUTS[kind])
     loss, predictions = loaded.model.network.score(made, parts["test"].targets)
     assert loss == loaded.summary["test/loss"]
-    if kind != "series":
+    if kind not in SERIES:
         right = predictions.argmax(axis=-1) == parts["test"].targets
         assert loaded.summary["test/accuracy"] == float(np.mean(right))
         table = np.array(loaded.summary["test/confusion"])
@@ -142,6 +164,8 @@ def test_trained_checked_and_used(kind: str, tmp_path: Path) -> None:
     ("change", "code", "said"),
     [
         ({0: {"embedding": {"size": 4, "vocabulary": 26}}}, "vocabulary", "27"),
+        ({0: {"embedding": {"size": 4, "padding": 27}}}, "vocabulary", "27 is not"),
+        ({0: {"positional": {}}}, "shape", "needs"),
         ({1: {"rnn": 5}}, "head", "outputs: all"),
         ({2: {"dense": 26}}, "head", "each of 8 positions"),
     ],
@@ -207,8 +231,13 @@ def test_memory_counts_every_position() -> None:
     sizes = memory._Sizes(setup)
     numbers = {name: len(p) * 8 for name, p in setup.dataset.parts.items()}
     held = sum(numbers[name] for name in ("train", "validation"))
-    assert sizes.predictions == held * (2 * 4 * 27 + 3 * 8)
+    assert sizes.predictions == held * (3 * 4 * 27 + 3 * 8)
     assert sizes.evaluation() > 4 * 4 * 27 * numbers["train"]
+    few = config("text")
+    few["data"]["evaluation_batch_size"] = 10  # rows that are scored at a time
+    some = memory._Sizes(set_up(few))
+    assert some.predictions == held * (4 * 27 + 3 * 8) + 2 * 2 * 10 * 8 * 4 * 27
+    assert some.evaluation() < sizes.evaluation() / 2
 
 
 @pytest.mark.usefixtures("files")

@@ -1,5 +1,7 @@
 """Stopped after every update and resumed, a run ends as if it had never been stopped.
 
+What it was made of, config.resolved.yaml, then gives the same epochs once more.
+
 Every config in configs/ is shortened to a little more than two epochs of two updates,
 the sick ones to one and a half, on a few rows; a new one is covered by being there.
 """
@@ -16,6 +18,7 @@ from nettrain.data import DataConfig, Dataset, Part, prepare
 from nettrain.data.sources import Placer
 from nettrain.experiment import memory, setup, signals
 from nettrain.experiment import run as running
+from nettrain.experiment.replay import replay
 from nettrain.experiment.run import Ended, resume, run
 from tests.experiment.test_killed import CONFIGS, content
 from tests.test_configs import CONFIGS as FILES
@@ -94,6 +97,9 @@ def test_every_config(
     resumed = stopped_after_every_update(config, overrides, out, monkeypatch)
     assert resumed >= whole.outcome.step - 1
     assert content(out) == content(tmp_path / "whole")
+    again = replay(out)
+    assert again.difference is None and again.changed == []
+    assert again.steps == whole.outcome.step
 
 
 @pytest.mark.parametrize("kind", CONFIGS)

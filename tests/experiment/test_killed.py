@@ -24,6 +24,7 @@ from tests.experiment.conftest import SMALL
 CONFIGS: dict[str, dict[str, Any]] = {
     "batch_norm, dropout, plateau, best": {
         **SMALL,
+        "data": {**SMALL["data"], "batch_size": 8},
         "model": [
             {"dense": 8}, "batch_norm", "relu", {"dropout": 0.3}, {"dense": 3},
         ],
@@ -32,6 +33,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         }}, "momentum": 0.9}},
         "train": {
             "epochs": 3,
+            "accumulate": 2,
             "stop": {"patience": 2, "restore_best": True},
             "checkpoint": {"every": "4 steps", "keep": 2},
         },
@@ -45,7 +47,11 @@ CONFIGS: dict[str, dict[str, Any]] = {
                        "bias_init": {"constant": -30.0}}},
             {"dense": 3},
         ],
-        "train": {"steps": 16, "checkpoint": {"every": "5 steps", "keep": 2}},
+        "train": {
+            "steps": 16,
+            "checkpoint": {"every": "5 steps", "keep": 2},
+            "tensorboard": True,
+        },
     },
 }  # fmt: skip
 KILLED = 77
@@ -123,6 +129,7 @@ def content(folder: Path, graph: bool = False) -> dict[str, bytes]:
     last = max((folder / "checkpoints").glob("step-*"))
     found[last.name] = last.read_bytes()
     found |= {p.name: p.read_bytes() for p in (folder / "plots").iterdir()}
+    found |= {p.name: p.read_bytes() for p in folder.glob("*tfevents*")}
     if not graph:
         del found["graph.svg"]
     facts = json.loads((folder / "run.json").read_text())

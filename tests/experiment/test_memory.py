@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import resource
 import weakref
 from pathlib import Path
@@ -22,7 +23,8 @@ from nettrain.experiment.memory import check_fits, predict
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.record import store
 from nettrain.record.metrics import read_metrics
-from nettrain.training.network import Network, trace_step
+from nettrain.training.network import Network
+from nettrain.training.programs import trace_step
 from tests.experiment.conftest import ROOT, SMALL, Write
 from tests.experiment.memory_runs import (
     BEST,
@@ -64,7 +66,8 @@ def test_what_is_predicted_is_what_is_held(name: str, tmp_path: Path) -> None:
     if name == "small":
         whole = config("digits", 32, dense(64, 32))
     else:
-        more = {"diagnose": False, "train": BEST} if name == "blind" else {}
+        several = {"accumulate": 2, **BEST}
+        more = {"diagnose": False, "train": several} if name == "blind" else {}
         rows, batch, first = (500, 64, 2600) if name == "blind" else (1200, 256, 1000)
         source = arrays(tmp_path, rows, 784)
         whole = config(source, batch, dense(first, 800), **more)
@@ -213,9 +216,11 @@ def test_a_batch_that_is_too_large(room: Any, write: Write) -> None:
     error = refused(set_up(write(json.dumps(whole, indent=1))))
     assert error.fix is not None and error.fix.startswith("say data.batch_size: ")
     assert error.place is not None and "8000" in error.place.text
-    rows = int(error.fix.rpartition(" ")[2])
-    assert 20 < rows < 8000
-    smaller = {**whole, "data": {**data, "batch_size": rows}}
+    found = re.findall(r"\d+", error.fix)
+    rows, several = map(int, found)
+    assert 20 < rows < 8000 <= rows * several < 8000 + rows
+    train = {**SMALL["train"], "accumulate": several}
+    smaller = {**whole, "data": {**data, "batch_size": rows}, "train": train}
     assert predict(set_up(smaller)).stage.nbytes < predict(set_up(whole)).stage.nbytes
 
 

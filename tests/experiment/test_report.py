@@ -11,7 +11,7 @@ import pytest
 
 import nettrain as nt
 from nettrain.errors import Error
-from nettrain.experiment.report import compare, redraw
+from nettrain.experiment.report import redraw
 from nettrain.experiment.run import run
 from tests.experiment.conftest import ROOT, SMALL
 from tests.show.test_page import Parts
@@ -137,15 +137,6 @@ def test_pictures_as_png(folder: Path) -> None:
     drawn = {p.stem: p.read_bytes() for p in (folder / "plots").glob("*.png")}
     assert drawn.keys() == names
     assert all(data.startswith(b"\x89PNG\r\n") for data in drawn.values())
-
-
-def test_runs_beside_each_other(made: Path, tmp_path: Path) -> None:
-    other = nt.train({**SMALL, "seed": 1}, out=tmp_path / "other").path
-    compare([made, other], tmp_path / "both.html")
-    page = Parts((tmp_path / "both.html").read_text())
-    labels = [s["label"] for s in page.data["charts"][0]["series"]]
-    assert labels == [f"{made} (validation)", f"{other} (validation)"]
-    assert page.said.startswith("2 runs 2 runs")
 
 
 def test_a_diverged_run_says_so(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ def test_without_that_reason_it_goes_on(early: Path) -> None:
         ("model.dense1.units=9", "config-resume"),
         ("seed=3", "config-resume"),
         ("data.batch_size=8", "config-resume"),
+        ("train.accumulate=2", "config-resume"),
         ("train.epochs=1", "config-length"),
         ("optimizer={sgd: {learning_rate: 0.1, momentum: 0.9}}", "checkpoint-mismatch"),
     ],

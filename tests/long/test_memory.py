@@ -53,6 +53,12 @@ CONFIGS: dict[str, Make] = {
             {"dense": "auto"},
         ],
     ),
+    "several batches": lambda f: config(
+        arrays(f, 4000, 784), 256, dense(2048, 2048), train={"accumulate": 4, **BEST}
+    ),
+    "several normalized": lambda f: config(
+        arrays(f, 4000, 784), 512, NORMED, train={"accumulate": 3, "clip_norm": 1.0}
+    ),
     "normalized": lambda f: config(arrays(f, 4000, 784), 512, NORMED),
     "one row at a time": lambda f: config(arrays(f, 400, 64), 1, dense(512, 512)),
     "all rows at once": lambda f: config(

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from nettrain.show.drawing import Arrow, Box, Drawing, Step
-from nettrain.show.page import Report, comparison, graph_page, report
+from nettrain.show.page import Report, Told, comparison, graph_page, report
 from nettrain.show.page.charts import charts, overlaid, plain, thinned
 from nettrain.show.page.document import embedded, picture
-from nettrain.show.page.graph import _NUMBERS, graph_data, recorded, unfolded
+from nettrain.show.page.graph import graph_data, unfolded
+from nettrain.show.page.recorded import _NUMBERS, recorded
 
-from .pictures import article, metrics, network, statistics
+from .pictures import article, blocks, metrics, network, statistics
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
@@ -97,6 +98,23 @@ def told(**more: Any) -> Report:
     return Report(**given | more)
 
 
+def compared(**more: Any) -> Told:
+    """A comparison of two made-up configs, one with two runs."""
+    worse = {**metrics(), "validation/loss": metrics()["validation/loss"] + 0.5}
+    given: dict[str, Any] = {
+        "title": "2 configs, 3 runs",
+        "verdicts": ["validation/loss: A is better than B"],
+        "notes": ["trained on different data"],
+        "tables": {
+            "What differs": [["", "A", "B"], ["optimizer", "adam", "sgd"]],
+            "Results": [["", "", "mean"], ["validation/loss", "A", "0.5"]],
+            "Findings": [["", "A", "B"]],
+        },
+        "curves": {"A": [metrics(), worse], "B": [metrics(epochs=4)]},
+    }
+    return Told(**given | more)
+
+
 # ---------------------------------------------------------------- the document
 
 
@@ -104,7 +122,7 @@ def pages() -> dict[str, str]:
     return {
         "graph": graph_page(article()),
         "report": report(told(found=[finding("G1", primary=True)])),
-        "comparison": comparison({"a": told(), "b": told()}),
+        "comparison": comparison(compared()),
     }
 
 
@@ -331,11 +349,94 @@ def test_long_runs_are_thinned() -> None:
 
 
 def test_curves_of_runs_lie_over_each_other() -> None:
-    loss, accuracy = overlaid({"one": metrics(), "two": metrics(epochs=3)})
+    loss, accuracy = overlaid({"one": [metrics()], "two": [metrics(epochs=3)]})
     labels = ["one (validation)", "two (validation)"]
     assert [s["label"] for s in loss["series"]] == labels
     assert loss["series"][0]["colour"] != loss["series"][1]["colour"]
     assert (accuracy["title"], max(accuracy["x"])) == ("accuracy", 6.0)
+    assert "low" not in loss["series"][0]
+
+
+def test_runs_of_a_group_are_a_band() -> None:
+    short = metrics(epochs=3)
+    short["validation/loss"] = short["validation/loss"] + 0.5
+    loss, _ = overlaid({"one": [metrics(), short]})
+    (band,) = loss["series"]
+    whole = 1 + 0.05 * (np.arange(1, 7) - 4.0) ** 2
+    assert band["low"] == pytest.approx(whole, rel=1e-4)
+    assert band["high"][:3] == pytest.approx(whole[:3] + 0.5, rel=1e-4)
+    assert band["values"][:3] == pytest.approx(whole[:3] + 0.25, rel=1e-4)
+    assert band["high"][3:] == band["values"][3:] == band["low"][3:]  # one came so far
+
+
+def test_a_run_without_validation_has_the_curves_of_its_training() -> None:
+    names = ("step", "epoch", "train/loss", "train/epoch_loss")
+    loss, *others = overlaid({"one": [{name: metrics()[name] for name in names}]})
+    assert [s["label"] for s in loss["series"]] == ["one (train)"]
+    assert others == []
+
+
+def test_thinning_keeps_the_least_and_the_largest_of_every_stretch() -> None:
+    long = metrics(epochs=20_000)
+    peaks = long["validation/accuracy"]
+    ends = np.flatnonzero(np.isfinite(peaks))
+    peaks[ends[777]], peaks[ends[12_345]] = -3.0, 7.0
+    for chart in (charts(long, None, None)[1], overlaid({"a": [long]})[1]):
+        assert len(chart["x"]) < 5000
+        values = [v for s in chart["series"] for v in s["values"] if v is not None]
+        assert (min(values), max(values)) == (-3.0, 7.0)
+    other = metrics(epochs=20_000)
+    # Where they go apart their mean stays where it is.
+    at = ends[[777, 12_345]]
+    other["validation/accuracy"][at] = 2 * other["validation/accuracy"][at] - peaks[at]
+    band = overlaid({"a": [long, other]})[1]["series"][0]
+    assert max(band["high"]) == 7.0
+    assert (band["low"].count(-3.0), max(band["values"])) == (1, 0.89995)
+
+
+def test_a_long_band_is_of_all_runs_at_each_of_its_points() -> None:
+    noise = np.random.default_rng(0).normal(size=(2, 200_000))
+    runs = [metrics(epochs=20_000) for _ in noise]
+    for run, values in zip(runs, noise, strict=True):
+        run["validation/accuracy"] = run["validation/accuracy"] + values
+    chart = overlaid({"a": runs})[1]
+    at = [round(10 * x) - 1 for x in chart["x"]]
+    values = np.array([run["validation/accuracy"][at] for run in runs])
+    (band,) = chart["series"]
+    assert band["values"] == pytest.approx(values.mean(axis=0), abs=1e-4)
+    assert band["low"] == pytest.approx(values.min(axis=0), abs=1e-4)
+    assert band["high"] == pytest.approx(values.max(axis=0), abs=1e-4)
+
+
+def test_a_comparison_has_its_tables_that_have_rows() -> None:
+    parts = Parts(comparison(compared()))
+    heads = [a["id"] for tag, a in parts.elements if tag == "section"]
+    assert heads == ["what-differs", "curves", "results"]
+    for text in ("validation/loss: A is better than B", "trained on different data"):
+        assert text in parts.said
+    assert "A line is the mean over runs" in parts.said
+    alone = comparison(compared(curves={"A": [metrics()]}))
+    assert "A line is the mean over runs" not in alone
+    none = Parts(comparison(compared(curves={"A": [{}]})))
+    assert "No epoch was finished." in none.said
+    assert none.data["charts"] == []
+
+
+def test_names_cannot_break_out_of_a_comparison() -> None:
+    table = {"What differs": [["", NASTY], [NASTY, NASTY]]}
+    nasty = compared(
+        title=NASTY,
+        verdicts=[NASTY],
+        notes=[NASTY],
+        tables=table,
+        curves={NASTY: [metrics(**{f"validation/{NASTY}": metrics()["train/loss"]})]},
+    )
+    parts = Parts(comparison(nasty))
+    assert {tag for tag, _ in parts.elements} <= {
+        tag for tag, _ in Parts(comparison(compared())).elements
+    }
+    assert parts.data["charts"][0]["series"][0]["label"] == f"{NASTY} (validation)"
+    assert "".join(parts.texts[""]).count(NASTY) >= 5
 
 
 # ---------------------------------------------------------------- the graph
@@ -363,8 +464,12 @@ def test_a_scope_has_the_colour_of_its_pre_activations() -> None:
     assert set(scopes) == {"model", "model/dense1", "loss"}
 
 
+def named(*ids: str) -> list[Box]:
+    return [Box(id_, "n") for id_ in ids]
+
+
 def test_statistics_stand_at_their_nodes_and_moments() -> None:
-    found = recorded(statistics(), ["model/dense1/pre_activation", "unknown"])
+    found = recorded(statistics(), named("model/dense1/pre_activation", "unknown"))
     assert found["moments"][:3] == [[1, 1], [2, 1], [10, 1]]
     (node,) = found["statistics"]
     rms = found["statistics"][node]["gradient_rms"]
@@ -376,14 +481,57 @@ def test_statistics_stand_at_their_nodes_and_moments() -> None:
 def test_health_over_time_is_against_the_output() -> None:
     columns = statistics(decay=1e-4)
     nodes = [f"model/dense{i}/pre_activation" for i in (1, 2, 3)]
-    healths = recorded(columns, nodes)["healths_then"]
+    healths = recorded(columns, named(*nodes))["healths_then"]
     assert [healths[node][0] for node in nodes] == [0, 1, 4]  # 1e-8, 1e-4, 1
+
+
+def test_what_stands_in_a_loop_has_its_time_steps_together() -> None:
+    columns = statistics(layers=12, decay=0.5)
+    steps = [f"model/dense{i}/pre_activation" for i in range(1, 12)]
+    output = "model/dense12/pre_activation"
+    boxes = [Box("scan/z", "z", records=[*steps, "not recorded"]), *named(output)]
+    found = recorded(columns, boxes)
+    weakest = 0.1 * 0.5**11
+    together = found["statistics"]["scan/z"]
+    assert together["gradient_rms"][0] == pytest.approx(weakest, rel=1e-3)
+    assert together["value_std"][0] == 1.0
+    assert (together["value_max"][0], together["value_min"][0]) == (4.0, 0.0)
+    assert together["value_zero"][0] == pytest.approx(0.5)  # 0.0 to 1.0
+    assert found["healths_then"]["scan/z"][0] == 2  # 2 ** -11
+    told = found["time_steps"]["scan/z"]
+    assert told[0] == steps[0] and told[-1] == steps[-1] and len(told) == 8
+    assert set(found["statistics"]) == {"scan/z", output, *told}
+
+
+def test_a_time_step_without_gradient_is_no_weakest_one() -> None:
+    columns = statistics()
+    first = columns["node"] == "model/dense1/pre_activation"
+    columns["gradient_rms"][first] = 0.0
+    steps = [f"model/dense{i}/pre_activation" for i in (1, 2)]
+    for records, rms in ((steps, 0.08), (steps[:1], 0.0)):
+        found = recorded(columns, [Box("z", "z", records=records)])
+        assert found["statistics"]["z"]["gradient_rms"][0] == pytest.approx(rms)
+
+
+def test_repeated_blocks_are_told_once_beside_the_whole() -> None:
+    data = graph_data(blocks(3, [0.9, 0.2, 0.9]), statistics())
+    once, ids = data["once"], [node["id"] for node in data["nodes"]]
+    assert once["hidden"] == ["model/block1", "model/block3"]
+    said = "×3, the one with the weakest gradient at the end"
+    assert once["notes"] == {"model/block2": said}
+    assert once["open"] == ["model", "model/block2"]
+    pairs = {(ids[a], ids[b]) for a, b, _ in once["arrows"]}
+    assert ("x", "model/block2/a/tanh") in pairs
+    assert len(data["arrows"]) == 3 * len(pairs)
+    assert graph_data(network())["once"] is None
+    assert 'id="once"' in graph_page(blocks(2))
+    assert 'id="once"' not in graph_page(network())
 
 
 def test_many_statistics_are_thinned_to_what_a_page_can_hold() -> None:
     columns = statistics(layers=50, epochs=300)
     nodes = sorted(set(columns["node"].tolist()))
-    found = recorded(columns, nodes)
+    found = recorded(columns, named(*nodes))
     count = sum(len(v) for of in found["statistics"].values() for v in of.values())
     assert len(found["moments"]) < 300
     assert count <= _NUMBERS
@@ -395,7 +543,8 @@ def test_every_node_is_in_the_list_with_its_numbers() -> None:
     parts = Parts(graph_page(article()))
     numbers = [a["data-node"] for _, a in parts.elements if "data-node" in a]
     assert numbers == ["0", "1", "2", "3", "4"]
-    assert "operation, x + y, value 5, gradient -4, from x, y" in parts.said
+    said = parts.said.replace(" ,", ",")
+    assert "operation, x + y, value 5, gradient -4, from x, y" in said
     listed = Parts(graph_page(network())).said
     assert "dense2 (5 nodes)" in listed
 

@@ -14,8 +14,8 @@ from nettrain.show.drawing import Arrow, Box, Drawing
 from nettrain.show.page import comparison, graph_page, report
 from tests.browser import Page, browser, found
 
-from .pictures import article, blocks, loop, metrics, network, statistics
-from .test_page import finding, told
+from .pictures import article, blocks, loop, network, statistics
+from .test_page import compared, finding, told
 
 PROGRAM = found()
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="there is no Chromium here")
@@ -173,6 +173,7 @@ def test_the_graph_begins_folded_to_layers_and_unfolds(show: Open) -> None:
     page = show(sick_page())
     layers = [f"scope:model/dense{i}" for i in (1, 2, 3)]
     assert set(seen(page)) == {"node:0", "scope:model", *layers, "scope:cost"}
+    assert data(page, "scope:cost")["label"].startswith("▸ cost\n1 node\n")
     click_node(page, "scope:model/dense2")
     assert chosen(page) == "scope:model/dense2"
     assert "5 nodes, unfolded" in page.text("#panel")
@@ -325,10 +326,32 @@ def test_paper_is_light_and_has_every_finding(show: Open, tmp_path: Path) -> Non
 
 
 def test_runs_beside_each_other(show: Open) -> None:
-    runs = {"one": told(), "two": told(metrics=metrics(epochs=3))}
-    page = show(comparison(runs))
+    page = show(comparison(compared()))
     assert page.run("document.querySelectorAll('#charts .uplot').length") == 2
-    assert page.run("document.querySelectorAll('.verdict').length") == 2
+    legend = "[...document.querySelectorAll('figure:first-child .u-legend .u-series')]"
+    rows = f"{legend}.filter(r => r.offsetHeight).map(r => r.textContent)"
+    shown = [row.rstrip("–") for row in page.run(rows)]
+    assert shown == ["epoch", "A (validation)", "B (validation)"]  # no edges of bands
+
+
+def test_a_band_goes_with_its_line(show: Open) -> None:
+    page = show(comparison(compared()))
+    # The colour of A's band at its place, as the canvas has it.
+    painted = """(canvas => {
+        const { width, height } = canvas;
+        const copy = new OffscreenCanvas(width, height)
+            .getContext("2d", { willReadFrequently: true });
+        copy.drawImage(canvas, 0, 0);
+        const { data } = copy.getImageData(0, 0, width, height);
+        const at = [...Array(width * height).keys()].map((i) => 4 * i);
+        const isBlue = (i) => data[i + 2] > data[i] + 99;
+        return at.filter((i) => data[i + 3] === 0x38 && isBlue(i)).length;
+    })(document.querySelector("#charts canvas"))"""
+    assert page.run(painted) > 500
+    page.click("#charts .u-legend .u-series:nth-child(2) .u-label")
+    assert page.run(painted) == 0
+    page.click("#charts .u-legend .u-series:nth-child(2) .u-label")
+    assert page.run(painted) > 500
 
 
 # ---------------------------------------------------------------- the graph alone
@@ -410,12 +433,99 @@ def test_a_loop_goes_back_below_its_boxes_and_a_fold_hides_it(show: Open) -> Non
     assert chosen(page) == "node:2"
 
 
-def test_a_deep_model_begins_as_its_blocks(show: Open) -> None:
-    page = show(graph_page(blocks(4)))
-    begin = {f"scope:model/block{i}" for i in (1, 2, 3, 4)}
-    assert set(seen(page)) == {"node:0", "scope:model", *begin}
-    click_node(page, "scope:model/block2")
-    assert {"scope:model/block2/a", "scope:model/block2/b"} <= set(seen(page))
+def test_a_deep_model_begins_with_its_repeated_block_once(show: Open) -> None:
+    page = show(graph_page(blocks(4, [0.9, 0.3, 0.9, 0.9])))
+    block = "scope:model/block2"
+    layers = {f"{block}/a", f"{block}/b"}
+    assert set(seen(page)) == {"node:0", "scope:model", block, *layers, "node:10"}
+    title = "▾ block2 ×4, the one with the weakest gradient"
+    assert data(page, block)["label"] == title
+    pairs = page.run(
+        "nettrain.cy.edges().map(e => e.data('source') + ' ' + e.data('target'))"
+    )
+    assert set(pairs) == {
+        f"node:0 {block}/a",
+        f"{block}/a {block}/b",
+        "node:0 node:10",
+        f"{block}/b node:10",
+    }
+    page.click("#once")
+    each = {f"scope:model/block{i}" for i in (1, 2, 3, 4)}
+    assert set(seen(page)) == {"node:0", "scope:model", *each}
+    page.click("#once")
+    assert block in seen(page) and "scope:model/block3" not in seen(page)
+
+
+def test_a_block_with_a_number_for_a_name_is_called_a_block(show: Open) -> None:
+    given = blocks(2)
+    boxes = [
+        replace(box, scope=box.scope.replace("block", "repeat/")) for box in given.boxes
+    ]
+    page = show(graph_page(replace(given, boxes=boxes)))
+    assert data(page, "scope:model/repeat/1")["label"] == "▾ block 1 ×2"
+
+
+def test_what_another_block_hides_is_shown_when_it_is_chosen(show: Open) -> None:
+    page = show(graph_page(blocks(3)))
+    assert "scope:model/block2" not in seen(page)
+    page.run(
+        "(i => { i.value = 'model/block2/b/tanh'; i.dispatchEvent(new Event('change'))"
+        "; })(document.getElementById('find'))"
+    )
+    assert chosen(page) == "node:9"
+    assert {"node:9", "scope:model/block1", "scope:model/block3"} <= set(seen(page))
+    assert page.run("document.getElementById('once').checked") is False
+    page.click("#once")
+    assert chosen(page) == ""
+
+
+def recurrent_page() -> str:
+    """A loop whose pre-activation was recorded at three time steps."""
+    steps = [f"model/dense{i}/pre_activation" for i in (1, 2, 3)]
+    drawing = loop()
+    boxes = [
+        replace(box, health=0.9, gradient="rms 0.5")
+        if box.id != "add"
+        else replace(box, label="pre_activation", health=0.9, records=steps)
+        for box in drawing.boxes
+    ]
+    columns = statistics(decay=1e-4)
+    output = columns["node"] == "model/dense3/pre_activation"
+    assert output.any()
+    return report(told(drawing=replace(drawing, boxes=boxes), statistics=columns))
+
+
+def test_a_loop_follows_the_slider(show: Open) -> None:
+    page = show(recurrent_page())
+    page.click("#unfold")
+    healthy = data(page, "node:2")["fill"]
+    slide(page, "moment", 0)
+    then = data(page, "node:2")
+    assert then["label"] == "pre_activation\n∇ 1e-9"  # of the weakest time step
+    assert (then["fill"] == "#fac9a8") != (healthy == "#fac9a8")
+    click_node(page, "node:2")
+    titles = "[...document.querySelectorAll('#panel figcaption')].map(c => c.innerText)"
+    assert "gradient, rms, of time steps" in page.run(titles)
+    page.click("#fold")
+    assert data(page, "scope:rnn")["label"] == "▸ rnn\n5 nodes\n∇ 1e-9"
+    assert data(page, "scope:rnn")["fill"] == "#fac9a8"
+    slide(page, "moment", 9)
+    assert data(page, "scope:rnn")["fill"] == healthy
+
+
+def test_the_list_follows_the_slider_and_the_steps(show: Open) -> None:
+    page = show(sick_page())
+    told_of = "[data-told='4']"
+    assert page.text(told_of) == ", value 0.1, gradient 1e-3"
+    slide(page, "moment", 0)
+    assert page.text(told_of) == ", gradient rms 1e-9"
+    assert page.text("[data-told='0']") == ""  # nothing was recorded of the inputs
+    slide(page, "moment", 9)
+    assert page.text(told_of) == ", value 0.1, gradient 1e-3"
+    page = show(graph_page(article()))
+    page.click("#next")
+    assert page.text("[data-told='0']") == ", value 2"  # no gradient has come back
+    assert page.text("[data-told='3']") == ", value 5"
 
 
 def test_an_arrow_goes_around_what_no_swing_can_pass(show: Open) -> None:
@@ -431,7 +541,7 @@ def test_an_arrow_goes_around_what_no_swing_can_pass(show: Open) -> None:
     ways = page.run(
         "nettrain.cy.edges('.around').map(e => e.segmentPoints().map(p => p.y))"
     )
-    assert len(ways) == 2
+    assert len(ways) == 4
     for _, down, along, _ in ways:
         assert down == pytest.approx(along, abs=0.1)
         assert along > lowest + 15

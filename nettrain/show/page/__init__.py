@@ -5,8 +5,8 @@ from data on the page. A content security policy lets these scripts run and noth
 else, and nothing be fetched.
 """
 
-from nettrain.show.page.comparison import comparison
+from nettrain.show.page.comparison import Told, comparison
 from nettrain.show.page.graph import graph_page
 from nettrain.show.page.report import Report, report
 
-__all__ = ["Report", "comparison", "graph_page", "report"]
+__all__ = ["Report", "Told", "comparison", "graph_page", "report"]

@@ -9,14 +9,17 @@ import numpy as np
 
 from nettrain.show import palette
 from nettrain.show.columns import Columns, numbers
-from nettrain.show.curves import envelope, metric_names, time_in_epochs
+from nettrain.show.curves import envelope, extremes, metric_names, time_in_epochs
 from nettrain.show.style import spans_decades
 
 Chart = dict[str, Any]
 """title, x (N,), series of label, colour and values (N,), and whether to be logarithmic
-at first; `best` is where the best epoch stands."""
+at first; `best` is where the best epoch stands. A series may have a band around it:
+`low` and `high` (N,)."""
 
-_POINTS = 2000
+Line = tuple[np.ndarray, ...]
+"""Where it has points, their values, and, with a band, its lower and upper edge."""
+
 _PARTS = (("train", "blue"), ("validation", "orange"))
 _LOSS = {"train": "train/epoch_loss", "validation": "validation/loss"}
 
@@ -36,7 +39,7 @@ def charts(
     time = time_in_epochs(columns)
     at = _best(columns, time, best_epoch)
     batches = envelope(time, numbers(columns, "train/loss"))
-    lines = {"each batch": ("pale_blue", batches)}
+    lines: dict[str, tuple[str, Line]] = {"each batch": ("pale_blue", batches)}
     lines |= {p: (c, _curve(columns, time, _LOSS[p])) for p, c in _PARTS}
     if prior is not None:
         ends = np.array([0.0, time.max(initial=0.0)])
@@ -51,37 +54,71 @@ def charts(
     return made
 
 
-def overlaid(runs: Mapping[str, Columns]) -> list[Chart]:
-    """Each metric of validation, or of training where there is none, run by run."""
-    names = dict.fromkeys(n for c in runs.values() for n in ["loss", *metric_names(c)])
+def overlaid(groups: Mapping[str, Sequence[Columns]]) -> list[Chart]:
+    """Each metric of validation, or of training where there is none, group by group.
+
+    Of several runs of a group the mean is a line, and their least and largest values
+    are the edges of a band: at each moment of the runs that came so far.
+    """
+    every = [columns for runs in groups.values() for columns in runs]
+    names = dict.fromkeys(n for c in every for n in ["loss", *metric_names(c)])
     made = []
     for name in names:
+        part = (
+            "validation" if any(f"validation/{name}" in c for c in every) else "train"
+        )
+        column = _LOSS[part] if name == "loss" else f"{part}/{name}"
         lines = {}
-        for index, (run, columns) in enumerate(runs.items()):
-            if "step" not in columns:
-                continue
-            part = "validation" if f"validation/{name}" in columns else "train"
-            column = _LOSS[part] if name == "loss" else f"{part}/{name}"
+        for index, (label, runs) in enumerate(groups.items()):
             colour = palette.SERIES[index % len(palette.SERIES)]
-            curve = _curve(columns, time_in_epochs(columns), column)
-            lines[f"{run} ({part})"] = (colour, curve)
-        made.append(chart(name.replace("_", " "), lines, None))
+            curves = [_points(c, column) for c in runs if column in c]
+            lines[f"{label} ({part})"] = colour, _band([c for c in curves if len(c[0])])
+        if any(len(line[0]) for _, line in lines.values()):
+            made.append(chart(name.replace("_", " "), lines, None))
     return made
 
 
+def _points(columns: Columns, name: str) -> Line:
+    """Where a column has finite values, and these."""
+    values = numbers(columns, name)
+    kept = np.isfinite(values)
+    return time_in_epochs(columns)[kept], values[kept]
+
+
+def _band(curves: Sequence[Line]) -> Line:
+    """Mean, least and largest of curves with points of their own; of one itself.
+
+    Few enough for a page: thinned together, so that each point has them all.
+    """
+    axis = np.unique(np.concatenate([np.zeros(0), *(x for x, _ in curves)]))
+    table = np.full((len(curves), len(axis)), np.nan)
+    for row, (x, y) in zip(table, curves, strict=True):
+        row[np.searchsorted(axis, x)] = y
+    if len(curves) < 2:
+        return envelope(axis, table[0] if curves else axis)
+    edges = (
+        np.nanmean(table, axis=0),
+        np.nanmin(table, axis=0),
+        np.nanmax(table, axis=0),
+    )
+    at = extremes(*edges)
+    return axis[at], *(edge[at] for edge in edges)
+
+
 def chart(
-    title: str,
-    lines: Mapping[str, tuple[str, tuple[np.ndarray, np.ndarray]]],
-    best: float | None,
+    title: str, lines: Mapping[str, tuple[str, Line]], best: float | None
 ) -> Chart:
-    """Lines (colour, (x, y)) by label over one axis; empty ones are left out."""
+    """Lines (colour, line) by label over one axis; empty ones are left out."""
     kept = {label: line for label, line in lines.items() if len(line[1][0])}
     axis = np.unique(np.concatenate([np.zeros(0), *(c[0] for _, c in kept.values())]))
     series = []
-    for label, (colour, (x, y)) in kept.items():
-        values = np.full(len(axis), np.nan)
-        values[np.searchsorted(axis, x)] = y
-        series.append({"label": label, "colour": colour, "values": plain(values)})
+    for label, (colour, (x, *curves)) in kept.items():
+        one: dict[str, Any] = {"label": label, "colour": colour}
+        for name, y in zip(("values", "low", "high"), curves, strict=False):
+            values = np.full(len(axis), np.nan)
+            values[np.searchsorted(axis, x)] = y
+            one[name] = plain(values)
+        series.append(one)
     everything = np.concatenate([np.zeros(0), *(c[1] for _, c in kept.values())])
     return {
         "title": title,
@@ -106,14 +143,9 @@ def thinned(count: int, most: int) -> Sequence[int]:
     return np.unique(chosen).tolist() if count else []
 
 
-def _curve(
-    columns: Columns, time: np.ndarray, name: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _curve(columns: Columns, time: np.ndarray, name: str) -> Line:
     """Where a column has finite values, and these: few enough for a page."""
-    values = numbers(columns, name)
-    at = np.flatnonzero(np.isfinite(values))
-    at = at[thinned(len(at), _POINTS)]
-    return time[at], values[at]
+    return envelope(time, numbers(columns, name))
 
 
 def _best(columns: Columns, time: np.ndarray, epoch: int | None) -> float | None:

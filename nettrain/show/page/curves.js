@@ -1,10 +1,18 @@
 "use strict";
 
-/* Curves with uPlot. A chart is {title, x, series: [{label, colour, values}], log, best}. */
+/* Curves with uPlot. A chart is {title, x, series: [{label, colour, values}], log, best};
+   a series with `low` and `high` has a band between them. */
+
+/** What is drawn of a chart: where it has points, each series, the edges of each band. */
+nettrain.plotted = (chart, log) => {
+  const edges = chart.series.filter((s) => s.low).flatMap((s) => [s.high, s.low]);
+  const positive = (value) => (value > 0 ? value : null);
+  const all = [...chart.series.map((s) => s.values), ...edges];
+  return [chart.x, ...all.map((values) => (log ? values.map(positive) : values))];
+};
 
 nettrain.curve = (place, chart, options = {}) => {
   const { colour, number } = nettrain;
-  const positive = (value) => (value > 0 ? value : null);
   const log =
     (options.log ?? chart.log) && chart.series.some((s) => s.values.some((v) => v > 0));
   const faint = (series) => ["each batch", "guessing"].includes(series.label);
@@ -35,9 +43,22 @@ nettrain.curve = (place, chart, options = {}) => {
     width: faint(series) ? 1 : 2,
     dash: series.label === "guessing" ? [6, 4] : undefined,
     spanGaps: true,
-    points: { show: series.values.filter((v) => v !== null).length <= 12 },
+    points: { show: (plot, i) => plot.data[i].filter((v) => v !== null).length <= 12 },
     value: (plot, value) => number(value),
   }));
+  // The edges of a band are series of their own, without a line and not in the legend.
+  const bands = [];
+  for (const series of chart.series.filter((s) => s.low)) {
+    const edge = { label: "", class: "edge", width: 0, spanGaps: true, points: { show: false } };
+    const [high, low] = [lines.length + 1, lines.length + 2];
+    bands.push({ series: [high, low], fill: colour(series.colour) + "38" });
+    lines.push({ ...edge }, { ...edge });
+  }
+  const together = (plot, index, change) => {
+    const banded = chart.series.filter((s) => s.low).indexOf(chart.series[index - 1]);
+    if (banded < 0 || change.show === undefined) return;
+    bands[banded].series.forEach((edge) => plot.setSeries(edge, { show: change.show }));
+  };
   const plot = new uPlot(
     {
       width: Math.max(place.clientWidth, 220),
@@ -48,33 +69,43 @@ nettrain.curve = (place, chart, options = {}) => {
         axis({ size: 30 }),
         axis({ size: 62, values: (u, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }),
       ],
-      cursor: { drag: { x: true, y: false } },
-      hooks: { draw: [mark] },
+      bands,
+      cursor: { drag: { x: true, y: false }, points: { show: (plot, i) => i <= chart.series.length } },
+      hooks: { draw: [mark], setSeries: [together] },
     },
-    [chart.x, ...chart.series.map((s) => (log ? s.values.map(positive) : s.values))],
+    nettrain.plotted(chart, log),
     place,
   );
-  const last = chart.series
-    .map((s) => `${s.label} ends at ${number(s.values.findLast((v) => v !== null))}`)
-    .join(", ");
-  plot.root.querySelector(".u-wrap").setAttribute("role", "img");
-  plot.root.querySelector(".u-wrap").setAttribute("aria-label", `${chart.title}: ${last}`);
+  const tell = () => {
+    const last = chart.series
+      .map((s) => `${s.label} ends at ${number(s.values.findLast((v) => v !== null))}`)
+      .join(", ");
+    plot.root.querySelector(".u-wrap").setAttribute("role", "img");
+    plot.root.querySelector(".u-wrap").setAttribute("aria-label", `${chart.title}: ${last}`);
+  };
+  tell();
+  /** Draw what the chart has become; who has zoomed in stays there. */
+  plot.follow = () => {
+    const { min, max } = plot.scales.x;
+    const zoomed = min > plot.data[0][0] || max < plot.data[0].at(-1);
+    plot.setData(nettrain.plotted(chart, log), !zoomed);
+    if (zoomed) plot.redraw();
+    tell();
+  };
   return plot;
 };
 
-/** The charts of a run, with one switch between linear and logarithmic for all. */
+/**
+ * The charts of a run, with one switch between linear and logarithmic for all.
+ * Gives a function that draws them as they have become.
+ */
 nettrain.charts = (charts) => {
   const place = document.getElementById("charts");
   const switches = [...document.querySelectorAll("input[name=scale]")];
-  let log = charts.some((chart) => chart.title === "loss" && chart.log);
-  let plots = [];
-  const figures = charts.map((chart) => {
-    const inner = nettrain.make("div");
-    const title = nettrain.make("figcaption", {}, chart.title);
-    place.append(nettrain.make("figure", {}, title, inner));
-    return inner;
-  });
+  let [chosen, plots, figures] = [null, [], []];
   const draw = () => {
+    const log = chosen ?? charts.some((chart) => chart.title === "loss" && chart.log);
+    for (const input of switches) input.checked = (input.value === "log") === log;
     plots.forEach((plot) => plot.destroy());
     plots = charts.map((chart, i) =>
       nettrain.curve(figures[i], chart, {
@@ -84,10 +115,16 @@ nettrain.charts = (charts) => {
       }),
     );
   };
+  const build = () => {
+    figures = charts.map(() => nettrain.make("div"));
+    const titled = (chart, i) =>
+      nettrain.make("figure", {}, nettrain.make("figcaption", {}, chart.title), figures[i]);
+    place.replaceChildren(...charts.map(titled));
+  };
+  build();
   for (const input of switches) {
-    input.checked = (input.value === "log") === log;
     input.addEventListener("change", () => {
-      log = input.value === "log";
+      chosen = input.value === "log";
       draw();
     });
   }
@@ -98,4 +135,15 @@ nettrain.charts = (charts) => {
       if (plot.width !== width) plot.setSize({ width, height: plot.height });
     });
   }).observe(place);
+  const shape = (all) => JSON.stringify(all.map((c) => [c.title, c.series.map((s) => s.label)]));
+  return (fresh) => {
+    if (shape(fresh) === shape(charts)) {
+      charts.forEach((chart, i) => Object.assign(chart, fresh[i]));
+      plots.forEach((plot) => plot.follow());
+    } else {
+      charts = fresh;
+      build();
+      draw();
+    }
+  };
 };

@@ -31,17 +31,20 @@ def document(title: str, sections: Sequence[str], data: Mapping[str, Any]) -> st
         title: of the page, as text.
         sections: its body, as HTML.
         data: what the scripts draw: `charts`, `graph`; not finite numbers are null.
+            With `live` the page asks its own server for what is new.
     """
     has_graph = data.get("graph") is not None
     names = _FOR_CURVES + (_FOR_GRAPH if has_graph else ())
     scripts = [_library(name) for name in names]
-    ours = ["page", "curves", *(_GRAPH if has_graph else ()), "start"]
+    live = ("live",) if data.get("live") else ()
+    ours = ["page", "curves", *(_GRAPH if has_graph else ()), *live, "start"]
     scripts += [_file(f"{name}.js") for name in ours]
+    policy = _policy(scripts) + ("; connect-src 'self'" if live else "")
     return "\n".join(
         [
             "<!DOCTYPE html>",
             '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             f"<title>{escape(title)}</title>",

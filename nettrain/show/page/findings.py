@@ -35,10 +35,13 @@ def verdict(
         look = str(primary["severity"])
         said = f"{summary.title(primary).capitalize()} at {summary.where(primary)}"
         why = primary.get("why") or ""
+    elif status in ("running", "interrupted"):
+        look, said = "none", "Not finished"
+        why = f"Findings so far: {len(findings)}. The cause is told at the end."
+    elif status != "finished":
+        look, said, why = "error", f"The run {status}", reason
     elif not diagnosed:
         look, said, why = "none", "Not diagnosed", "The config says diagnose: false."
-    elif status not in ("finished", "interrupted"):
-        look, said, why = "error", f"The run {status}", reason
     else:
         look, said = "healthy", "Healthy"
         why = "Nothing was found that keeps this network from learning."
@@ -49,6 +52,7 @@ def verdict(
         element("p", escape(why)) if why else "",
         element("p", escape(ended), class_="faint"),
         class_=f"verdict {look}",
+        id="verdict",
     )
 
 

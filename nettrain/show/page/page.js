@@ -39,8 +39,8 @@ const nettrain = {
   },
 
   /** Let the buttons beside patches and commands copy them. */
-  copying() {
-    for (const button of document.querySelectorAll("button.copy")) {
+  copying(within = document) {
+    for (const button of within.querySelectorAll("button.copy")) {
       button.addEventListener("click", async () => {
         const text = button.previousElementSibling;
         try {

@@ -56,28 +56,67 @@ class Report:
 
 def report(run: Report) -> str:
     """The whole page."""
-    facts = run.facts
-    title = str(facts["name"])
-    config = str(facts.get("config") or "")
-    taken = list(run.pictures.values())
-    sections = [
-        element("h1", escape(title)),
-        run.verdict,
-        findings.section_of_findings(run.found, run.pictures, config),
-        curves_section(tables.epochs(run.metrics)),
-        section("summary", "Results", tables.results(facts.get("summary", {}))),
-        section("pictures", "Pictures", findings.others(run.plots, taken)),
-        tables.config(run.config),
-        tables.environment(facts),
-    ]
     if run.drawing is None:
-        sections.append(section("graph", "Computational graph", _missing(run.missing)))
+        drawn = section("graph", "Computational graph", _missing(run.missing))
         graph = None
     else:
-        sections.append(graph_section(run.drawing))
+        drawn = graph_section(run.drawing)
         graph = graph_data(run.drawing, run.statistics)
-    drawn = charts.charts(run.metrics, run.best_epoch, run.prior)
-    return document(title, sections, {"charts": drawn, "graph": graph})
+    return _page(run, [drawn], {"charts": curves(run), "graph": graph})
+
+
+def live(run: Report) -> str:
+    """The page of a run that goes on: it asks its server for what is new.
+
+    It has no graph; that of the report is evaluated when the run has ended.
+    """
+    place = element("p", id="live", class_="faint")
+    return _page(run, [], {"charts": curves(run), "live": True}, place)
+
+
+def _page(
+    run: Report, last: Sequence[str], data: Mapping[str, Any], first: str = ""
+) -> str:
+    """The page, with what stands in its first and last place and is drawn on it."""
+    title = str(run.facts["name"])
+    made = parts(run)
+    sections = [
+        element("h1", escape(title)),
+        first,
+        made["verdict"],
+        made["findings"],
+        curves_section(made["epochs"]),
+        made["summary"],
+        made["pictures"],
+        tables.config(run.config),
+        made["environment"],
+        *last,
+    ]
+    return document(title, sections, data)
+
+
+def parts(run: Report) -> dict[str, str]:
+    """What changes as a run goes on, by id of the element."""
+    facts = run.facts
+    config = str(facts.get("config") or "")
+    pictures = findings.others(run.plots, list(run.pictures.values()))
+    found = tables.results(facts.get("summary", {}))
+    return {
+        "verdict": run.verdict,
+        "findings": findings.section_of_findings(run.found, run.pictures, config),
+        "epochs": element("div", tables.epochs(run.metrics), id="epochs"),
+        "summary": section("summary", "Results", found),
+        "pictures": section("pictures", "Pictures", pictures or _LATER),
+        "environment": tables.environment(facts),
+    }
+
+
+_LATER = element("p", "They are drawn when the run is finished.", class_="faint")
+
+
+def curves(run: Report) -> list[charts.Chart]:
+    """The charts of a run."""
+    return charts.charts(run.metrics, run.best_epoch, run.prior)
 
 
 def curves_section(as_table: str) -> str:

@@ -2,7 +2,11 @@
 
 nettrain.copying();
 nettrain.printing();
-if (nettrain.data.charts?.length) nettrain.charts(nettrain.data.charts);
-else document.getElementById("scale")?.remove();
-if (nettrain.data.graph) nettrain.graph(nettrain.data.graph);
+{
+  const { charts, graph, live } = nettrain.data;
+  if (live) nettrain.live(nettrain.charts(charts));
+  else if (charts?.length) nettrain.charts(charts);
+  else document.getElementById("scale")?.remove();
+  if (graph) nettrain.graph(graph);
+}
 document.documentElement.dataset.ready = "yes";

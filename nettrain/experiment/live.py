@@ -1,0 +1,156 @@
+"""What a page can tell of a run while it goes on, and its last word at the end."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nettrain.experiment.recorder import Nobody
+from nettrain.experiment.report import gathered
+from nettrain.experiment.setup import RESOLVED, Setup
+from nettrain.experiment.status import read_status
+from nettrain.record import json_text
+from nettrain.record.folder import REPORT, RUN, RunFolder
+from nettrain.record.metrics import Row
+from nettrain.show.page.report import Report, curves, live, parts
+from nettrain.training.outcome import EPOCH_LOSS
+
+
+class Live(Nobody):
+    """A watcher that others may ask, from other threads, how the run is.
+
+    Training only appends a few numbers here: the files of a run, which get their rows
+    in large pieces, would tell them late.
+    """
+
+    def __init__(self, setup: Setup, total_steps: int) -> None:
+        self._total = total_steps
+        targets = setup.dataset.parts["train"].targets
+        self._prior = setup.recipe.loss.prior(targets)
+        self._folder: RunFolder | None = None
+        self._curves = _Curves([])
+        self._found: dict[tuple[str, str | None], Mapping[str, Any]] = {}
+
+    # ------------------------------------------------------------ told by training
+
+    def begin(self, folder: RunFolder, rows: Sequence[Row]) -> None:
+        self._curves, self._folder = _Curves(rows), folder
+
+    def step(self, step: int, epoch: int, loss: float, learning_rate: float) -> None:
+        self._curves.append(step, epoch, loss, learning_rate)
+
+    def epoch(self, epoch: int, metrics: Mapping[str, Any]) -> None:
+        self._curves.ended(metrics)
+
+    def found(self, finding: Mapping[str, Any]) -> None:
+        # It is told again where it has become worse.
+        self._found = {**self._found, (finding["id"], finding["node"]): finding}
+
+    # ------------------------------------------------------------ asked by others
+
+    def page(self) -> str:
+        """The page as it is now, which then asks for every `message`.
+
+        Raises:
+            Error: where the run has not begun, or its folder is gone.
+        """
+        return live(self._report())
+
+    def message(self, over: bool) -> str:
+        """What the page has become, as JSON in one line.
+
+        Args:
+            over: whether the run has ended, and this is the last message.
+        """
+        now = self._report()
+        told = {
+            "parts": parts(now),
+            "charts": curves(now),
+            "state": self._state(now, over),
+            "over": over,
+        }
+        return json_text.row(told)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything to tell."""
+        folder = self._folder
+        return folder is not None and folder.disk.exists(folder.path / RUN)
+
+    def _report(self) -> Report:
+        assert self._folder is not None
+        facts = read_status(self._folder)
+        if facts["status"] != "running":
+            return gathered(self._folder, facts, prior=self._prior)
+        return Report(
+            facts={**facts, "summary": {"last": self._curves.last}},
+            found=list(self._found.values()),
+            config=self._folder.read_text(RESOLVED),
+            metrics=self._curves.columns(),
+            statistics={},
+            plots={},
+            pictures={},
+            prior=self._prior,
+        )
+
+    def _state(self, now: Report, over: bool) -> str:
+        assert self._folder is not None
+        if over:
+            page = self._folder.path / REPORT
+            there = self._folder.disk.exists(page)
+            more = f" {page} has its graph too." if there else ""
+            return f"The run has ended: {now.facts['status']}.{more}"
+        step, epoch = self._curves.newest
+        at = f"Epoch {epoch}, step {step} of {self._total}"
+        return f"{at}. This page follows the run."
+
+
+class _Curves:
+    """The metrics so far, some bytes a step.
+
+    One thread appends and others read: they copy what there is, and cut it to the
+    length that every column has.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._columns = {
+            name: array("d", [float(row.get(name, np.nan)) for row in rows])
+            for name in ("step", "epoch", "train/loss", "learning_rate")
+        }
+        self._append = [column.append for column in self._columns.values()]
+        self._ends = [(i, row) for i, row in enumerate(rows) if EPOCH_LOSS in row]
+
+    def append(self, *values: float) -> None:
+        for append, value in zip(self._append, values, strict=True):
+            append(value)
+
+    def ended(self, metrics: Mapping[str, Any]) -> None:
+        self._ends.append((len(self._columns["step"]) - 1, dict(metrics)))
+
+    @property
+    def last(self) -> Mapping[str, Any]:
+        """The metrics of the last epoch that has ended."""
+        return self._ends[-1][1] if self._ends else {}
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        """The last step and its epoch."""
+        columns = self.columns()
+        if not len(columns["step"]):
+            return 0, 0
+        return int(columns["step"][-1]), int(columns["epoch"][-1])
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """As `nettrain.record.metrics.columns` gives them."""
+        ends = self._ends[:]
+        copies = {name: column[:] for name, column in self._columns.items()}
+        count = min(map(len, copies.values()))
+        made = {name: np.array(copy[:count]) for name, copy in copies.items()}
+        for index, row in ends:
+            for name, value in row.items():
+                if index < count and isinstance(value, (int, float)):
+                    made.setdefault(name, np.full(count, np.nan))[index] = value
+        return made

@@ -1,0 +1,42 @@
+"""The page of a sweep: which point is best, whether that is sure, and the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from nettrain.show.page.document import document, picture
+from nettrain.show.page.text import element, section, table
+
+
+def sweep(
+    title: str,
+    verdicts: Sequence[str],
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    pictures: Mapping[str, str],
+) -> str:
+    """The whole page.
+
+    Args:
+        title: of the page.
+        verdicts: what is to be said, a sentence each.
+        heads: of the table of points.
+        rows: its cells, the best point first.
+        pictures: SVG by title; an empty one is left out.
+    """
+    said = [element("p", escape(verdict)) for verdict in verdicts]
+    points = element("div", table(rows, heads=heads), class_="wide")
+    sections = [
+        element("h1", escape(title)),
+        element("div", *said, class_="verdict none"),
+        section("points", "Points", points),
+        *(
+            section(
+                f"picture-{number}", name, element("div", picture(svg), class_="wide")
+            )
+            for number, (name, svg) in enumerate(pictures.items())
+            if svg
+        ),
+    ]
+    return document(title, sections, {"charts": [], "graph": None})

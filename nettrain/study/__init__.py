@@ -1,0 +1,1 @@
+"""Many runs, one truth: seeds, sweeps and comparisons, from run folders alone."""

@@ -1,0 +1,137 @@
+"""Runs of one config with several seeds, told from runs of another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+from nettrain.study.intervals import Interval, difference
+from nettrain.study.run import Run, Setting
+
+_OF_A_RUN = ("format", "name", "seed", "data.split.fold")
+"""What two runs of one config may differ in, and is not told."""
+_NO_MATTER = (
+    "executor",
+    "threads",
+    "diagnose",
+    "train.checkpoint",
+    "train.tensorboard",
+)
+"""What changes no result by more than last bits: told, but the config is the same."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Runs of one config on the same data.
+
+    Attributes:
+        name: A, B, …
+        runs: by seed and fold.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({run.unit[0] for run in self.runs})
+
+    @property
+    def folds(self) -> int:
+        return self.runs[0].folds
+
+    @property
+    def unfinished(self) -> list[Run]:
+        return [run for run in self.runs if run.status != "finished"]
+
+    def values(self, metric: str) -> dict[tuple[int, int], float]:
+        """By seed and fold, of the runs that have it; of equal ones the last."""
+        return {
+            run.unit: run.measures[metric]
+            for run in self.runs
+            if metric in run.measures
+        }
+
+    def interval(self, metric: str) -> Interval:
+        return Interval.of([*self.values(metric).values()], self.folds)
+
+    def ahead(self, other: Group, metric: str) -> tuple[Interval, int]:
+        """This group's value minus another's, paired, and the number of pairs."""
+        mine, theirs = self.values(metric), other.values(metric)
+        shared = [unit for unit in mine if unit in theirs]
+        pairs = [mine[unit] for unit in shared], [theirs[unit] for unit in shared]
+        return difference(*pairs, self.folds), len(shared)
+
+    def setting(self, key: str) -> str:
+        """What its config says at a key; all that its runs say."""
+        said = dict.fromkeys(_said(run, key) for run in self.runs)
+        return ", ".join(said)
+
+
+def grouped(runs: Sequence[Run]) -> list[Group]:
+    """Runs by config and data, in the order in which they come."""
+    found: dict[object, list[Run]] = {}
+    for run in runs:
+        kept = {k: v.text for k, v in run.settings.items() if not _within(k, _OF_A_RUN)}
+        same = frozenset(i for i in kept.items() if not _within(i[0], _NO_MATTER))
+        found.setdefault((same, run.facts["data_sha256"]), []).append(run)
+    return [
+        Group(_letters(i), tuple(sorted(of, key=lambda run: run.unit)))
+        for i, of in enumerate(found.values())
+    ]
+
+
+def differing(runs: Sequence[Run]) -> list[str]:
+    """The keys at which configs differ, in the order of the configs.
+
+    What nobody has written is left out where a part stands in some configs only, and
+    where it changes no result: how often a run looks follows from other keys.
+    """
+    keys = dict.fromkeys(key for run in runs for key in run.settings)
+    return [
+        key
+        for key in keys
+        if not _within(key, _OF_A_RUN)
+        and _differs([r.settings.get(key) for r in runs], _within(key, _NO_MATTER))
+    ]
+
+
+def _differs(found: Sequence[Setting | None], no_matter: bool) -> bool:
+    texts = {setting.text if setting else None for setting in found}
+    is_written = any(setting and not setting.is_default for setting in found)
+    return len(texts) > 1 and (is_written or not (no_matter or None in texts))
+
+
+def _within(key: str, above: Sequence[str]) -> bool:
+    return any(key == one or key.startswith(f"{one}.") for one in above)
+
+
+def _said(run: Run, key: str) -> str:
+    setting = run.settings.get(key)
+    if setting is not None:
+        return setting.text
+    return "…" if any(k.startswith(f"{key}.") for k in run.settings) else "–"
+
+
+def _letters(number: int) -> str:
+    """A … Z, AA, AB, …"""
+    more, last = divmod(number, len(ascii_uppercase))
+    return (_letters(more - 1) if more else "") + ascii_uppercase[last]
+
+
+def ranked(groups: Sequence[Group], metric: str, goal: str) -> list[Group]:
+    """Those that have a metric, the best mean first.
+
+    Before that counts whether all runs are finished: who survives by luck is not the
+    best. What is no number comes last.
+    """
+    sign = 1 if goal == "min" else -1
+
+    def order(group: Group) -> tuple[bool, bool, float]:
+        mean = group.interval(metric).mean
+        none = math.isnan(mean)
+        return none, bool(group.unfinished), 0.0 if none else sign * mean
+
+    return sorted((g for g in groups if g.values(metric)), key=order)

@@ -1,0 +1,249 @@
+"""What came of a sweep's trials, from their run folders alone, and their order."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nettrain.config.writer import inline
+from nettrain.errors import Error
+from nettrain.experiment.schema import Experiment
+from nettrain.experiment.status import read_status
+from nettrain.record.folder import RUN, RunFolder
+from nettrain.record.metrics import columns, read_metrics
+from nettrain.span import Span
+from nettrain.study.intervals import Interval, difference
+from nettrain.study.points import Point
+from nettrain.training.outcome import EPOCH_LOSS, goal, kept
+
+UNFINISHED, FINISHED = "unfinished", "finished"
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One of the runs of a point.
+
+    Attributes:
+        seed: of the run.
+        fold: of the cross-validation, where there is one.
+    """
+
+    seed: int
+    fold: int | None = None
+
+    @property
+    def label(self) -> str:
+        return f"seed {self.seed}" + (f" fold {self.fold}" if self.fold else "")
+
+    @property
+    def name(self) -> str:
+        return self.label.replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Score:
+    """What came of one trial.
+
+    Attributes:
+        status: finished (as far as it was to go), unfinished, diverged, failed or
+            timeout.
+        value: of the objective; NaN where there is none.
+        why: what is to be said of a failure.
+    """
+
+    status: str
+    value: float = math.nan
+    why: str = ""
+
+
+def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Score:
+    """The objective's value of the model that a run gives.
+
+    Args:
+        folder: of the run.
+        experiment: its config.
+        metric: such as `validation/accuracy`.
+        until: percent of the plan after which it is judged.
+    """
+    if not (folder / RUN).exists():
+        return Score(UNFINISHED)
+    try:
+        run = RunFolder.open(folder)
+        status = read_status(run)
+        found = columns(read_metrics(run.disk, run.metrics))
+    except Error as error:  # half-written or damaged: resuming mends or names it
+        return Score(UNFINISHED, why=str(error))
+    if "planned" not in status:
+        return Score(UNFINISHED)
+    steps = found.get("step")
+    plan, made = status["planned"], int(steps[-1]) if steps is not None else 0
+    last = ends_at(until, plan["steps"], max(1, plan["steps_per_epoch"]))
+    over = status["status"] == "finished"
+    if made < last and not over:
+        diverged = status["status"] == "diverged"
+        return Score("diverged" if diverged else UNFINISHED)
+    row = kept(found, experiment.train.stop, experiment.metrics, last)
+    name = EPOCH_LOSS if metric == "train/loss" else metric
+    if row is None or name not in found:
+        return Score("failed", why=f"the run has no {metric}")
+    return Score(FINISHED, float(found[name][row]))
+
+
+def ends_at(until: float, steps: int, per_epoch: int) -> int:
+    """The step at which a run pauses; see `Plan.pauses_at`."""
+    step = Span(until, "%").steps(per_epoch, steps)
+    return min(steps, -(-step // per_epoch) * per_epoch)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point and what came of it.
+
+    Attributes:
+        point: the point.
+        until: percent of its plan that it was trained for.
+        scores: of each unit.
+        interval: of their values; NaN where one has none.
+    """
+
+    point: Point
+    until: float
+    scores: tuple[Score, ...]
+    interval: Interval
+
+    @property
+    def values(self) -> list[float]:
+        return [one.value for one in self.scores]
+
+    @property
+    def status(self) -> str:
+        """The worst of its trials'."""
+        order = ("failed", "timeout", "diverged", UNFINISHED, FINISHED)
+        return min((one.status for one in self.scores), key=order.index)
+
+
+@dataclass(frozen=True)
+class Results:
+    """All points of a sweep, the best first.
+
+    Attributes:
+        keys: of the space.
+        units: the runs of each point.
+        metric: the objective.
+        goal: min or max.
+        folds: of the cross-validation; 1 without one.
+        rows: the points that were trained longest come first, and of these the best;
+            at the end those without a value, in their order.
+    """
+
+    keys: tuple[str, ...]
+    units: tuple[Unit, ...]
+    metric: str
+    goal: str
+    folds: int
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def of(
+        cls,
+        keys: Iterable[str],
+        units: Sequence[Unit],
+        metric: str,
+        goal: str,
+        folds: int,
+        found: Iterable[tuple[Point, float, Sequence[Score]]],
+    ) -> Results:
+        rows = [
+            Row(
+                point,
+                until,
+                tuple(scores),
+                Interval.of([s.value for s in scores], folds),
+            )
+            for point, until, scores in found
+        ]
+        sign = 1 if goal == "min" else -1
+
+        def order(row: Row) -> tuple[bool, float, float, int]:
+            mean = row.interval.mean
+            none = math.isnan(mean)
+            return none, -row.until, 0.0 if none else sign * mean, row.point.number
+
+        ordered = tuple(sorted(rows, key=order))
+        return cls(tuple(keys), tuple(units), metric, goal, folds, ordered)
+
+    @property
+    def best(self) -> Row | None:
+        """The first, unless even that has no value."""
+        first = self.rows[0] if self.rows else None
+        return None if first is None or math.isnan(first.interval.mean) else first
+
+    def behind(self, row: Row) -> Interval:
+        """By how much a row falls behind the best one, paired by seed and fold.
+
+        Positive is worse. Of a row trained for less long, or without a value: NaN.
+        """
+        best = self.best
+        if best is None or row.until < best.until or math.isnan(row.interval.mean):
+            return Interval(math.nan, math.nan)
+        sign = 1 if self.goal == "min" else -1
+        worse, better = ([sign * v for v in r.values] for r in (row, best))
+        return difference(worse, better, self.folds)
+
+    def equals(self) -> list[Row]:
+        """The rows beside the best that cannot be told from it."""
+        best = self.best
+        rivals = [row for row in self.rows if row is not best]
+        behind = [(row, self.behind(row)) for row in rivals]
+        return [
+            row for row, b in behind if not math.isnan(b.mean) and not b.excludes_zero
+        ]
+
+    def csv(self) -> str:
+        """`table.csv`: a row per point, every number exact."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        head = ["rank", "point", *self.keys, "trained_percent", "status"]
+        table.writerow([*head, "mean", "low", "high", *(u.label for u in self.units)])
+        for rank, row in enumerate(self.rows, 1):
+            values = [inline(value) for value in row.point.values]
+            known = row.interval
+            numbers = (known.mean, known.low, known.high, *row.values)
+            table.writerow(
+                [rank, row.point.number, *values, f"{row.until:.6g}", row.status]
+                + ["" if math.isnan(n) else repr(float(n)) for n in numbers]
+            )
+        return text.getvalue()
+
+
+def aim(wanted: str, metric: str, experiment: Experiment) -> str:
+    """Whether a metric should fall or rise: what is wanted, or what it is known for."""
+    return goal(metric, experiment.metrics) if wanted == "auto" else wanted
+
+
+def plain(results: Results) -> Mapping[str, Any]:
+    """All of it as JSON."""
+    return {
+        "metric": results.metric,
+        "goal": results.goal,
+        "units": [unit.label for unit in results.units],
+        "points": [
+            {
+                "point": row.point.number,
+                "values": dict(zip(results.keys, row.point.values, strict=True)),
+                "trained_percent": row.until,
+                "status": row.status,
+                "mean": row.interval.mean,
+                "interval": [row.interval.low, row.interval.high],
+                "each": row.values,
+                "behind_best": results.behind(row).mean,
+                "told_from_best": results.behind(row).excludes_zero,
+            }
+            for row in results.rows
+        ],
+    }

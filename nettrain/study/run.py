@@ -1,0 +1,219 @@
+"""A run as it is compared with others: its settings, its numbers, its findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nettrain.component import INVALID, Problem, build, dotted, registered
+from nettrain.component import Path as Keys
+from nettrain.config.paths import written
+from nettrain.config.reread import Leaf, nested, reread
+from nettrain.config.tree import from_plain
+from nettrain.config.writer import inline
+from nettrain.errors import Error
+from nettrain.experiment.load import read_findings
+from nettrain.experiment.schema import Experiment
+from nettrain.experiment.status import read_status
+from nettrain.record import json_text
+from nettrain.record.folder import RunFolder
+from nettrain.record.metrics import columns, read_metrics
+from nettrain.training.metrics import Metric
+from nettrain.training.outcome import EPOCH_LOSS, goal, kept
+from nettrain.training.settings import Stop
+
+SEED, FOLD = ("seed",), ("data", "split", "fold")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a config says at one place.
+
+    Attributes:
+        text: as YAML.
+        is_default: whether nobody has written it.
+    """
+
+    text: str
+    is_default: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What the files of a run say.
+
+    Attributes:
+        path: of its folder.
+        facts: run.json.
+        leaves: of config.resolved.yaml.
+        found: rows of findings.json.
+        metrics: metrics.jsonl as columns.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+    leaves: Mapping[Keys, Leaf]
+    found: Sequence[Mapping[str, Any]]
+    metrics: Mapping[str, np.ndarray]
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        """Of a folder.
+
+        Raises:
+            Error: of family `run` where it is none, or damaged.
+        """
+        folder = RunFolder.open(path)
+        text = folder.read_text("config.resolved.yaml")
+        try:
+            leaves = reread(text)
+        except Error as error:
+            message = f"{path / 'config.resolved.yaml'} is damaged: {error.message}"
+            raise Error("run-damaged", message) from None
+        there = folder.disk.exists(folder.metrics)
+        rows = read_metrics(folder.disk, folder.metrics) if there else []
+        facts, found = read_status(folder), read_findings(folder)
+        return cls(path, facts, leaves, found, columns(rows))
+
+    @property
+    def status(self) -> str:
+        return str(self.facts["status"])
+
+    @property
+    def unit(self) -> tuple[int, int]:
+        """Seed and fold: what two configs have to share to be compared as a pair."""
+        fold = self.leaves.get(FOLD)
+        number = fold.value if fold and isinstance(fold.value, int) else 1
+        return int(self.facts["seed"]), number
+
+    @property
+    def folds(self) -> int:
+        """Parts of the cross-validation that it is one of; 1 without one."""
+        folds = self.leaves.get((*FOLD[:-1], "folds"))
+        return folds.value if folds and isinstance(folds.value, int) else 1
+
+    def goal(self, name: str) -> str:
+        """Whether a metric should fall or rise; "" where it is a plugin's."""
+        kind = name.rpartition("/")[2]
+        if kind in self._named and kind not in registered(Metric):
+            return ""
+        return goal(name, self._metrics)
+
+    @cached_property
+    def measures(self) -> dict[str, float]:
+        """The numbers of the model that a finished run gives, by name.
+
+        Of rows that it was not trained on, where it has such; what is not finite is
+        among them. A run that is not finished has none.
+        """
+        if self.status != "finished":
+            return {}
+        plain = self._section("train", "stop")
+        stop: Stop | None = _built(Stop, plain) if plain else None
+        row = kept(self.metrics, stop, self._metrics)
+        at = {} if row is None else {n: float(v[row]) for n, v in self.metrics.items()}
+        found = {name: v for name, v in at.items() if name.startswith("validation/")}
+        for name, value in self.facts.get("summary", {}).items():
+            if name.startswith("test/") and json_text.number(value):
+                found[name] = float(json_text.NOT_FINITE.get(value, value))
+        found.pop("test/step", None)
+        if not found and EPOCH_LOSS in at:
+            found["train/loss"] = at[EPOCH_LOSS]
+        return found
+
+    @cached_property
+    def settings(self) -> dict[str, Setting]:
+        """What its config says, by path as a person writes it.
+
+        Beside the values: the name of each component, and those in each list.
+        """
+        names = _names(
+            tuple((p, _own_name(p, leaf)) for p, leaf in self.leaves.items())
+        )
+        found = {
+            names[path]: Setting(inline(leaf.value), leaf.source == "default")
+            for path, leaf in self.leaves.items()
+        }
+        return {**_components(self.leaves), **found}
+
+    def _section(self, *keys: str) -> Any:
+        """What stands at these keys; nothing, `{}`, where they are not there."""
+        size = len(keys)
+        return nested({p[size:]: v for p, v in self.leaves.items() if p[:size] == keys})
+
+    @cached_property
+    def _named(self) -> dict[str, Any]:
+        """Its metrics by name, those of plugins too."""
+        listed = self._section("metrics")
+        plain = listed if isinstance(listed, list) else []
+        return {m if isinstance(m, str) else next(iter(m)): m for m in plain if m}
+
+    @cached_property
+    def _metrics(self) -> tuple[Metric, ...]:
+        """Those that are known here."""
+        known = registered(Metric)
+        built = (_built(Metric, m) for name, m in self._named.items() if name in known)
+        return tuple(metric for metric in built if metric is not None)
+
+
+def _built(wanted: Any, plain: Any) -> Any:
+    """What a plain value builds; None where it is none of its kind."""
+    problems: list[Problem] = []
+    made = build(wanted, plain, (), problems)
+    return None if made is INVALID or problems else made
+
+
+# ---------------------------------------------------------------- paths
+
+
+def _own_name(path: Keys, leaf: Leaf) -> str | None:
+    named = path[-1] == "name" and isinstance(leaf.value, str)
+    return leaf.value if named else None
+
+
+@lru_cache(maxsize=64)
+def _names(shape: tuple[tuple[Keys, str | None], ...]) -> dict[Keys, str]:
+    """Each path as a person writes it: elements of lists go by their names.
+
+    Args:
+        shape: every path, with the name that stands there.
+    """
+    tree = from_plain(nested({path: Leaf(name, "") for path, name in shape}))
+    return {
+        path: written(tree, Experiment, path)
+        if any(isinstance(key, int) for key in path)
+        else ".".join(map(str, path))
+        for path, _ in shape
+    }
+
+
+def _components(leaves: Mapping[Keys, Leaf]) -> dict[str, Setting]:
+    """Which component stands at a key (`optimizer`), and which in a list (`model`)."""
+    inside: dict[Keys, dict[Any, None]] = {}
+    for path in leaves:
+        for depth, key in enumerate(path):
+            inside.setdefault(path[:depth], {})[key] = None
+    found: dict[str, Setting] = {}
+    for path, keys in inside.items():
+        if not path or any(isinstance(key, int) for key in path):
+            continue
+        if 0 in keys:
+            kinds = [_kind((*path, i), inside, leaves) for i in keys]
+            found[dotted(path)] = Setting(inline(kinds))
+        elif len(keys) == 1 and (*path, *keys) in inside:
+            found[dotted(path)] = Setting(_kind(path, inside, leaves))
+    return found
+
+
+def _kind(
+    path: Keys, inside: Mapping[Keys, Mapping[Any, None]], leaves: Mapping[Keys, Leaf]
+) -> str:
+    keys = [*inside.get(path, {})]
+    if len(keys) == 1:
+        return str(keys[0])
+    return inline(leaves[path].value) if path in leaves else "…"
