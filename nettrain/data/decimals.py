@@ -1,7 +1,7 @@
 """Decimal numbers to float64, thousands at a time, each correctly rounded.
 
-A cell d.ddde±xx is an integer of up to 19 digits times a power of ten. The cells of a
-chunk are read together: plane k holds the k-th character from the end of each. What
+A cell d.ddde±xx is an integer of up to 19 digits times a power of ten. It is read from
+its end, four characters at a time: a table says what these add to the number. What
 these few operations cannot decide is left to the caller, who asks `float`.
 
     W. Clinger, How to read floating point numbers accurately, PLDI 1990.
@@ -9,38 +9,57 @@ these few operations cannot decide is left to the caller, who asks `float`.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-CHUNK = 1 << 15
-"""Cells that are read together: their planes stay in the processor's cache."""
-WIDEST = 24
-"""Characters of the longest cell that is read here, its sign aside."""
-DIGITS = 19
-"""An integer of so many digits fits into 64 bits."""
+CHUNK = 1 << 16
+"""Cells that are read together: what is made of them stays in the processor's cache."""
+FEW = 64
+"""So few strange cells are not looked at: `float` is soon done with them."""
 _POWERS = 10.0 ** np.arange(23)
 """The powers of ten that float64 holds exactly."""
 _FIVES = 5 ** np.arange(23)
-FEW = 64
-"""So few strange characters are not looked at: `float` is soon done with them."""
-_BEFORE = bytes(WIDEST + 1)
-"""Stands before the data, so that a plane is a shifted view of them."""
-_ZERO = ord("0")
-_POINT = (ord(".") - _ZERO) % 256
-_E = (ord("E") - _ZERO, 0xDF)
-"""E less "0", and the bits in which e does not differ from it."""
+_TOO_LARGE = 10**19
+"""Integers below it, and 10^16 more, fit into 64 bits."""
+_STEPS = 6
+"""Steps of four characters; of longer cells not all is read, and so none is sure."""
+_BEFORE = 4 * (_STEPS - 1)
+"""Codes before those of the data, so that a step back is a shifted view of them."""
+
+# Symbols are 1 for the point, 3 to 12 for digits, and 0 or 2 for what is in no number.
+# The code of a place is the number of the four symbols before it, to the base 13.
+_BASE = 13
+_NOUGHT = ord(".") - 1
+_POINT, _ZERO = 1, 3
+
+# What four characters add to a number, in the bits of one integer:
+#   0 to 16   ten times the value of their digits, or once if a point stands behind them
+#   17 to 21  how many of them belong to the number: those behind its first stranger
+#   22 to 26  how many of these are digits before the point
+#   27        whether a point is one of them
+_VALUE, _ABOUT = (1 << 17) - 1, 17
+_FULL = np.uint32(4 << _ABOUT)
+_LEFT, _POINTS = 5, 10  # as bits of what is left of the entry above `_ABOUT`
+_COUNT = 31
+_BEHIND = 15
+"""The bit of a place in the table for codes that have a point behind them."""
 
 
 class _Decimals(NamedTuple):
-    """Unsigned decimals: `mantissa` times 10 to the `power`, where they are `sure`."""
+    """The digits that stand last in n cells: `mantissa` times 10 to the `power`."""
 
     mantissa: np.ndarray
     """uint64 (n,)"""
     power: np.ndarray
     """int64 (n,)"""
+    begin: np.ndarray
+    """int64 (n,), where they begin; a sign may stand before them."""
+    digits: np.ndarray
+    """uint16 (n,), how many there are, a point not counted."""
     sure: np.ndarray
-    """bool (n,)"""
+    """bool (n,): whether there is one, and the mantissa fits."""
 
 
 def read(
@@ -49,119 +68,144 @@ def read(
     """The numbers in the cells data[start:end], and which of them are sure.
 
     Args:
-        start, end: int64 (n,).
+        start, end: int64 (n,), of cells in the order in which they stand.
 
     Returns:
         float64 (n,) and bool (n,). What is not sure may be a number or none.
     """
     values, sure = np.empty(len(start)), np.empty(len(start), bool)
-    padded = np.frombuffer(_BEFORE + data, np.uint8)
+    window = np.frombuffer(data, np.uint8)
     for first in range(0, len(start), CHUNK):
         some = slice(first, first + CHUNK)
-        values[some], sure[some] = _numbers(padded, start[some], end[some])
+        offset, stop = start[first], end[some][-1]
+        values[some], sure[some] = _numbers(
+            window[offset:stop], start[some] - offset, end[some] - offset
+        )
     return values, sure
 
 
 def _numbers(
     data: np.ndarray, start: np.ndarray, end: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    negative, start = _sign(data, start)
-    decimals = _decimals(data, start, end)
-    values, exact = _scaled(decimals.mantissa, decimals.power)
-    return np.where(negative, -values, values), decimals.sure & exact
+    codes = _codes(data)
+    last = _decimals(codes, end)
+    negative, alone = _sign(data, start, last.begin)
+    sure = alone & last.sure
+    strange = np.flatnonzero(~sure)
+    if min(len(strange), len(data)) >= FEW:
+        at, raised, below = _raised(data, codes, start, end, last, strange)
+        last.mantissa[at], last.power[at] = raised.mantissa, raised.power
+        sure[at], negative[at] = raised.sure, below
+    values, exact = _scaled(last.mantissa, last.power)
+    if negative.any():
+        bits = values.view(np.uint64)
+        bits |= negative.astype(np.uint64) << np.uint64(63)
+    return values, sure & exact
 
 
-def _sign(data: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which cells begin with a minus, and where their digits begin."""
-    first = data[len(_BEFORE) :].take(start, mode="clip")
-    negative = first == ord("-")
-    return negative, start + (negative | (first == ord("+")))
-
-
-def _planes(
-    data: np.ndarray, end: np.ndarray, width: np.ndarray
+def _sign(
+    data: np.ndarray, start: np.ndarray, begin: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers k = 1 … K of the planes, and the digits (K, n) that they hold.
-
-    What is no digit is above 9. The last plane lies before the cells and is zero.
-    """
-    deepest = int(np.clip(width.max(), 0, WIDEST)) + 1
-    k = np.arange(1, deepest + 1, dtype=np.uint8)[:, None]
-    digits = np.empty((deepest, len(end)), np.uint8)
-    for before, plane in enumerate(digits, start=1):
-        data[len(_BEFORE) - before :].take(end, mode="clip", out=plane)
-    digits -= np.uint8(_ZERO)
-    digits *= (k <= width.clip(0, WIDEST).astype(np.uint8)).view(np.uint8)
-    return k, digits
+    """Which cells are negative, and which have at most a sign before their digits."""
+    before = begin - start
+    alone = before == 0
+    if alone.all():
+        return np.zeros(len(start), bool), alone
+    first = data.take(start, mode="clip")
+    negative = (before == 1) & (first == ord("-"))
+    return negative, alone | negative | ((before == 1) & (first == ord("+")))
 
 
-def _decimals(data: np.ndarray, start: np.ndarray, end: np.ndarray) -> _Decimals:
-    """Cells without sign, such as 12.5 or 1.25e1."""
-    width = end - start
-    k, digits = _planes(data, end, width)
-    sure = (width > 0) & (width <= WIDEST)
-    point = (digits == _POINT).view(np.uint8)
-    other = (digits > 9).view(np.uint8) - point
-    mark = None
-    if strange := np.count_nonzero(other):
-        sure &= ~other.any(axis=0)
-        if strange >= FEW:
-            mark = ((digits & _E[1] == _E[0]).view(np.uint8) * k).max(axis=0)
-    places = np.zeros(len(start), np.uint8)
-    if point.any():
-        points = np.add.reduce(point, axis=0, dtype=np.uint8)
-        # Without a point this is 255: every digit stands behind it.
-        places = (point * k).max(axis=0) - np.uint8(1)
-        behind = (k[:-1] <= places).view(np.uint8)
-        # The digits before the point move up by one; np.where is ten times slower.
-        digits = digits[1:] + (digits[:-1] - digits[1:]) * behind
-        places *= points
-        sure &= points <= (width > 1)
-    if len(digits) > DIGITS:
-        sure &= ~digits[DIGITS:].any(axis=0)
-    decimals = _Decimals(_integer(digits), -places.astype(np.int64), sure)
-    if mark is not None:
-        _raise(decimals, data, start, end, mark)
-    return decimals
+def _codes(data: np.ndarray) -> np.ndarray:
+    """uint16 (_BEFORE + N + 1,): the codes of the places in N bytes, 0 to N."""
+    one = np.zeros(_BEFORE + 4 + len(data), np.uint8)
+    symbols = one[_BEFORE + 4 :]
+    np.subtract(data, np.uint8(_NOUGHT), out=symbols)
+    symbols *= (symbols < _BASE).view(np.uint8)
+    two = one[:-1] * np.uint8(_BASE)
+    two += one[1:]
+    four = np.multiply(two[:-2], _BASE**2, dtype=np.uint16)
+    four += two[2:]
+    return four
 
 
-def _raise(
-    decimals: _Decimals,
+@cache
+def _table() -> np.ndarray:
+    """uint32 (2 · 2^15,): what each code adds; then, with a point behind it."""
+    table = np.zeros((2, 1 << _BEHIND), np.uint32)
+    code = np.arange(_BASE**4)
+    for entries, factor in zip(table, (10, 1), strict=True):
+        value, length, left, points = np.zeros((4, len(code)), np.int64)
+        for k in range(4):  # from the last character to the first
+            symbol = code // _BASE**k % _BASE
+            behind = (points > 0) | (factor == 1)
+            point = (length == k) & (symbol == _POINT) & ~behind
+            digit = (length == k) & (symbol >= _ZERO)
+            value += digit * (symbol - _ZERO) * 10 ** (length - points)
+            left += digit & behind
+            points += point
+            length += digit | point
+        about = length | left << _LEFT | points << _POINTS
+        entries[: len(code)] = value * factor | about << _ABOUT
+    return table.ravel()
+
+
+def _decimals(codes: np.ndarray, place: np.ndarray) -> _Decimals:
+    """The digits, with a point or without, that end at each place."""
+    table = _table()
+    entry = table.take(codes[_BEFORE:].take(place).astype(np.intp))
+    mantissa = ((entry & _VALUE) // np.uint32(10)).astype(np.uint64)
+    about = (entry >> _ABOUT).astype(np.uint16)
+    sure = np.ones(len(place), bool)
+    for step in range(1, _STEPS):
+        full = (entry & _FULL) != 0
+        if not full.any():
+            break
+        code = codes[_BEFORE - 4 * step :].take(place)
+        code *= full
+        code += (about & np.uint16(1 << _POINTS)) << np.uint16(_BEHIND - _POINTS)
+        entry = table.take(code.astype(np.intp))
+        about += (entry >> _ABOUT).astype(np.uint16)
+        part, weight = entry & _VALUE, 10 ** (4 * step - 1)
+        mantissa += np.multiply(part, np.uint64(weight), dtype=np.uint64)
+        if _VALUE * weight >= _TOO_LARGE:
+            sure &= part < _TOO_LARGE // weight
+    length, points = about & _COUNT, about >> _POINTS
+    digits = length - points
+    sure &= digits > 0
+    behind = points * digits - (about >> _LEFT & _COUNT)
+    return _Decimals(mantissa, -behind.astype(np.int64), place - length, digits, sure)
+
+
+def _raised(
     data: np.ndarray,
+    codes: np.ndarray,
     start: np.ndarray,
     end: np.ndarray,
-    mark: np.ndarray,
-) -> None:
-    """Read those cells again that have an exponent, as two numbers.
+    last: _Decimals,
+    at: np.ndarray,
+) -> tuple[np.ndarray, _Decimals, np.ndarray]:
+    """Those of some cells that have an exponent, as numbers of their own.
 
     Args:
-        mark: (n,), the place of e from the end, 0 where there is none.
+        last: of all cells; of these the exponents.
+        at: int64 (m,), the cells to look at.
+
+    Returns:
+        Which cells they are, their numbers, and which of them are negative.
     """
-    at = np.flatnonzero(mark)
-    if not at.size:
-        return
-    behind = end[at] - mark[at] + 1
-    mantissa, power, sure = _decimals(data, start[at], behind - 1)
-    negative, first = _sign(data, behind)
-    width = end[at] - first
-    _, digits = _planes(data, end[at], width)
-    exponent = _integer(digits).astype(np.int64)
-    sure &= (width > 0) & (width <= 4) & (digits <= 9).all(axis=0)
-    decimals.mantissa[at], decimals.sure[at] = mantissa, sure
-    decimals.power[at] = power + np.where(negative, -exponent, exponent)
-
-
-def _integer(digits: np.ndarray) -> np.ndarray:
-    """Digits (K, n), units first, as uint64 (n,): neighbours are joined in pairs."""
-    scale = 10
-    for dtype in (np.uint8, np.uint16, np.uint32, np.uint64, np.uint64):
-        odd = digits[1::2]
-        digits = digits[::2].astype(dtype)
-        digits[: len(odd)] += odd * dtype(scale)
-        scale *= scale
-        if len(digits) == 1:
-            break
-    return digits[0].astype(np.uint64)
+    mark = last.begin[at] - 1
+    sign = data.take(mark, mode="clip")
+    down = sign == ord("-")
+    mark -= down | (sign == ord("+"))
+    marked = data.take(mark, mode="clip") | 0x20 == ord("e")
+    at, mark, down = at[marked], mark[marked], down[marked]
+    found = _decimals(codes, mark)
+    negative, alone = _sign(data, start[at], found.begin)
+    digits, exponent = last.digits[at], last.mantissa[at].astype(np.int64)
+    whole = (digits > 0) & (digits <= 4) & (last.begin[at] + digits == end[at])
+    power = found.power + np.where(down, -exponent, exponent)
+    return at, found._replace(power=power, sure=found.sure & alone & whole), negative
 
 
 def _scaled(mantissa: np.ndarray, power: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

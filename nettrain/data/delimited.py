@@ -27,14 +27,19 @@ from nettrain.errors import Error
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """Cells that stand for a missing value."""
 
-BLOCK = 1 << 18
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark, which is no part of the text."""
+BLOCK = 1 << 19
 """Bytes read at a time: what is made of them stays in the processor's cache."""
 _KEPT = 1 << 24
 """More bytes than all that is made of a block."""
 
 
 def read(
-    data: bytes, file: str, delimiter: str = ",", missing: Sequence[str] = MISSING
+    data: bytes | memoryview,
+    file: str,
+    delimiter: str = ",",
+    missing: Sequence[str] = MISSING,
 ) -> Table:
     """The table in `data`, whose first line names the columns.
 
@@ -47,24 +52,26 @@ def read(
     return Table(sheet.structure.names, columns, file, sheet.locate)
 
 
-def _decoded(data: bytes, file: str) -> bytes:
+def _decoded(data: bytes | memoryview, file: str) -> memoryview:
     """The same without a byte order mark, if it is text in UTF-8."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
+    data = memoryview(data)
+    data = data[len(_MARK) :] if data[: len(_MARK)] == _MARK else data
+    codes = np.frombuffer(data, np.uint8)
     message, fix = "not UTF-8 text", "save the file as UTF-8"
-    bad = _undecodable(data)
-    if bad < 0:
+    bad = -1 if codes.max(initial=0) < 128 else _undecodable(data)
+    if bad < 0 and codes.min(initial=1) == 0:
         message, fix = "a null character, which text has none of", "remove it"
-        bad = data.find(b"\0")
+        bad = int(codes.argmin())
     if bad < 0:
         return data
     raise Error("data-encoding", message, place=Lines(data, file).place(bad), fix=fix)
 
 
-def _undecodable(data: bytes) -> int:
+def _undecodable(data: memoryview) -> int:
     """Where the first byte stands that is not UTF-8, or -1."""
     decoder, start = getincrementaldecoder("utf-8")(), 0
     # In pieces: the text may take four times the memory of its bytes.
-    for stop in range(BLOCK, 0 if data.isascii() else len(data) + BLOCK, BLOCK):
+    for stop in range(BLOCK, len(data) + BLOCK, BLOCK):
         held = len(decoder.getstate()[0])  # of a character that was cut through
         try:
             decoder.decode(data[start:stop], stop >= len(data))
@@ -92,7 +99,7 @@ class _Sheet:
     """
 
     def __init__(
-        self, data: bytes, file: str, delimiter: str, missing: Sequence[str]
+        self, data: memoryview, file: str, delimiter: str, missing: Sequence[str]
     ) -> None:
         self.data, self.delimiter = data, delimiter.encode(errors="surrogatepass")
         self.marks = Marks(missing)
@@ -134,7 +141,7 @@ class _Sheet:
         """Whole rows from `offset` on, in about `size` bytes or as many as it takes."""
         while True:
             stop = offset + size
-            window, final = self.data[offset:stop], stop >= len(self.data)
+            window, final = bytes(self.data[offset:stop]), stop >= len(self.data)
             if final and not window.endswith((b"\n", b"\r")):
                 window += b"\n"
             found = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from nettrain.errors import Place
 
 SHOWN = 1000
@@ -11,9 +13,14 @@ SHOWN = 1000
 class Lines:
     """The lines of a UTF-8 file; they end with LF, CR LF or CR."""
 
-    def __init__(self, data: bytes, file: str) -> None:
-        self.data, self.file = data, file
+    def __init__(self, data: bytes | memoryview, file: str) -> None:
+        self._data, self.file = data, file
         self._counted = (0, 1)  # an offset, and the number of its line
+
+    @cached_property
+    def data(self) -> bytes:
+        """The file, once a place in it is asked for."""
+        return bytes(self._data)
 
     def place(self, offset: int, width: int = 1) -> Place:
         """The place of a byte; lines and columns count from 1, in characters."""

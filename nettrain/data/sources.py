@@ -152,10 +152,11 @@ class FileSource(Source):
         return self.path if plain else {"file": {"path": self.path, **self.reading}}
 
     def load(self, seed: int, place: Placer = nowhere) -> Loaded:
-        label = shown(self.path)
-        data = read_bytes(self.path, label, place(("data", "source")))
+        label, where = shown(self.path), place(("data", "source"))
         if self.ending == ".npz":
-            return loaded_arrays(archive.arrays(data, label, ARRAYS), label)
+            arrays = archive.arrays(read_bytes(self.path, label, where), label, ARRAYS)
+            return loaded_arrays(arrays, label)
+        data = _read_large(self.path, label, where)
         delimiter = self.delimiter
         if delimiter == "auto":
             delimiter = _DELIMITERS[self.ending]
@@ -173,6 +174,13 @@ def read_bytes(path: str, label: str, place: Place | None = None) -> bytes:
     """
     with opened(path, label, place) as file:
         return file.read()
+
+
+def _read_large(path: str, label: str, place: Place) -> memoryview:
+    """The same in memory of NumPy's, which comes in larger pages, in half the time."""
+    with opened(path, label, place) as file:
+        held = memoryview(np.empty(os.fstat(file.fileno()).st_size, np.uint8))
+        return held[: file.readinto(held)]  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
