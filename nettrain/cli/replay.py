@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from nettrain.cli import plugin
 from nettrain.cli.progress import Watching
 from nettrain.cli.terminal import joined, print_json
 from nettrain.errors import EXIT_CODES, visible
-from nettrain.experiment.recorder import Watcher
 from nettrain.experiment.replay import Difference, Replay
 from nettrain.experiment.replay import replay as replayed
-from nettrain.experiment.setup import Setup
 
 _UNEXPLAINED = (
     "nothing known explains it: config, data, versions, kernels and threads are what "
@@ -26,24 +24,10 @@ _EDITED = (
 )
 
 
-class _Quietly(Watching):
-    """A bar and nothing else: the run has told its findings."""
-
-    def found(self, finding: Mapping[str, Any]) -> None:
-        return
-
-    def note(self, text: str) -> None:
-        return
-
-
-def _watched(setup: Setup, steps: int) -> Watcher:
-    return _Quietly(setup, steps)
-
-
 def replay(arguments: Namespace) -> int:
     """`nettrain replay RUN`."""
     plugin.load(arguments.plugin)
-    found = replayed(arguments.run, arguments.overrides, watch=_watched)
+    found = replayed(arguments.run, arguments.overrides, watch=Watching)
     if arguments.json:
         print_json(plain(found))
     else:

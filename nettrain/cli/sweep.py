@@ -76,7 +76,8 @@ def _told(path: Path, results: Results) -> str:
     if len(rows) > len(shown):
         text.append(f"… and {len(rows) - len(shown)} more in the table")
     text += ["", *verdict(results)]
-    text += [visible(f"{path}/table.csv, best.yaml, report.html")]
+    best = ", best.yaml" if results.best else ""
+    text += [visible(f"{path}/table.csv{best}, report.html")]
     return "\n".join(text)
 
 
@@ -103,7 +104,8 @@ class _Watching:
     def done(self, name: str, found: Score) -> None:
         self._made += 1
         failed = found.status != FINISHED
-        told = f"{found.status}: {found.why}" if failed else f"{found.value:.6g}"
+        why = ": ".join(filter(None, (found.status, found.why)))
+        told = why if failed else f"{found.value:.6g}"
         line = visible(f"{name}  {told}")
         with contextlib.suppress(OSError):
             if self._bar is not None:

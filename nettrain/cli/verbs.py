@@ -53,7 +53,7 @@ VERBS = {
     "replay": Verb(
         "replay",
         "replay",
-        "train a run again: does it come out the same, to the last bit?",
+        "train a run again, and say whether it comes out the same, to the last bit",
         "nettrain replay runs/digits-mlp/1\n"
         "  nettrain replay runs/digits-mlp/1 threads=2",
         arguments.replay,

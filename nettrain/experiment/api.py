@@ -13,7 +13,7 @@ import numpy as np
 
 from nettrain.data.sources import ArraySource
 from nettrain.diagnose.finding import Finding
-from nettrain.experiment import rates
+from nettrain.experiment import notebook, rates
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.load import Model, Run, load_run
 from nettrain.experiment.memory import check_fits
@@ -32,7 +32,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
 ) -> Run:
-    """Do what `nettrain run` does, quietly.
+    """Do what `nettrain run` does, quietly; in a notebook with a bar and the curves.
 
     Args:
         config: a file, or a mapping of a config's keys.
@@ -46,9 +46,11 @@ def train(
         nettrain.Error: for what is wrong with config, data or disk.
         KeyboardInterrupt: after Ctrl-C, once everything is saved.
     """
-    ended = run(config, overrides, out=None if out is None else Path(out))
+    place = None if out is None else Path(out)
+    ended = run(config, overrides, out=place, watch=notebook.watch)
     if ended.signal:  # the run has taken it; now it does what it would have done
         signal.raise_signal(ended.signal)
+    notebook.show(ended.folder)
     return load_run(ended.folder.path)
 
 

@@ -31,13 +31,14 @@ class Live(Nobody):
         targets = setup.dataset.parts["train"].targets
         self._prior = setup.recipe.loss.prior(targets)
         self._folder: RunFolder | None = None
-        self._curves = _Curves([])
+        self._per_epoch = setup.plan().steps_per_epoch
+        self._curves = _Curves([], self._per_epoch)
         self._found: dict[tuple[str, str | None], Mapping[str, Any]] = {}
 
     # ------------------------------------------------------------ told by training
 
     def begin(self, folder: RunFolder, rows: Sequence[Row]) -> None:
-        self._curves, self._folder = _Curves(rows), folder
+        self._curves, self._folder = _Curves(rows, self._per_epoch), folder
 
     def step(self, step: int, epoch: int, loss: float, learning_rate: float) -> None:
         self._curves.append(step, epoch, loss, learning_rate)
@@ -115,7 +116,8 @@ class _Curves:
     length that every column has.
     """
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], per_epoch: int) -> None:
+        self._per_epoch = per_epoch
         self._columns = {
             name: array("d", [float(row.get(name, np.nan)) for row in rows])
             for name in ("step", "epoch", "train/loss", "learning_rate")
@@ -123,9 +125,13 @@ class _Curves:
         self._append = [column.append for column in self._columns.values()]
         self._ends = [(i, row) for i, row in enumerate(rows) if EPOCH_LOSS in row]
 
-    def append(self, *values: float) -> None:
-        for append, value in zip(self._append, values, strict=True):
-            append(value)
+    def append(self, step: int, epoch: int, loss: float, rate: float) -> None:
+        # Written out, for it is done at every step.
+        for_step, for_epoch, for_loss, for_rate = self._append
+        for_step(step)
+        for_epoch(epoch)
+        for_loss(loss)
+        for_rate(rate)
 
     def ended(self, metrics: Mapping[str, Any]) -> None:
         self._ends.append((len(self._columns["step"]) - 1, dict(metrics)))
@@ -138,13 +144,17 @@ class _Curves:
     @property
     def newest(self) -> tuple[int, int]:
         """The last step and its epoch."""
-        columns = self.columns()
-        if not len(columns["step"]):
+        epochs = self._columns["epoch"]
+        if not epochs:
             return 0, 0
-        return int(columns["step"][-1]), int(columns["epoch"][-1])
+        return int(self._columns["step"][-1]), int(epochs[-1])
 
     def columns(self) -> dict[str, np.ndarray]:
-        """As `nettrain.record.metrics.columns` gives them."""
+        """As `nettrain.record.metrics.columns` gives them.
+
+        While the first epoch lasts there is a row without numbers for its planned end:
+        steps are told in epochs by the last one of the first.
+        """
         ends = self._ends[:]
         copies = {name: column[:] for name, column in self._columns.items()}
         count = min(map(len, copies.values()))
@@ -152,5 +162,10 @@ class _Curves:
         for index, row in ends:
             for name, value in row.items():
                 if index < count and isinstance(value, (int, float)):
-                    made.setdefault(name, np.full(count, np.nan))[index] = value
+                    if name not in made:
+                        made[name] = np.full(count, np.nan)
+                    made[name][index] = value
+        if count and made["epoch"][-1] == 1 and made["step"][-1] < self._per_epoch:
+            ahead = {"step": self._per_epoch, "epoch": 1}
+            made = {n: np.append(v, ahead.get(n, np.nan)) for n, v in made.items()}
         return made

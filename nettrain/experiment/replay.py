@@ -179,7 +179,7 @@ class _Comparison:
         recorded: its rows and digests by step.
         whole: whether it came to its end, so that its end is compared too.
         goes_back: whether its training may go back.
-        watcher: sees steps and epochs.
+        watcher: sees steps and epochs, and no finding: the run has told them.
         network: that is trained.
     """
 
@@ -225,9 +225,9 @@ class _Comparison:
 
     def is_over(self) -> bool:
         """Whether there is nothing more to compare; asked after every update."""
-        if self._difference is not None:
-            return not self._goes_back
-        return self._step >= self._last + self._whole
+        if self._since and self._goes_back:
+            return False
+        return self._difference is not None or self._step >= self._last + self._whole
 
     def _stepped(self, event: Stepped) -> None:
         row, ended = event.row, EPOCH_LOSS in event.row
@@ -243,13 +243,9 @@ class _Comparison:
             self._rows[event.step] = differing
         if differing or was != now:
             self._since = self._since or event.step
-        if not self._since:
-            return
-        if ended:
+        if self._since and ended:
             tensors = dict(self._other_tensors(event.step))
             self._difference = Difference(event.epoch, self._rows, (was, now), tensors)
-        elif event.step == self._last:
-            self._difference = Difference(event.epoch, self._rows)
 
     @property
     def _digest(self) -> str:
@@ -278,7 +274,8 @@ class _Comparison:
         was, step = before["status"], before["step"]
         other = self._whole and (outcome.status, outcome.step) != (was, step)
         if self._since:  # in an epoch that did not end
-            self._difference = Difference(outcome.epoch, self._rows)
+            epoch = (self._since - 1) // updates + 1
+            self._difference = Difference(epoch, self._rows)
         elif other or outcome.step < self._last:
             now = f"{outcome.status} at step {outcome.step}: {outcome.reason}"
             if outcome.status == "interrupted":  # here, as there is nothing to compare

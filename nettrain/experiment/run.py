@@ -113,7 +113,8 @@ def run(
         again: whether to train even if the same run is in `runs/NAME` already.
         until: where it pauses, as if interrupted at the end of that epoch.
         pictures: whether pictures and report are drawn at its end, and what diagnosis
-            costs is measured; `nettrain report` draws them later.
+            costs is measured; `nettrain report` draws them later. That of learning
+            rates is drawn all the same: a finding rests on it.
         watch: makes whoever wants to see it.
         disk: what the run folder is written through.
     """

@@ -86,6 +86,11 @@ class Points:
     half: np.ndarray
 
     @property
+    def log(self) -> bool:
+        """Whether the objective is shown on a logarithmic axis."""
+        return style.spans_decades(self.mean)
+
+    @property
     def goodness(self) -> np.ndarray:
         """(P,) from 0, the worst, to 1, the best, by rank."""
         rank = np.argsort(np.argsort(self.mean if self.lower else -self.mean))
@@ -102,7 +107,7 @@ class Points:
 
 def parallel(points: Points) -> str:
     """A line per point through an axis per key, and the objective at the right."""
-    axes_of = [*points.keys, Key(points.metric, False, points.mean)]
+    axes_of = [*points.keys, Key(points.metric, points.log, points.mean)]
     gap = 170
     width = 150 + gap * (len(axes_of) - 1) + 90
     with style.sheet():
@@ -194,8 +199,11 @@ def slices(points: Points) -> str:
 
 def _slice(axes: Axes, points: Points, key: Key) -> None:
     low, high = _view(points)
-    axes.set_ylim(low, high)
-    style.linear_axis(axes.yaxis)
+    if points.log:
+        style.log_axis(axes, low, high)
+    else:
+        axes.set_ylim(low, high)
+        style.linear_axis(axes.yaxis)
     _across(axes.xaxis, axes, key)
     x = key.values + (_beside(key.values) if key.labels else 0.0)
     for i in reversed(range(len(x))):
@@ -213,8 +221,10 @@ def _slice(axes: Axes, points: Points, key: Key) -> None:
 def _view(points: Points) -> tuple[float, float]:
     """All means, and of intervals what leaves the means room."""
     low, high = float(points.mean.min()), float(points.mean.max())
+    if points.log:
+        return low / 1.5, high * 1.5
     room = (high - low) or abs(high) or 1.0
-    reach = np.nan_to_num(points.half, nan=0.0)
+    reach = np.minimum(np.nan_to_num(points.half, nan=0.0), room)
     bottom = max(float((points.mean - reach).min()), low - room)
     top = min(float((points.mean + reach).max()), high + room)
     return bottom - 0.05 * room, top + 0.05 * room
@@ -238,7 +248,7 @@ def _across(axis: object, axes: Axes, key: Key) -> None:
         axes.set_xlim(low, high)
         style.layer_ticks(axes.xaxis, [_cut(x) for x in key.labels], _PANEL - 40)
         return
-    room = 0.05 * (high - low)
+    room = 0.05 * (high - low) or 0.5
     if not key.log:
         axes.set_xlim(low - room, high + room)
         style.linear_axis(axes.xaxis, 5)

@@ -131,6 +131,11 @@ def _bar(progress: Progress, stream: TextIO, notebook: bool) -> Any:
         def format_dict(self) -> dict[str, Any]:
             return super().format_dict | {"prefix": progress.status()}
 
+        def display(self, *given: Any, **more: Any) -> Any:
+            if more.get("bar_style") == "danger":
+                more["bar_style"] = ""  # a run that ends early has not failed
+            return super().display(*given, **more)
+
     drawn = "{bar}" if widget else "{bar:12}"
     return Bar(
         total=progress._total,

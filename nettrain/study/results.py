@@ -85,8 +85,9 @@ def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Sc
     last = ends_at(until, plan["steps"], max(1, plan["steps_per_epoch"]))
     over = status["status"] == "finished"
     if made < last and not over:
-        diverged = status["status"] == "diverged"
-        return Score("diverged" if diverged else UNFINISHED)
+        if status["status"] == "diverged":
+            return Score("diverged", why=status.get("reason", ""))
+        return Score(UNFINISHED)
     row = kept(found, experiment.train.stop, experiment.metrics, last)
     name = EPOCH_LOSS if metric == "train/loss" else metric
     if row is None or name not in found:

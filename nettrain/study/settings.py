@@ -64,11 +64,12 @@ class Sweep:
         space: by key of the base config, a list of values or a range.
         method: which points are tried.
         objective: what makes one point better than another.
-        workers: trials at the same time; `auto` for as many as there are usable cores
-            for the base config's threads.
+        workers: trials at the same time; `auto` for as many as the usable cores and the
+            free memory allow, by the base config's threads and need.
         backend: where trials run: `loky`, processes of this machine; `dask` or `ray`, a
             cluster that exists and sees the same files.
-        limit: minutes after which a trial is ended and counts as failed.
+        limit: minutes after which a trial is ended and counts as failed. Where that, or
+            `train.stop.minutes`, ends one, the result depends on the clock.
     """
 
     format: Literal[1] = FORMAT

@@ -423,7 +423,7 @@ class _Sweeping:
             self.plugins,
             60 * limit if limit else None,
             (self.path / _STOP).absolute(),
-            os.getpid(),
+            os.getpid() if self.base.sweep.backend == "loky" else None,
         )
 
     def _performed(self, trials: Sequence[Trial]) -> Iterator[Done]:

@@ -50,7 +50,8 @@ class Trial:
         plugins: files that register components.
         limit: seconds that it may take; None without a limit.
         stop: the file that ends it.
-        sweep: process of the sweep, without which there is nothing to do.
+        sweep: process of the sweep, where workers are children of it, so that they see
+            when it is gone; None on a cluster.
     """
 
     folder: Path
@@ -60,7 +61,7 @@ class Trial:
     plugins: tuple[str, ...]
     limit: float | None
     stop: Path
-    sweep: int
+    sweep: int | None
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,16 @@ class Done:
 def perform(trial: Trial) -> Done:
     """Run one trial to its end, its pause, its limit, or the stop of all."""
     _leave_interruption_to_the_sweep()
-    parent = os.getppid()
+    _leave_folder_out()
+
+    def alone() -> bool:
+        return trial.sweep not in (None, os.getppid(), os.getpid())
 
     def over() -> bool:
-        # A worker of this machine is a child of the sweep, until that is gone.
-        gone = parent == trial.sweep != os.getppid()
-        return gone or trial.stop.exists()
+        return alone() or trial.stop.exists()
 
     if over():
+        _leave(alone())
         return Done(trial.folder, -1)
     spec = {
         "config": str(trial.config),
@@ -100,11 +103,10 @@ def perform(trial: Trial) -> Done:
         "plugins": trial.plugins,
     }
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "nettrain.cli.trial", json.dumps(spec)],
+        [sys.executable, "-m", "nettrain.cli.trial", json.dumps(spec)],
         stdin=subprocess.PIPE,  # ends with this process, and the trial with it
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env=_environment(),
         start_new_session=True,  # Ctrl-C is for the sweep, which passes it on
     )
     give_up = time.monotonic() + trial.limit if trial.limit else math.inf
@@ -121,17 +123,23 @@ def perform(trial: Trial) -> Done:
         finally:
             _end(process)
         told = said.text()  # before the pipe is closed
+    _leave(alone())
     return Done(trial.folder, process.returncode, told, timeout)
 
 
-def _environment() -> dict[str, str]:
-    """Of a trial: it finds nettrain where this process does, and not by its folder.
+def _leave(alone: bool) -> None:
+    """End this worker at once, if nobody is left to tell."""
+    if alone:
+        os._exit(1)
 
-    A file there may be called like a module (`-P` leaves the folder out).
+
+def _leave_folder_out() -> None:
+    """Have no process find modules in the folder it starts in, unless ours is there.
+
+    A file may be called like a module: `random.py`.
     """
-    here = str(Path(nettrain.__file__).parents[1])
-    path = os.environ.get("PYTHONPATH")
-    return {**os.environ, "PYTHONPATH": f"{here}{os.pathsep}{path}" if path else here}
+    if Path(nettrain.__file__).parents[1] != Path.cwd():
+        os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def _leave_interruption_to_the_sweep() -> None:
@@ -178,6 +186,7 @@ def performed(trials: Sequence[Trial], workers: int, backend: str) -> Iterator[D
     Raises:
         Error: `run-workers` where workers die again and again.
     """
+    _leave_folder_out()
     left = {trial.folder: trial for trial in trials}
     deaths = 0
     while left and deaths < _DEATHS:
@@ -186,7 +195,9 @@ def performed(trials: Sequence[Trial], workers: int, backend: str) -> Iterator[D
                 del left[done.folder]
                 deaths = 0
                 yield done
-        except _dead():
+        except Exception as error:
+            if not _is_death(error):
+                raise
             deaths += 1
     if left:
         message = f"workers died {deaths} times in a row without finishing a trial"
@@ -194,13 +205,13 @@ def performed(trials: Sequence[Trial], workers: int, backend: str) -> Iterator[D
         raise Error("run-workers", message, fix=fix)
 
 
-def _dead() -> tuple[type[BaseException], ...]:
-    """What joblib raises where a worker is gone."""
-    from concurrent.futures.process import BrokenProcessPool
+def _is_death(error: Exception) -> bool:
+    """Whether a backend says so that a worker is gone.
 
-    from joblib.externals.loky.process_executor import BrokenProcessPool as Broken
-
-    return (BrokenProcessPool, Broken)
+    By name, as not every backend is installed: of loky, ray and dask.
+    """
+    names = {cls.__name__ for cls in type(error).__mro__}
+    return not names.isdisjoint(("BrokenProcessPool", "RayActorError", "KilledWorker"))
 
 
 def _round(trials: list[Trial], workers: int, backend: str) -> Iterator[Done]:
@@ -246,7 +257,10 @@ def _dask() -> contextlib.AbstractContextManager[Any]:
     address = dask.config.get("scheduler-address", None)
     if not address:
         raise _nowhere("dask", "DASK_SCHEDULER_ADDRESS=tcp://HOST:8786")
-    client: contextlib.AbstractContextManager[Any] = Client(address)
+    try:
+        client: contextlib.AbstractContextManager[Any] = Client(address)
+    except (OSError, ValueError) as error:
+        raise _silent("dask", error) from None
     return client
 
 
@@ -261,7 +275,13 @@ def _ray() -> Iterator[None]:
     if not os.environ.get("RAY_ADDRESS"):
         raise _nowhere("ray", "RAY_ADDRESS=HOST:6379")
     register_ray()
-    ray.init()
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(logging_level="ERROR", log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _silent("ray", error) from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)  # ray has one of its own
     try:
         yield
     finally:
@@ -276,3 +296,8 @@ def _missing(name: str) -> Error:
 def _nowhere(name: str, fix: str) -> Error:
     message = f"backend: {name} needs a cluster that exists, and none is named"
     return Error("config-backend", message, fix=f"set {fix}")
+
+
+def _silent(name: str, error: Exception) -> Error:
+    message = f"backend: the cluster of {name} does not answer: {error}"
+    return Error("config-backend", message, fix="start it, or use backend: loky")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nettrain import randomness
+from nettrain.component import build
 from nettrain.data import split
+from nettrain.data.dataset import Dataset, prepare
+from nettrain.data.settings import DataConfig
+from nettrain.errors import Error, Place, raise_all
 
 KEY = randomness.key(0, "data/split")
 
@@ -122,3 +128,99 @@ PINNED: dict[str, object] = {
     "test": [0, 6],
     "digest": "2e7b8db1f06f531c",
 }
+
+
+# ---------------------------------------------------------------- cross-validation
+
+
+@given(
+    st.lists(st.integers(0, 3), min_size=2, max_size=60),
+    st.integers(2, 9),
+    st.integers(0, 9),
+)
+def test_folds_are_all_rows_once_and_balanced(
+    labels: list[int], folds: int, seed: int
+) -> None:
+    y, key = np.array(labels), randomness.key(seed, "data/folds")
+    parts = [split.fold(y, number, folds, key) for number in range(1, folds + 1)]
+    for outside, inside in parts:
+        assert sorted([*outside, *inside]) == list(range(len(y)))
+        assert list(outside) == sorted(outside) and list(inside) == sorted(inside)
+    assert sorted(np.concatenate([inside for _, inside in parts])) == [*range(len(y))]
+    counts = np.array([np.bincount(y[inside], minlength=4) for _, inside in parts])
+    assert (np.ptp(counts, axis=0) <= 1).all() and np.ptp(counts.sum(axis=1)) <= 1
+
+
+def test_the_seed_deals_the_folds() -> None:
+    y = np.zeros(40, int)
+    same, other = ([*split.fold(y, 1, 4, randomness.key(s, "x"))[1]] for s in (0, 1))
+    assert same != other
+    assert same != list(range(0, 40, 4))  # not as they stand
+
+
+def prepared(cut: Mapping[str, Any], seed: int = 0, **more: Any) -> Dataset:
+    given = {"source": "iris", "split": cut, **more}
+    problems: list[Any] = []
+    config: DataConfig = build(DataConfig, given, (), problems)
+    raise_all([problem.error() for problem in problems])
+    return prepare(config, seed=seed, dtype="float32", place=lambda path: Place("c"))
+
+
+def test_each_row_that_is_not_for_the_test_validates_once() -> None:
+    made = [prepared({"test": 0.2, "folds": 4, "fold": i}) for i in (1, 2, 3, 4)]
+    parts = [one.parts for one in made]
+    assert [set(one) for one in parts] == [{"train", "validation", "test"}] * 4
+    tests = [one["test"].rows.tolist() for one in parts]
+    assert tests == [tests[0]] * 4 and len(tests[0]) == 30
+    alone = prepared({"test": 0.2}).parts["test"]
+    assert tests[0] == alone.rows.tolist()  # that of a run without folds
+    validated = np.concatenate([one["validation"].rows for one in parts])
+    assert sorted([*validated, *tests[0]]) == list(range(150))
+    for one in parts:
+        assert np.bincount(one["validation"].targets).tolist() == [10, 10, 10]
+        both = np.concatenate([one["train"].rows, one["validation"].rows])
+        assert sorted(both) == sorted(validated)
+
+
+def test_preprocessing_learns_from_the_rows_outside_the_fold() -> None:
+    made = prepared({"folds": 3, "fold": 2}, preprocess=["standardize"])
+    assert abs(made.parts["train"].inputs.mean()) < 1e-6
+    assert abs(made.parts["validation"].inputs.mean()) > 1e-4
+
+
+def test_folds_without_classes() -> None:
+    made = prepared({"folds": 5, "fold": 5, "stratify": False})
+    assert len(made.parts["validation"]) == 30
+    counts = np.bincount(made.parts["validation"].targets, minlength=3)
+    assert counts.tolist() != [10, 10, 10]
+    many = prepared({"folds": 10, "fold": 10}, source="diabetes")
+    assert len(many.parts["validation"]) == 44 and set(many.parts) == {
+        "train",
+        "validation",
+    }
+
+
+@pytest.mark.parametrize(
+    ("cut", "told"),
+    [
+        ({"folds": 3, "fold": 4}, "fold: 4 of 3 folds"),
+        ({"fold": 2}, "fold: 2 of 1 folds"),
+        ({"folds": 3, "validation": 0.2}, "contradicts validation: a random fold"),
+        ({"folds": 3, "by": "order"}, "contradicts by: order"),
+        ({"folds": 1}, "at least 2"),
+        ({"folds": 151}, "150 rows are too few for 151 folds"),
+        ({"folds": 121, "test": 0.2}, "120 rows are too few for 121 folds"),
+    ],
+)
+def test_folds_that_cannot_be_dealt(cut: dict[str, Any], told: str) -> None:
+    with pytest.raises(Error) as error:
+        prepared(cut)
+    assert told in str(error.value) and error.value.exit_code in (2, 3)
+
+
+def test_rows_that_follow_one_another_are_not_dealt(tmp_path: Any) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be " * 40)
+    source = {"text": {"path": str(text), "length": 5}}
+    with pytest.raises(Error, match="rows follow one another: they cannot be dealt"):
+        prepared({"folds": 3}, source=source)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -161,3 +163,44 @@ def test_the_cost_is_a_node_of_its_own_where_layers_add_to_the_loss() -> None:
     found = e.to_json()["nodes"]
     assert found["cost"]["gradient"] == found["loss"]["gradient"] == 1.0
     assert found["cost"]["value"] > found["loss"]["value"]
+
+
+# ---------------------------------------------------------------- in a notebook
+
+
+def ipython(monkeypatch: pytest.MonkeyPatch, shell: object) -> list[str]:
+    """Let there be an IPython with this shell; what is displayed comes to the list."""
+    shown: list[str] = []
+    package, display = ModuleType("IPython"), ModuleType("IPython.display")
+    package.get_ipython = lambda: shell  # type: ignore[attr-defined]
+    display.SVG = lambda data: data  # type: ignore[attr-defined]
+    display.display = shown.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", package)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    return shown
+
+
+def test_a_notebook_gets_a_bar_and_the_curves(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = ipython(monkeypatch, SimpleNamespace(kernel=object()))
+    run = nt.train(SMALL, out=tmp_path / "run")
+    assert shown == [(run.path / "plots/cost.svg").read_text()]
+    told = capsys.readouterr()
+    assert "100% |" in told.err and "epoch 4  loss" in told.err
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("shell", [None, object(), SimpleNamespace(kernel=None)])
+def test_elsewhere_training_is_quiet(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    shell: object,
+) -> None:
+    shown = ipython(monkeypatch, shell)
+    nt.train(SMALL, out=tmp_path / "run")
+    assert shown == []
+    assert capsys.readouterr() == ("", "")

@@ -109,14 +109,27 @@ def test_without_diagnosis_the_digests_are_the_same(made: Path, tmp_path: Path) 
     assert identical(replay(tmp_path / "bare"))
 
 
+def interrupted(config: Any, updates: int, out: Path) -> int:
+    """Interrupt a run after so many updates; the step that it came to."""
+    asked = count(1)
+    with pytest.MonkeyPatch.context() as patch:
+        now = signals.Interruption
+        patch.setattr(now, "__call__", lambda _: next(asked) == updates)
+        outcome = run(config, out=out, pictures=False).outcome
+    assert outcome and outcome.status == "interrupted"
+    return outcome.step
+
+
 @pytest.mark.parametrize("stop", [3, 6, 24])
 def test_an_interrupted_run_up_to_there_and_a_resumed_one(
-    stop: int, made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stop: int, made: Path, tmp_path: Path
 ) -> None:
-    out, asked = tmp_path / "run", count(1)
-    with monkeypatch.context() as patch:
-        patch.setattr(signals.Interruption, "__call__", lambda _: next(asked) == stop)
+    out = tmp_path / "run"
+    if stop < 24:
+        assert interrupted(SMALL, stop, out) == stop
+    else:  # all is saved, and the signal comes amid the pictures
         run(SMALL, out=out, pictures=False)
+        change(out / "run.json", '"finished"', '"interrupted"')
     watcher = Counting()
     found = replay(out, watch=lambda setup, steps: watcher)
     assert identical(found) and found.steps == stop and found.epochs == stop // 6
@@ -155,6 +168,7 @@ def test_a_run_that_survived(action: str, tmp_path: Path) -> None:
     stopped = run(config, out=out, until=Span(6, "epochs"), pictures=False)
     assert stopped.outcome and stopped.outcome.status == "interrupted"
     assert set(stopped.outcome.summary) & {"rollbacks", "skipped"}
+    assert ('"nan"' in (out / "metrics.jsonl").read_text()) == (action == "skip")
     assert identical(replay(out))
     ended = resume(out, pictures=False)
     assert ended.outcome and ended.outcome.status == "finished"
@@ -162,6 +176,14 @@ def test_a_run_that_survived(action: str, tmp_path: Path) -> None:
     change_row(out, 20, gradient_norm=1.0)
     found = replay(out).difference
     assert found and found.epoch == 4 and list(found.rows) == [20]
+
+
+def test_a_run_that_went_back_and_stopped_amid_an_epoch(tmp_path: Path) -> None:
+    """The replay comes to that step first on a way that it goes back on."""
+    out = tmp_path / "run"
+    assert interrupted(surviving("rollback", tmp_path), 32, out) == 23
+    found = replay(out)
+    assert identical(found) and (found.epochs, found.steps) == (4, 23)
 
 
 def test_a_run_that_went_back_in_vain(tmp_path: Path) -> None:
@@ -177,14 +199,15 @@ def surviving(action: str, folder: Path) -> dict[str, Any]:
     random = np.random.default_rng(0)
     table = np.column_stack([random.normal(size=(60, 2)), random.normal(size=60)])
     if action == "skip":
-        table[7, 0] = 1e30  # its square is beyond float32
+        table[7, :2] = 3e38  # so that there is a loss that is no number
     np.savetxt(folder / "t.csv", table, delimiter=",", header="a,b,y", comments="")
-    rate = 0.1 if action == "skip" else 3.0
+    wide = [{"dense": {"units": 16, "weight_init": {"normal": {"std": 1.0}}}}]
+    rate, wide = (0.001, wide) if action == "skip" else (3.0, [])
     data = {"source": str(folder / "t.csv"), "target": "y", "task": "regression"}
     return {
         **SMALL,
         "data": {**data, "batch_size": 8, "split": {"validation": 0.2, "test": 0.2}},
-        "model": [{"dense": 1}],
+        "model": [*wide, {"dense": 1}],
         "loss": "mse",
         "metrics": [],
         "optimizer": {"sgd": {"learning_rate": rate}},
@@ -279,6 +302,25 @@ def test_only_the_weights_differ(recorded: Path) -> None:
 def digests(folder: Path) -> dict[int, str]:
     rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
     return {row["step"]: row["digest"] for row in rows if "digest" in row}
+
+
+def test_an_interrupted_run_that_would_have_ended_before(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    data = {**SMALL["data"], "split": {"validation": 0.2, "test": 0.0}}
+    assert interrupted({**SMALL, "data": data}, 18, out) == 18
+    found = replay(out, ["train.epochs=1"])
+    assert found.difference and (found.difference.epoch, found.epochs) == (2, 1)
+    assert "the replay: finished at step 8" in found.difference.end
+
+
+def test_an_epoch_that_did_not_end(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert interrupted(SMALL, 10, out) == 10
+    change_row(out, 8, **{"train/loss": 0.25})
+    found = replay(out)
+    assert found.difference and found.difference.epoch == 2
+    assert list(found.difference.rows) == [8] and found.difference.digests is None
+    assert (found.epochs, found.steps) == (1, 6)
 
 
 @pytest.mark.parametrize("step", [8, 12])

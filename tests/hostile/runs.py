@@ -91,6 +91,7 @@ def verbs(run: Path, data: Path | None = None) -> Iterator[list[str]]:
     yield ["report", str(run), str(run), "--out", str(run.parent / "both.html")]
     yield ["compare", str(run)]
     yield ["runs", str(run), "--sort", "model.dense1.units"]
+    yield ["replay", str(run)]
     yield ["resume", str(run)]
 
 

@@ -241,6 +241,9 @@ def test_the_verdict_tells_the_primary_cause() -> None:
         ({}, [finding("D3", "note")], "Healthy"),
         ({"diagnosis": None}, [], "Not diagnosed"),
         ({"status": "diverged", "reason": "nan"}, [], "The run diverged"),
+        ({"status": "failed", "diagnosis": None}, [], "The run failed"),
+        ({"status": "running", "diagnosis": None}, [], "Not finished"),
+        ({"status": "interrupted", "diagnosis": None}, [], "Not finished"),
         ({}, [finding("L4", "warning", primary=True)], "Name of l4"),
     ],
 )

@@ -106,6 +106,13 @@ def test_what_is_not_there_or_not_done_is_unfinished(tmp_path: Path) -> None:
     assert found(tmp_path / "run", until=51).status == UNFINISHED
 
 
+def test_a_run_that_stopped_early_is_finished(tmp_path: Path) -> None:
+    config = CONFIG | {"train": {"epochs": 4, "stop": {"target": 1e9}}}
+    run = nt.train(config, out=tmp_path / "run")
+    assert rows(run.path)[-1]["epoch"] == 1
+    assert found(run.path, config) == Score(FINISHED, rows(run.path)[-1][LOSS])
+
+
 def test_a_run_that_diverged_has_no_value(tmp_path: Path) -> None:
     config = CONFIG | {"loss": "mse", "metrics": []}
     config |= {"optimizer": {"sgd": {"learning_rate": 1e30}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import os
@@ -19,12 +20,18 @@ from typing import Any
 import pytest
 
 import nettrain as nt
+from nettrain.disk import Disk
 from nettrain.errors import Error
+from nettrain.experiment import available
 from nettrain.experiment import run as running
+from nettrain.experiment.available import Limit
+from nettrain.experiment.setup import set_up
+from nettrain.record import lock
 from nettrain.record.folder import RUN
 from nettrain.span import Span
 from nettrain.study import sweep as sweeping
-from nettrain.study.results import Results, Score
+from nettrain.study.points import Base
+from nettrain.study.results import Results, Score, score
 from nettrain.study.sweep import sweep
 from nettrain.study.workers import Done, Trial
 
@@ -236,6 +243,30 @@ def test_rungs_go_on_where_they_stood_and_train_nothing_twice(
     assert sorted(steps.values()) == [3, 3, 3, 3, 6, 6, 12, 12]
 
 
+def test_rungs_keep_the_highest_where_a_metric_is_to_rise(
+    folder: Path, here: Here
+) -> None:
+    (folder / "sweep.yaml").write_text(
+        "base: base.yaml\nobjective: {metric: validation/accuracy}\n"
+        "space: {optimizer.sgd.learning_rate: {log: [1.0e-5, 1.0]}}\n"
+        "method: {halving: {points: 6, factor: 2, rungs: 2}}\n"
+    )
+    rows = swept().rows
+    early = {
+        row.point.number: score(
+            folder / f"out/trials/{row.point.name}-seed-0",
+            row.point.experiment,
+            "validation/accuracy",
+            50,
+        ).value
+        for row in rows
+    }
+    stayed = [early[row.point.number] for row in rows if row.until == 100]
+    given_up = [early[row.point.number] for row in rows if row.until == 50]
+    assert len(stayed) == len(given_up) == 3
+    assert min(stayed) >= max(given_up) and max(stayed) > min(given_up)
+
+
 def test_a_trial_that_fails_is_told_and_harms_no_other(
     folder: Path, here: Here
 ) -> None:
@@ -342,6 +373,93 @@ def test_a_folder_of_something_else_is_left_alone(folder: Path, here: Here) -> N
     assert os.listdir(folder / "out") == ["mine.txt"]
 
 
+def test_a_sweep_goes_on_from_any_folder(
+    folder: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Comments tell where a value came from, as seen from where one stands."""
+    swept()
+    here.trained.clear()
+    monkeypatch.chdir("/")
+    sweep(folder / "sweep.yaml", out=folder / "out", watch=Seen())
+    assert here.trained == []
+
+
+def test_mistakes_make_no_folder(folder: Path, here: Here) -> None:
+    (folder / "sweep.yaml").write_text(SWEEP.replace("[2, 5]", "[2, 0]"))
+    with pytest.raises(Error, match="at least 1, got 0"):
+        swept(out=None)
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("text", ["", "base: [", "a: 1", "base: base.yaml\nspace: 3"])
+def test_a_damaged_sweep_beside_this_one_is_left_alone(
+    folder: Path, here: Here, text: str
+) -> None:
+    (folder / "runs/rates/1").mkdir(parents=True)
+    (folder / "runs/rates/1/sweep.yaml").write_text(text)
+    path, _ = sweep("sweep.yaml", out=None, watch=Seen())
+    assert path == Path("runs/rates/2")
+    assert (folder / "runs/rates/1/sweep.yaml").read_text() == text
+    with pytest.raises(Error):
+        swept(out="runs/rates/1")
+
+
+def test_two_sweeps_in_one_folder(folder: Path, here: Here) -> None:
+    (folder / "out").mkdir()
+    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--out", "out"]
+    with lock.held(Disk(), folder / "out"):
+        ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 5 and "in use by another process" in ended.stderr
+
+
+def test_a_stop_of_a_sweep_that_was_killed_stops_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Looking(Here):
+        def __call__(self, trials: Sequence[Trial], *given: Any) -> Iterator[Done]:
+            assert not any(trial.stop.exists() for trial in trials)
+            yield from super().__call__(trials, *given)
+
+    (folder / "out").mkdir()
+    (folder / "out/.stop").touch()
+    monkeypatch.setattr(sweeping, "performed", Looking())
+    swept("seeds=1")
+    assert not (folder / "out/.stop").exists() and len(table()) == 4
+
+
+def test_a_full_disk_at_the_end_loses_no_trial(
+    folder: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Disk, path: Path, data: bytes, **more: Any) -> None:
+        if path.name == "table.csv":
+            raise Error("disk-full", f"cannot write {path}")
+        replace(self, path, data, **more)
+
+    replace = Disk.replace
+    monkeypatch.setattr(Disk, "replace", full)
+    with pytest.raises(Error, match=r"table\.csv"):
+        swept()
+    monkeypatch.setattr(Disk, "replace", replace)
+    here.trained.clear()
+    assert len(swept().rows) == 4 and here.trained == []
+
+
+def test_trials_are_as_many_as_cores_and_memory_allow(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "cores", lambda threads: 64 // threads)
+    base = Base.read("sweep.yaml", ())
+    setup = set_up(base.config_path)
+    limits = [None, Limit(10**12, "all"), Limit(available.held() + 10**9, "some")]
+    found = []
+    for limit in (*limits, Limit(1, "none")):
+        monkeypatch.setattr(available, "limit", lambda limit=limit: limit)
+        found.append(sweeping._workers(base.sweep, setup))
+    assert found[:2] == [64, 64] and 1 < found[2] < 10 and found[3] == 1
+    given = dataclasses.replace(base.sweep, workers=7)
+    assert sweeping._workers(given, setup) == 7
+
+
 # ---------------------------------------------------------------- real processes
 
 PLUGIN = """\
@@ -401,20 +519,20 @@ def test_a_signal_saves_all_trials_and_leaves_no_process(
     folder: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweeping, "performed", Here())
-    swept(out="whole")
+    swept("seeds=1", out="whole")
     monkeypatch.undo()
     os.chdir(folder)
     command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--out", "out"]
-    command += ["--workers", str(workers), "seeds=2"]
+    command += ["--workers", str(workers), "seeds=1"]
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stderr is not None
-        assert re.match(r"1/8  000\d-seed-\d  ", process.stderr.readline())
+        assert re.match(r"1/4  000\d-seed-\d  ", process.stderr.readline())
         process.send_signal(signal.SIGTERM)
         rest = process.stderr.read()
     assert process.returncode == 128 + signal.SIGTERM
-    again = f"nettrain sweep sweep.yaml seeds=2 --out out --workers {workers}\n"
+    again = f"nettrain sweep sweep.yaml seeds=1 --out out --workers {workers}\n"
     assert rest.endswith(again)
     assert left_over(str(folder)) == []
     assert not (folder / "out/table.csv").exists()
@@ -424,9 +542,34 @@ def test_a_signal_saves_all_trials_and_leaves_no_process(
         assert whole.read_bytes() == other.read_bytes()
 
 
-def left_over(where: str) -> list[str]:
+def test_nothing_goes_on_where_the_sweep_itself_was_killed(folder: Path) -> None:
+    """Its workers see that it is gone; what they had trained is saved."""
+    (folder / "base.yaml").write_text(BASE.replace("epochs: 4", "epochs: 100000"))
+    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--out", "out"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([*command, "--workers", "2"], stderr=quiet) as process:
+        give_up = time.monotonic() + 60
+        while len(list(folder.glob("out/trials/*/metrics.jsonl"))) < 2:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        process.kill()
+    assert left_over(str(folder), 15) == []
+    for file in folder.glob("out/trials/*/run.json"):
+        assert json.loads(file.read_text())["status"] == "interrupted"
+
+
+def test_a_folder_of_files_called_like_modules(folder: Path) -> None:
+    for name in ("random", "numpy", "secrets", "nettrain"):
+        (folder / f"{name}.py").write_text("raise SystemExit('imported')")
+    (folder / "sweep.yaml").write_text("base: base.yaml\n")
+    command = [str(Path(sys.executable).with_name("nettrain")), "sweep", "sweep.yaml"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def left_over(where: str, seconds: float = 5) -> list[str]:
     """Commands of processes that still train in a folder."""
-    give_up = time.monotonic() + 5
+    give_up = time.monotonic() + seconds
     while True:
         found = []
         for process in Path("/proc").glob("[0-9]*/cmdline"):
