@@ -57,8 +57,8 @@ _LOOK = 0.1
 """Seconds between two looks for a signal."""
 _PATIENCE = 60.0
 """Seconds that trials have to end whose sweep is gone."""
-_WORKER = 60_000_000
-"""Bytes of the process that waits for a trial."""
+_PROCESSES = 270_000_000
+"""Bytes of a trial's process before it has any data, and of the one that waits for it."""
 
 
 class Watcher(Protocol):
@@ -205,7 +205,10 @@ def _workers(sweep: Sweep, setup: Setup) -> int:
     at_once, need = cores(setup.experiment.threads), memory.predict(setup)
     if need.limit is not None:
         free = need.limit.nbytes - available.held()
-        at_once = min(at_once, free // (need.stage.nbytes + _WORKER))
+        parts = setup.dataset.parts.values()
+        data = sum(part.inputs.nbytes + part.targets.nbytes for part in parts)
+        arrays = max(s.nbytes - s.terms[memory.HELD] for s in need.stages)
+        at_once = min(at_once, free // (_PROCESSES + data + arrays))
     return max(1, at_once)
 
 
