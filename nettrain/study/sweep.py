@@ -58,7 +58,7 @@ _LOOK = 0.1
 _PATIENCE = 60.0
 """Seconds that trials have to end whose sweep is gone."""
 _PROCESSES = 270_000_000
-"""Bytes of a trial's process before it has any data, and of the one that waits for it."""
+"""Bytes of a trial before it has any data, and of the process that waits for it."""
 
 
 class Watcher(Protocol):
