@@ -62,6 +62,11 @@ class Span:
         scale = {"steps": 1.0, "epochs": steps_per_epoch, "%": total_steps / 100}
         return math.ceil(round(self.amount * scale[self.unit], 9))
 
+    def epochs(self, steps_per_epoch: int, total_steps: int) -> int:
+        """The length in updates, up to the end of the epoch that it ends in."""
+        step = self.steps(steps_per_epoch, total_steps)
+        return -(-step // steps_per_epoch) * steps_per_epoch
+
     def to_config(self) -> str:
         amount = int(self.amount) if self.amount == int(self.amount) else self.amount
         unit = self.unit[:-1] if amount == 1 and self.unit != "%" else self.unit

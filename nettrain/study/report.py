@@ -14,7 +14,7 @@ from nettrain.record.folder import METRICS
 from nettrain.record.metrics import columns, read_metrics
 from nettrain.study.results import FINISHED, Results, Row
 from nettrain.study.space import Axis, IntLog, Log
-from nettrain.training.outcome import EPOCH_LOSS
+from nettrain.training.outcome import in_row
 
 _LIST = 12
 """Values of a list up to which each has a place of its own in a picture."""
@@ -125,6 +125,7 @@ def _pictures(results: Results, axes: dict[str, Axis], trials: Path) -> dict[str
 
 def _key(axis: tuple[str, Axis], values: list[Any]) -> Any:
     from nettrain.show.points import Key
+    from nettrain.show.style import spans_decades
 
     name, given = axis
     if not isinstance(given, tuple):
@@ -134,8 +135,7 @@ def _key(axis: tuple[str, Axis], values: list[Any]) -> Any:
     )
     if numbers and len(given) > _LIST:
         array = np.array(values, float)
-        apart = array.min() > 0 and array.max() > 30 * array.min()
-        return Key(name, bool(apart), array)
+        return Key(name, spans_decades(array), array)
     written = [inline(value) for value in given]
     places = np.array([written.index(inline(value)) for value in values], float)
     return Key(name, False, places, tuple(written))
@@ -145,7 +145,7 @@ def _curves(
     results: Results, row: Row, trials: Path
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each run of a point the objective at the end of every epoch."""
-    name = EPOCH_LOSS if results.metric == "train/loss" else results.metric
+    name = in_row(results.metric)
     found = []
     for unit in results.units:
         rows = read_metrics(Disk(), trials / f"{row.point.name}-{unit.name}" / METRICS)

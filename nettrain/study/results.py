@@ -19,7 +19,7 @@ from nettrain.record.metrics import columns, read_metrics
 from nettrain.span import Span
 from nettrain.study.intervals import Interval, difference
 from nettrain.study.points import Point
-from nettrain.training.outcome import EPOCH_LOSS, goal, kept
+from nettrain.training.outcome import goal, in_row, kept
 
 UNFINISHED, FINISHED = "unfinished", "finished"
 
@@ -89,7 +89,7 @@ def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Sc
             return Score("diverged", why=status.get("reason", ""))
         return Score(UNFINISHED)
     row = kept(found, experiment.train.stop, experiment.metrics, last)
-    name = EPOCH_LOSS if metric == "train/loss" else metric
+    name = in_row(metric)
     if row is None or name not in found:
         return Score("failed", why=f"the run has no {metric}")
     return Score(FINISHED, float(found[name][row]))
@@ -97,8 +97,7 @@ def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Sc
 
 def ends_at(until: float, steps: int, per_epoch: int) -> int:
     """The step at which a run pauses; see `Plan.pauses_at`."""
-    step = Span(until, "%").steps(per_epoch, steps)
-    return min(steps, -(-step // per_epoch) * per_epoch)
+    return min(steps, Span(until, "%").epochs(per_epoch, steps))
 
 
 @dataclass(frozen=True)

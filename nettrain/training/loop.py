@@ -30,7 +30,7 @@ from nettrain.training.events import (
 )
 from nettrain.training.modes import modes
 from nettrain.training.network import Network
-from nettrain.training.outcome import EPOCH_LOSS, Outcome, Status, Summary, goal
+from nettrain.training.outcome import EPOCH_LOSS, Outcome, Status, Summary, goal, in_row
 from nettrain.training.plan import Plan
 from nettrain.training.probe import Probe
 from nettrain.training.residuals import unexplained
@@ -161,7 +161,7 @@ class Loop:
         self._stopping = Stopping(stop, goal(self.monitor, self._plan.metrics))
         for row in history:
             if EPOCH_LOSS in row:
-                value = float(row.get(_stored(self.monitor), math.nan))
+                value = float(row.get(in_row(self.monitor), math.nan))
                 self._stopping.update(value, row["step"])
         self._best = {}
 
@@ -370,7 +370,7 @@ class Loop:
             validation = self._predict("validation")
             row |= validation.row(self._numbers, "validation")
         self._summary.note(row)
-        is_best = self._stopping.update(row[_stored(self.monitor)], self.step)
+        is_best = self._stopping.update(row[in_row(self.monitor)], self.step)
         if is_best and self._restore_best:
             self._best = self.network.weights()
         watched = row["validation/loss" if "validation" in plan.parts else EPOCH_LOSS]
@@ -441,7 +441,7 @@ class Loop:
             scores = {**scores, "test/step": at}
         # Rows whose updates are skipped may have no finite loss to the end.
         skips = self._plan.config.on_nonfinite == "skip"
-        if math.isfinite(row[_stored(self.monitor) if skips else EPOCH_LOSS]):
+        if math.isfinite(row[in_row(self.monitor) if skips else EPOCH_LOSS]):
             return self._outcome("finished", reason, self._verdict(), scores)
         findings = self._blamed(self._plan.batch(self.step + 1))
         reason = f"the loss is not finite after step {self.step}"
@@ -523,7 +523,7 @@ class Loop:
 
     def _reason(self, row: Mapping[str, Any]) -> str:
         """Why training ends with an evaluated row, or nothing."""
-        value = float(row.get(_stored(self.monitor), math.nan))
+        value = float(row.get(in_row(self.monitor), math.nan))
         early = self._stopping.reason(value)
         return early or (self._length_reason() if self._is_last() else "")
 
@@ -567,8 +567,3 @@ def _is_table(value: object) -> bool:
 
 def _default_monitor(parts: Mapping[str, Part]) -> str:
     return "validation/loss" if "validation" in parts else "train/loss"
-
-
-def _stored(monitor: str) -> str:
-    """The name in an epoch's row: the training loss that counts is the epoch's."""
-    return EPOCH_LOSS if monitor == "train/loss" else monitor

@@ -79,6 +79,11 @@ class Summary:
 _EVALUATED = ("train/", "validation/")
 
 
+def in_row(metric: str) -> str:
+    """The name in an epoch's row: the training loss that counts is the epoch's."""
+    return EPOCH_LOSS if metric == "train/loss" else metric
+
+
 def kept(
     columns: Mapping[str, np.ndarray],
     stop: Stop | None,
@@ -101,7 +106,7 @@ def kept(
         return None
     if stop is None or not stop.restore_best:
         return int(at[-1])
-    name = EPOCH_LOSS if stop.monitor == "train/loss" else stop.monitor
+    name = in_row(stop.monitor)
     wanted = goal(name, metrics) if stop.goal == "auto" else stop.goal
     sign = 1 if wanted == "min" else -1
     values = sign * columns[name][at]

@@ -97,5 +97,4 @@ class Plan:
         """The step after which training pauses, None where it goes on to its end."""
         if self.until is None:
             return None
-        step = self.until.steps(self.steps_per_epoch, self.total_steps)
-        return -(-step // self.steps_per_epoch) * self.steps_per_epoch
+        return self.until.epochs(self.steps_per_epoch, self.total_steps)
