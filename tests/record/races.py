@@ -106,8 +106,7 @@ def killed(folder: Path) -> list[str]:
     def die() -> str:
         return held(folder, lambda: os.kill(os.getpid(), signal.SIGKILL))
 
-    said = started([die, die, lambda: held(folder)])
-    return [*said, f"after {held(folder)}"]
+    return [*started([die] * STARTERS), f"after {held(folder)}"]
 
 
 def forked(folder: Path) -> list[str]:

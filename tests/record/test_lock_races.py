@@ -41,11 +41,10 @@ def test_nobody_comes_in_beside_a_holder(tmp_path, kind, rounds):
 @pytest.mark.parametrize("rounds", ROUNDS, ids=str)
 def test_killed_holder_does_not_block(tmp_path, rounds):
     said = _race("killed", tmp_path, rounds)
-    told = {"died", "in", "locked-run", "after in", "rounds with somebody in"}
-    assert set(said) <= told
+    assert set(said) <= {"died", "locked-run", "after in", "rounds with somebody in"}
     assert said["after in"] == rounds
-    assert said["died"] > rounds // 4
-    assert said["locked-run"] > rounds // 2
+    assert said["died"] >= rounds  # whoever is first gets in, and dies of it
+    assert said["locked-run"] > rounds // 2  # it was a race
 
 
 @pytest.mark.parametrize("rounds", ROUNDS, ids=str)
