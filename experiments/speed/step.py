@@ -11,13 +11,7 @@ must agree. PyTorch and JAX are timed where they are installed.
 
 from __future__ import annotations
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-)
+import turns  # isort: skip
 
 import argparse
 import importlib.util
@@ -31,12 +25,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nettrain.diagnose.statistics import due, interval
-from nettrain.execute import executor
-from nettrain.nn import CrossEntropy, Dense, Sequential
-from nettrain.optim import Adam
-from nettrain.training.network import Network
-from nettrain.training.programs import Recipe
+from nettrain.nn import Dense
 
 NETWORKS = (
     "64-64-32-10:32",
@@ -44,7 +33,6 @@ NETWORKS = (
     "784-512-256-10:128",
     "3072-2048-2048-1000:256",
 )
-RATE = 0.001
 AGREE = 20
 """Steps whose losses are compared."""
 
@@ -53,68 +41,31 @@ Block = Callable[[np.ndarray, np.ndarray], list[float]]
 """Trains on batches (S, B, I) and (S, B) and gives their S losses."""
 
 
-def ours(sizes: list[int], batch: int, diagnosed: bool) -> tuple[Block, Weights]:
-    hidden = [Dense(units, activation="relu") for units in sizes[1:-1]]
-    recipe = Recipe(
-        model=Sequential([*hidden, Dense(sizes[-1])]),
-        loss=CrossEntropy(),
-        optimizer=Adam(RATE),
-        inputs=(sizes[0],),
-        targets=(),
-        targets_dtype="int64",
-        outputs=sizes[-1],
-        diagnose=diagnosed,
-    )
-    network = Network(recipe, executor("numpy"), batch)
-    watch = network.first.watch
-    every = 0
-    if watch is not None:
-        roots = network.first.definition.roots()
-        every = interval(roots, watch.observers.values())
-    count = [0]
-
+def block_of(step: turns.Step) -> Block:
     def block(inputs: np.ndarray, targets: np.ndarray) -> list[float]:
-        losses = []
-        for x, t in zip(inputs, targets, strict=True):
-            count[0] += 1
-            # An epoch of the size of MNIST's, for the statistics at its end.
-            full = every > 0 and due(count[0], 60_000 // batch, every)
-            result = network.train(x, t, RATE, count[0], full)
-            losses.append(float(result.outputs["loss"]))
-        return losses
+        return [step(x, t) for x, t in zip(inputs, targets, strict=True)]
 
-    paths = [f"model/dense{i + 1}" for i in range(len(sizes) - 1)]
-    state = network.state
-    weights = [(state[f"{p}/weight"].copy(), state[f"{p}/bias"].copy()) for p in paths]
-    return block, weights
+    return block
 
 
-def pytorch(sizes: list[int], weights: Weights, fused: bool) -> Block:
+def ours(sizes: list[int], batch: int) -> tuple[dict[str, turns.Step], Weights]:
+    layers = [Dense(units, activation="relu") for units in sizes[1:-1]]
+    layers.append(Dense(sizes[-1]))
+    made, found = turns.ours(layers, (sizes[0],), sizes[-1], batch)
+    paths = [f"model/dense{i + 1}" for i in range(len(layers))]
+    return made, [(found[f"{path}/weight"], found[f"{path}/bias"]) for path in paths]
+
+
+def pytorch(weights: Weights, fused: bool) -> turns.Step:
     import torch
 
-    torch.set_num_threads(1)
     layers: list[torch.nn.Module] = []
     for weight, bias in weights:
         linear = torch.nn.Linear(*weight.shape)
         linear.weight.data = torch.tensor(weight.T.copy())
         linear.bias.data = torch.tensor(bias)
         layers += [linear, torch.nn.ReLU()]
-    model = torch.nn.Sequential(*layers[:-1])
-    optimizer = torch.optim.Adam(model.parameters(), RATE, fused=fused or None)
-    loss_of = torch.nn.CrossEntropyLoss()
-
-    def block(inputs: np.ndarray, targets: np.ndarray) -> list[float]:
-        losses = []
-        tensors = torch.from_numpy(inputs), torch.from_numpy(targets)
-        for x, t in zip(*tensors, strict=True):
-            optimizer.zero_grad()
-            loss = loss_of(model(x), t)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        return losses
-
-    return block
+    return turns.pytorch(torch.nn.Sequential(*layers[:-1]), fused)
 
 
 def scikit_learn(sizes: list[int], weights: Weights, batch: int) -> Block:
@@ -124,7 +75,7 @@ def scikit_learn(sizes: list[int], weights: Weights, batch: int) -> Block:
 
     model = MLPClassifier(
         tuple(sizes[1:-1]), alpha=0.0, batch_size=batch, shuffle=False,
-        learning_rate_init=RATE,
+        learning_rate_init=turns.RATE,
     )  # fmt: skip
     labels = np.arange(sizes[-1])
     x = np.zeros((batch, sizes[0]), np.float32)
@@ -133,7 +84,7 @@ def scikit_learn(sizes: list[int], weights: Weights, batch: int) -> Block:
         model.partial_fit(x, np.zeros(batch, np.int64), classes=labels)
     model.coefs_ = [weight.copy() for weight, _ in weights]
     model.intercepts_ = [bias.copy() for _, bias in weights]
-    model._optimizer = AdamOptimizer(model.coefs_ + model.intercepts_, RATE)
+    model._optimizer = AdamOptimizer(model.coefs_ + model.intercepts_, turns.RATE)
 
     def block(inputs: np.ndarray, targets: np.ndarray) -> list[float]:
         model.partial_fit(inputs.reshape(-1, sizes[0]), targets.reshape(-1))
@@ -142,56 +93,27 @@ def scikit_learn(sizes: list[int], weights: Weights, batch: int) -> Block:
     return block
 
 
-def jax_jit(sizes: list[int], weights: Weights) -> Block:
+def jax_jit(weights: Weights) -> turns.Step:
     import jax
-    import jax.numpy as jnp
 
-    def cost(params: list, x: object, t: object) -> object:
+    def logits(params: Weights, x: np.ndarray) -> np.ndarray:
         for weight, bias in params[:-1]:
             x = jax.nn.relu(x @ weight + bias)
-        logits = x @ params[-1][0] + params[-1][1]
-        chosen = jnp.take_along_axis(jax.nn.log_softmax(logits), t[:, None], 1)
-        return -chosen.mean()
+        return x @ params[-1][0] + params[-1][1]
 
-    @jax.jit
-    def step(state: tuple, x: object, t: object) -> tuple:
-        params, m, v, n = state
-        loss, g = jax.value_and_grad(cost)(params, x, t)
-        n = n + 1
-        m = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, m, g)
-        v = jax.tree.map(lambda a, b: 0.999 * a + 0.001 * b * b, v, g)
-        new = jax.tree.map(
-            lambda p, a, b: p
-            - RATE * (a / (1 - 0.9**n)) / (jnp.sqrt(b / (1 - 0.999**n)) + 1e-8),
-            params, m, v,
-        )  # fmt: skip
-        return (new, m, v, n), loss
-
-    params = [(jnp.asarray(w), jnp.asarray(b)) for w, b in weights]
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    state = [(params, zeros, zeros, jnp.zeros((), jnp.float32))]
-
-    def block(inputs: np.ndarray, targets: np.ndarray) -> list[float]:
-        losses = []
-        for x, t in zip(inputs, targets, strict=True):
-            state[0], loss = step(state[0], x, t)
-            losses.append(float(loss))
-        return losses
-
-    return block
+    return turns.jax_jit(logits, weights)
 
 
 def trainers(sizes: list[int], batch: int) -> dict[str, Block]:
     """Every trainer that is installed, all with the first one's weights."""
-    mine, weights = ours(sizes, batch, diagnosed=True)
-    found = {"nettrain": mine, "nettrain, no diagnosis": ours(sizes, batch, False)[0]}
+    steps, weights = ours(sizes, batch)
     if importlib.util.find_spec("torch"):
-        found["PyTorch, fused Adam"] = pytorch(sizes, weights, fused=True)
-        found["PyTorch, default Adam"] = pytorch(sizes, weights, fused=False)
-    found["scikit-learn"] = scikit_learn(sizes, weights, batch)
+        steps["PyTorch, fused Adam"] = pytorch(weights, fused=True)
+        steps["PyTorch, default Adam"] = pytorch(weights, fused=False)
     if importlib.util.find_spec("jax"):
-        found["JAX, jit"] = jax_jit(sizes, weights)
-    return found
+        steps["JAX, jit"] = jax_jit(weights)
+    blocks = {name: block_of(step) for name, step in steps.items()}
+    return blocks | {"scikit-learn": scikit_learn(sizes, weights, batch)}
 
 
 def batches(sizes: list[int], batch: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -234,8 +156,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30, help="blocks of steps each")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     given = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    turns.pin()
     results = {}
     for network in given.networks:
         times = results[network] = measure(network, given.rounds)

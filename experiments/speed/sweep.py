@@ -52,7 +52,7 @@ def timed(folder: Path, workers: int) -> tuple[float, float]:
 def main() -> None:
     """Print the times as JSON; fail where the tables differ."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--trials", type=int, default=32)
+    parser.add_argument("--trials", type=int, default=32, help="a multiple of 4")
     parser.add_argument("--workers", type=int, default=joblib.cpu_count())
     parser.add_argument("--epochs", type=int, default=20)
     given = parser.parse_args()

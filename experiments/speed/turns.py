@@ -71,7 +71,7 @@ def _step(network: Network) -> Step:
 
     def step(x: np.ndarray, t: np.ndarray) -> float:
         count[0] += 1
-        full = every > 0 and due(count[0], EPOCH // batch, every)
+        full = every > 0 and due(count[0], EPOCH // batch, every, EPOCH // batch)
         return float(network.train(x, t, RATE, count[0], full).outputs["loss"])
 
     return step
