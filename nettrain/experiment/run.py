@@ -339,7 +339,7 @@ def _finish(
 
     Args:
         monitor: the metric that decides which epoch is best; without it nothing is
-            drawn.
+            drawn, nor is it measured what the diagnosis costs.
     """
     setup = status.setup
     findings = [finding.to_json() for finding in outcome.findings]
@@ -347,16 +347,17 @@ def _finish(
     more: dict[str, Any] = {"reason": outcome.reason, "summary": outcome.summary}
     if outcome.stopped_at is not None:
         more["stopped_at"] = outcome.stopped_at
+    if probe is not None:
+        settings = setup.experiment.diagnose
+        assert isinstance(settings, DiagnoseConfig)
+        watched: dict[str, Any] = {
+            "interval": probe.interval,
+            "changed": settings.departures(),
+        }
+        if monitor is not None:
+            watched["share_of_step"] = diagnosis_share(setup, probe.interval)
+        more["diagnosis"] = watched
     if monitor is not None:
-        if probe is not None:
-            share = diagnosis_share(setup, probe.interval)
-            settings = setup.experiment.diagnose
-            assert isinstance(settings, DiagnoseConfig)
-            more["diagnosis"] = {
-                "interval": probe.interval,
-                "share_of_step": share,
-                "changed": settings.departures(),
-            }
         facts = status.content(outcome.status, outcome.step, outcome.epoch, **more)
         report.draw(folder, setup, network, probe, monitor, facts)
     status.write(folder, outcome.status, outcome.step, outcome.epoch, **more)

@@ -165,7 +165,7 @@ _FORM = {
     "stopped_at?": json_text.count,
     "diagnosis?": {
         "interval": json_text.count,
-        "share_of_step": json_text.finite,
+        "share_of_step?": json_text.finite,
         "changed": [str],
     },
 }

@@ -39,6 +39,10 @@ def test_the_plan_is_told_from_the_first_step(whole: Path) -> None:
     assert planned["steps"] == 6 * planned["steps_per_epoch"] == facts(whole)["step"]
 
 
+def test_without_pictures_it_is_known_what_was_watched(whole: Path) -> None:
+    assert facts(whole)["diagnosis"].keys() == {"interval", "changed"}
+
+
 @pytest.mark.parametrize(
     ("until", "epoch"),
     [("50 %", 3), ("51 %", 4), ("1 step", 1), ("2 epochs", 2), ("0.1 %", 1)],
