@@ -53,8 +53,9 @@ class Span:
             span = cls(float(match[1]), _UNITS[match[2]])
         else:
             raise ValueError(f"expected {cls.wanted}")
-        if not 0 <= span.amount <= LONGEST:
-            raise ValueError(f"expected {cls.wanted}, at most {LONGEST:.0e}")
+        most = "100 %" if span.unit == "%" else f"{LONGEST:.0e}"
+        if not 0 <= span.amount <= float(most.removesuffix(" %")):
+            raise ValueError(f"expected {cls.wanted}, at most {most}")
         return span
 
     def steps(self, steps_per_epoch: int, total_steps: int) -> int:

@@ -13,6 +13,7 @@ from nettrain.component import (
     Positive,
     Range,
     Share,
+    alike,
     build,
     build_fields,
     closest,
@@ -26,6 +27,7 @@ from nettrain.component import (
     show,
     suggest,
 )
+from nettrain.component.words import slips
 from nettrain.errors import Error
 from nettrain.span import Span
 
@@ -395,6 +397,93 @@ def test_a_suggestion_is_an_edit_only_where_nothing_else_can_be_meant():
         problems = []
         build(annotation, "norht" if edit else "nortx", (), problems)
         assert getattr(problems[0].fix, "edit", None) == edit
+
+
+LAYERS = ["conv2d", "dense", "dropout", "elu", "layer_norm", "max_pool1d", "prelu"]
+LAYERS += ["lstm", "max_pool2d", "relu", "residual"]
+
+
+@pytest.mark.parametrize(
+    ("name", "fix", "edit"),
+    [
+        ("dnse", "dense", True),
+        ("DENSE", "dense", True),
+        ("dense,", "dense", True),
+        ("denses", "dense", True),
+        ("densee", "dense", True),
+        ("reul", "relu", True),
+        ("layernorm", "layer_norm", True),
+        ("drop", "dropout", True),
+        ("resid", "residual", True),
+        ("max_pool", "max_pool1d", False),  # or 2d
+        ("rrelu", "prelu", False),  # a letter more is another name
+        ("nelu", "elu", False),
+        ("plstm", "lstm", False),
+        ("dense(auto)", "dense", False),  # these say more
+        ("dense 8", "dense", False),
+        ("dense8", "dense", False),
+        ("my_dense", "dense", False),
+        ("dense_net", "dense", False),
+        ("conv3d", None, False),
+        ("8 dropout", "dropout", False),
+        ("zero", None, False),
+    ],
+)
+def test_an_edit_loses_nothing(name, fix, edit):
+    found = suggest(name, LAYERS)
+    assert found == (fix and f'did you mean "{fix}"?')
+    assert getattr(found, "edit", None) == (Instead(fix) if edit else None)
+
+
+def test_slips_are_counted():
+    for wrong, right, off in [
+        ("", "", 0),
+        ("abc", "abc", 0),
+        ("abc", "abcd", 1),
+        ("abcd", "acd", 1),
+        ("abc", "axc", 1),
+        ("abc", "acb", 1),
+        ("abcd", "badc", 2),
+        ("abc", "ca", 3),  # letters that changed places are not parted again
+        ("kitten", "sitting", 3),
+        ("kitten", "written", 2),
+    ]:
+        assert slips(wrong, right, 9) == slips(right, wrong, 9) == off
+        assert slips(wrong, right, 1) == min(off, 2)
+
+
+def test_the_nearest_names_come_first():
+    assert alike("lss", ["loss", "less", "last", "x"]) == ["loss", "less", "last"]
+    assert alike("tiem", ["time", "them", "item"]) == ["time", "item"]
+    assert alike("wine2", ["wine1", "wine"]) == []
+    assert alike("a", ["b"]) == []
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "fix", "edit"),
+    [
+        (float, "0,003", "write 0.003", 0.003),
+        (float, "1,003", None, None),
+        (int, "8;", "write 8", 8),
+        (bool, "True,", "write true", True),
+        (int | None, "None", "write null", None),
+        (Count, -64, "did you mean 64?", ...),
+        (Count, 0, None, ...),
+        (Share, 15, "did you mean 0.15?", ...),
+        (Share, 150, None, ...),
+        (Annotated[int, Range(at_most=5)], 9, None, ...),
+        (Share, -0.5, "did you mean 0.5?", ...),
+        (tuple[Literal["north"], ...], "norht", "write it in brackets: [\"north\"]",
+         ["north"]),
+        (tuple[Literal["north"], ...], "far", None, ...),
+    ],
+)  # fmt: skip
+def test_what_was_meant_by_a_value(annotation, value, fix, edit):
+    problems = []
+    build(annotation, value, (), problems)
+    assert [problem.fix for problem in problems] == [fix]
+    found = getattr(problems[0].fix, "edit", None)
+    assert found == (Instead(edit) if fix and edit is not ... else None)
 
 
 def test_names_in_a_row_are_cut():

@@ -38,6 +38,7 @@ def test_lengths_are_read_as_people_write_them(text, amount, unit):
         None,
         [1],
         "1 ٪",
+        "100.5 %",
     ],
 )
 def test_anything_else_is_refused(value):

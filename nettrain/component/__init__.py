@@ -37,7 +37,15 @@ from nettrain.component.problem import (
 )
 from nettrain.component.schema import json_schema
 from nettrain.component.to_plain import dump
-from nettrain.component.words import closest, escaped, listed, phrase, show, suggest
+from nettrain.component.words import (
+    alike,
+    closest,
+    escaped,
+    listed,
+    phrase,
+    show,
+    suggest,
+)
 
 __all__ = [
     "INVALID",
@@ -54,6 +62,7 @@ __all__ = [
     "Problem",
     "Range",
     "Share",
+    "alike",
     "build",
     "build_fields",
     "closest",

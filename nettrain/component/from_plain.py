@@ -105,9 +105,12 @@ _SWITCHES |= {"false": False, "no": False, "off": False}
 
 def _meant(annotation: Any, value: Any) -> str | None:
     """What to write instead of a scalar of another type, where that is plain."""
-    if annotation is bool and str(value).lower() in _SWITCHES:
-        switch = _SWITCHES[str(value).lower()]
+    word = str(value).lower().rstrip(" ,;")
+    if annotation is bool and word in _SWITCHES:
+        switch = _SWITCHES[word]
         return Fix(f"write {show(switch)}", Instead(switch))
+    if annotation is type(None) and isinstance(value, str) and word == "none":
+        return Fix("write null", Instead(None))
     text = isinstance(value, str) or (annotation is int and isinstance(value, float))
     if annotation in (int, float) and text:
         number = numeral(str(value), whole=annotation is int)
@@ -142,9 +145,17 @@ def _build_bounded(
         )
         if bad:
             message = f"expected {phrase(inner)} {mark}, got {show(value)}"
-            problems.append(Problem("config-range", path, message))
+            fix = _within(mark, built)
+            problems.append(Problem("config-range", path, message, fix))
             return INVALID
     return built
+
+
+def _within(mark: Range, number: float) -> str | None:
+    """The number that was perhaps meant: 64 for -64, and for 15 a share of 0.15."""
+    if mark.at_most == 1 and 1 < number <= 100:
+        return f"did you mean {number / 100:g}?"
+    return f"did you mean {show(-number)}?" if number < 0 and -number in mark else None
 
 
 def _build_literal(
@@ -169,9 +180,16 @@ def _build_union(
         if not found:
             return built
         attempts.append(found)
+    if isinstance(value, Mapping) and (field := _alone(members, value)):
+        edit = Instead(value[field])
+        words = f"leave {field} out, and write the list in its place"
+        message = f"expected {phrase(members[0])}, got {show(value)}"
+        return _wrong(path, problems, message, Fix(words, edit))
     # A deeper problem, or another kind than a wrong type, shows which member was meant;
     # so does a text that was meant as a number.
     plain = [p for found in attempts for p in found if p.path == path and p.fix]
+    direct = [p for p in plain if not isinstance(_instead(p), list)]
+    plain = direct or plain
     sure = next((p for p in plain if p.sure), None)
     for member, found in zip(members, attempts, strict=True) if not sure else ():
         others = [p for other in attempts if other is not found for p in other]
@@ -186,6 +204,22 @@ def _build_union(
     some = [member for member in members if member is not type(None)]
     wanted = " or ".join(phrase(member) for member in some)
     return _wrong(path, problems, f"expected {wanted}, got {show(value)}", fix)
+
+
+def _instead(problem: Problem) -> Any:
+    """The value that a problem's edit would write."""
+    return getattr(getattr(problem.fix, "edit", None), "value", None)
+
+
+def _alone(members: tuple[Any, ...], value: Mapping[Any, Any]) -> str | None:
+    """The only key of a mapping, where that is a field for which a list may stand."""
+    for member in members if len(value) == 1 else ():
+        record = dataclasses.is_dataclass(member)
+        fields = field_types(typing.cast(type, member)) if record else {}
+        for name in value:
+            if fields.get(name) == members[0]:
+                return str(name)
+    return None
 
 
 def _foreign(annotation: Any, value: Any) -> bool:
@@ -212,8 +246,9 @@ def _as_list(member: Any, value: Any) -> str | None:
     if isinstance(value, Mapping) and value:
         return 'write it as a list: each member begins with "- "'
     build(member, value, (), found)
-    words = f"write it in brackets: [{show(value)}]"
-    return None if found else Fix(words, Instead([value]))
+    meant = _instead(found[0]) if found else value
+    words = f"write it in brackets: [{show(meant)}]"
+    return None if meant is None else Fix(words, Instead([meant]))
 
 
 def _build_dict(
@@ -274,7 +309,7 @@ def _build_component(
 
 def _not_named(base: type[Component], value: Any) -> str:
     """What to do about a value in which no component's name stands alone."""
-    if fix := _unwrapped(base, value):
+    if fix := _unwrapped(base, value) or _respelt(base, value):
         return fix
     first, *others = value if isinstance(value, (Mapping, list)) and value else (None,)
     if first not in list(registered(base)):
@@ -284,6 +319,60 @@ def _not_named(base: type[Component], value: Any) -> str:
     return _one_of(base) if others else f"write it without brackets: {first}"
 
 
+_NAMES = ("name", "type", "kind", "class")
+"""Keys under which other programs have the name of a component."""
+_CALL = re.compile(r"(\w+)\s*(?:\((.*)\)|[ =]+(\S+))\s*")
+"""`dropout(0.2)`, `dense(units=64, activation=relu)`, `sgd 0.1` and `sgd = 0.1`."""
+
+
+def _respelt(base: type[Component], value: Any) -> Fix | None:
+    """How to write a component that is written as other programs have it.
+
+    As a call, as `{name: adam, learning_rate: 0.1}` or as `[dense, 64]`.
+    """
+    name: Any = None
+    given: Any = None
+    if isinstance(value, str) and (call := _CALL.fullmatch(value)):
+        name, given = call[1].lower(), _arguments(call[2] or call[3] or "")
+    elif isinstance(value, Mapping):
+        key = next((key for key in _NAMES if key in value), None)
+        name = value[key] if key else None
+        given = {other: value[other] for other in value if other != key}
+    elif isinstance(value, (list, tuple)) and len(value) == 2:
+        name, given = value
+    if not isinstance(name, str) or name not in registered(base):
+        return None
+    meant: Any = name if given in (None, {}) else {name: given}
+    found: list[Problem] = []
+    build(base, meant, (), found)
+    short = given if isinstance(given, str) else show(given)
+    words = name if meant == name else f"{name}: {short}"
+    if found and not isinstance(value, Mapping):
+        return None
+    return Fix(f"write it as {words}", None if found else Instead(meant))
+
+
+def _arguments(text: str) -> Any:
+    """What stands between the brackets of a call: one value, or pairs of `key=value`.
+
+    What is neither is given back as it is, and can be no component's setting.
+    """
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    if pairs and all(mark for _, mark, _ in pairs):
+        return {key.strip(): _scalar(value) for key, _, value in pairs}
+    return _scalar(text) if len(pairs) == 1 else (pairs or None)
+
+
+def _scalar(text: str) -> Any:
+    word = text.strip().strip("\"'")
+    if word in ("true", "false", "True", "False"):
+        return word.lower() == "true"
+    if re.fullmatch(r"[-+]?\d+", word):
+        return int(word)
+    number = numeral(word, whole=False)
+    return word if number is None else float(number)
+
+
 def _unknown_name(
     base: type[Component], name: str, path: Path, at_key: bool
 ) -> Problem:
@@ -291,7 +380,10 @@ def _unknown_name(
         "config-unknown-component",
         path,
         f"unknown {base.kind} {show(name)}",
-        _also_called(base, name) or suggest(name, registered(base)) or _one_of(base),
+        _also_called(base, name)
+        or (None if at_key else _respelt(base, name))
+        or suggest(name, registered(base))
+        or _one_of(base),
         at_key,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import types
@@ -18,6 +17,8 @@ from nettrain.component.problem import Fix, Instead
 
 LONGEST = 60
 """Characters of a value that a message quotes."""
+_SHORT = 5
+"""Letters of a name of which one may be too many by a slip."""
 
 
 def show(value: Any) -> str:
@@ -64,39 +65,114 @@ def closest(name: object, known: Iterable[object]) -> str | None:
 
 
 def _near(name: object, known: Iterable[object]) -> list[Any]:
-    """What was perhaps meant, of the known; one alone where nothing else can be."""
-    word = _plain(str(name)[:LONGEST])
-    names: dict[str, Any] = {str(k).lower(): k for k in known}
-    same = [k for n, k in names.items() if _letters(n) == _letters(word)]
+    """What was perhaps meant, of the known, the likeliest first; one alone where
+    nothing else can be."""
+    word, names = str(name)[:LONGEST], list(known)
+    same = [k for k in names if _letters(str(k)) == _letters(word)]
     if same and word:
         return same
-    close = difflib.get_close_matches(word, names, n=3, cutoff=0.65)
-    # Letters that changed places are the likeliest mistake.
-    close = [n for n in close if sorted(n) == sorted(word)] or close
-    if not close and len(word) > 1:
-        close = [n for n in names if _initials(n) == word]
-    if not close and len(word) > 2:
-        close = [n for n in names if n.startswith(word) or word.startswith(n)]
-    return [names[n] for n in close]
+    close = [k for k in names if _shortened(word, str(k))] or alike(word, names)
+    if close or len(word) < 3:
+        return close
+    held = [(k, letters) for k in names if (letters := _letters(str(k)))]
+    begun = [k for k, letters in held if _letters(word).startswith(letters)]
+    return begun or [k for k, letters in held if _letters(word).endswith(letters)]
+
+
+def _digits(word: str) -> list[str]:
+    return re.findall(r"\d+", word)
+
+
+def alike(name: str, known: Iterable[Any]) -> list[Any]:
+    """Names that differ from one by slips of the finger, in no number; nearest first.
+
+    A name with one slip more than the nearest one may have been meant, too, unless
+    letters have but changed places there: this is the likeliest slip.
+    """
+    word = _letters(name)
+    found: list[tuple[int, bool, Any]] = []
+    moved: list[Any] = []
+    near = False
+    for each in known:
+        other = _letters(str(each))
+        most = (max(len(word), len(other)) + 1) // 3
+        off = slips(word, other, most + 1)
+        if off <= most + 1 and _digits(other) == _digits(word):
+            found.append((off, not word.startswith(other), each))
+            near = near or off <= most
+            moved += [each] if sorted(other) == sorted(word) else []
+    found.sort(key=lambda row: row[:2])
+    close = [each for off, _, each in found if off <= found[0][0] + 1]
+    return moved or (close if near else [])
+
+
+def slips(wrong: str, right: str, most: int) -> int:
+    """Letters that are too many, lacking, others, or in each other's place.
+
+    The optimal string alignment distance (Damerau, 1964, CACM 7(3)); no further than
+    `most` + 1 is counted.
+    """
+    if abs(len(wrong) - len(right)) > most:
+        return most + 1
+    before, row = [0] * (len(right) + 1), list(range(len(right) + 1))
+    for i, letter in enumerate(wrong, 1):
+        earlier, before, row = before, row, [i]
+        for j, other in enumerate(right, 1):
+            off = min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != other))
+            if i > 1 < j and (letter, wrong[i - 2]) == (right[j - 2], other):
+                off = min(off, earlier[j - 2] + 1)
+            row.append(off)
+        if min(row) > most:
+            return most + 1
+    return min(row[-1], most + 1)
 
 
 def _letters(name: str) -> str:
-    return re.sub(r"[-_ ]", "", name)
+    return re.sub(r"[-_ ]|(?<=\w)[,;]+$", "", _plain(name))
 
 
-def _initials(name: str) -> str:
-    return "".join(part[:1] for part in name.split("_"))
+def _shortened(word: str, name: str) -> bool:
+    """Whether a word is the beginning of another or of all its parts, or its initials:
+    `acc`, `val_loss`, `lr`."""
+    short, long = (re.split(r"[-_ /.]", _plain(text)) for text in (word, name))
+    initials = len(word) > 1 and _plain(word) == "".join(part[:1] for part in long)
+    pairs = zip(short, long, strict=True) if len(short) == len(long) else ()
+    begun = all(part and whole.startswith(part) for part, whole in pairs) and pairs
+    return initials or (len(word) > 2 and bool(begun))
 
 
 def suggest(name: object, known: Iterable[object]) -> Fix | None:
-    """`did you mean "…"?` where something known is close to it."""
+    """`did you mean "…"?` where something known is close to it.
+
+    It has an edit where nothing else is close and nothing that the name says is lost.
+    """
     close = _near(name, known)
     if not close:
         return None
     odd = next((c for c in str(name) if not c.isascii()), None)
     hint = f" {_named(odd)} only looks like it" if odd else ""
-    edit = Instead(close[0]) if len(close) == 1 else None
+    sure = len(close) == 1 and _says_all(str(name), str(close[0]))
+    edit = Instead(close[0]) if sure else None
     return Fix(f"did you mean {show(str(close[0]))}?{hint}", edit)
+
+
+def _says_all(wrong: str, right: str) -> bool:
+    """Whether a name may replace another of which it is a slip or a longer form.
+
+    In a name of few letters each of them counts: of `sgdm`, `nadam` and `msle` none is
+    too many. What goes on, as `mse - mae` and `adam(0.1)`, says more.
+    """
+    one, other = _letters(wrong), _letters(right)
+    if one == other or sorted(one) == sorted(other) or _shortened(wrong, right):
+        return True
+    if other and one.startswith(other):
+        return one[len(other) :] in ("s", other[-1])
+    if _digits(one) != _digits(other):
+        return False
+    if len(other) < _SHORT:
+        letters = iter(other)
+        return all(letter in letters for letter in one)
+    return slips(one, other, len(other)) <= (len(other) + 2) // 4
 
 
 _LOOK_ALIKES = str.maketrans("асԁеһіјкӏомпорԛѕтухԝαοντρι", "acdehijklomnopqstyxwaovtpi")
@@ -122,13 +198,15 @@ def listed(names: Iterable[object], most: int = 16) -> str:
 def numeral(text: str, whole: bool) -> str | None:
     """The number that a text was perhaps meant to be: `"0.1"`, `1_000`, `5 %`, `0,5`.
 
-    A comma before three digits may separate thousands, so that nothing is said of it.
+    A comma before three digits may separate thousands, so that nothing is said of it,
+    unless there is nothing before it that has thousands.
     """
     digits = unicodedata.normalize("NFKC", text[:LONGEST]).strip().replace("_", "")
     digits = digits.replace("\N{MINUS SIGN}", "-")
     if re.fullmatch(r"0b[01]+", digits):
         return str(int(digits, 2))
-    if re.fullmatch(r"[-+]?[0-9]+,([0-9]{1,2}|[0-9]{4,})", digits):
+    digits = digits.rstrip(" ,;")
+    if re.fullmatch(r"[-+]?(0,[0-9]+|[0-9]+,([0-9]{1,2}|[0-9]{4,}))", digits):
         digits = digits.replace(",", ".")
     share = digits.endswith("%")
     try:

@@ -46,10 +46,11 @@ def belongs(holders: Iterable[Holder], key: str, value: Any = ...) -> Fix | None
         key: what is written in the wrong place.
         value: what stands under it, where that is known: 3 is no section.
     """
-    fitting = [h for h in holders if key in h.keys and _takes(h.keys[key], value)]
-    fitting.sort(key=lambda holder: (holder.rank, holder.label.count(".")))
-    rank = fitting[0].rank if fitting else 0
-    labels = list(dict.fromkeys(h.label for h in fitting if h.rank == rank))
+    found = sorted(
+        fitting(holders, key, value), key=lambda h: (h.rank, h.label.count("."))
+    )
+    rank = found[0].rank if found else 0
+    labels = list(dict.fromkeys(h.label for h in found if h.rank == rank))
     labels = labels[:1] if rank == FAMILY else labels
     if not labels:
         return None
@@ -59,6 +60,11 @@ def belongs(holders: Iterable[Holder], key: str, value: Any = ...) -> Fix | None
     *most, last = labels if len(labels) <= 3 else [*labels[:2], "others"]
     words = f"it belongs in {', '.join(most) + ' or ' if most else ''}{last}"
     return Fix(words, edit)
+
+
+def fitting(holders: Iterable[Holder], key: str, value: Any) -> list[Holder]:
+    """Places that take a key with its value."""
+    return [h for h in holders if key in h.keys and _takes(h.keys[key], value)]
 
 
 def _takes(annotation: Any, value: Any) -> bool:

@@ -3,137 +3,195 @@
 Each problem has its edit beside its words (`nettrain.component.Fix`). Here it becomes a
 change of the text at the place that the problem points at; all the rest of the file
 stays as it is, byte for byte. The changed text is read again: unless it holds what was
-to be changed, and nothing else, the change is not made.
+to be changed, and nothing else, the change is not made. What cannot be read at all is
+written in other ways first (`nettrain.config.mend`).
 """
 
 from __future__ import annotations
 
+import math
 import os
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import NamedTuple
 
-from nettrain.component import Fix, Home, Instead, Problem
-from nettrain.config.move import moved
-from nettrain.config.reader import Document, parse, read
+from nettrain.component import MISTAKES
+from nettrain.config.edits import at_place, changed, edited, told_once
+from nettrain.config.mend import Doubt, Judged, Read, all_meant, meant, readable
+from nettrain.config.reader import Document, parse, text_of
 from nettrain.config.resolve import Resolved, resolve
-from nettrain.config.stretch import Change, Splice, Text, equal, joined
-from nettrain.config.tree import Tree
-from nettrain.config.writer import inline
+from nettrain.config.stretch import Text
+from nettrain.config.syntax import BREAK
+from nettrain.config.tree import Source, Tree
 from nettrain.disk import Disk
 from nettrain.errors import Error
 
-_ROUNDS = 20
-"""Times that a text is looked through: a section that gets its name may hide more."""
+_ROUNDS, _WORK = 5, 80_000
+"""Times that a text is looked through at least, as what is mended may have hidden more,
+and characters that are looked through, about three seconds' worth."""
+
+Schema = Callable[[Tree], type]
+"""The dataclass that a config is to build, by what stands in its file."""
+Look = Callable[[Resolved], Sequence[Error]]
+"""What is wrong with a config all of whose sections can be built."""
+
+
+class Mended(NamedTuple):
+    """A config's text before and after, and what it still cannot be read for."""
+
+    before: str
+    after: str
+    left: Error | None = None
 
 
 def fix(
-    path: str | os.PathLike[str], overrides: Sequence[str] = (), *, schema: type
-) -> tuple[str, str]:
-    """Mend a config where it stands: its text before and after.
+    path: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    *,
+    schema: Schema,
+    look: Look | None = None,
+) -> Mended:
+    """Mend a config where it stands; arguments as of `mended`.
 
     The file is replaced in one step, with what permissions it had; where nothing can be
     mended it is not touched.
 
     Raises:
-        Error: where the text is no YAML, or cannot be written.
+        Error: where it can be neither read nor written.
     """
-    before, after = mended(path, overrides, schema=schema)
-    if before != after:
+    done = mended(path, overrides, schema=schema, look=look)
+    if done.before != done.after:
         file = FilePath(os.path.realpath(path))
         mode, held = file.stat().st_mode, file.read_bytes()
         mark = BOM_UTF8 if held.startswith(BOM_UTF8) else b""
-        Disk().replace(file, mark + after.encode())
+        Disk().replace(file, mark + done.after.encode())
         file.chmod(mode)
-    return before, after
+    return done
 
 
 def mended(
-    path: str | os.PathLike[str], overrides: Sequence[str] = (), *, schema: type
-) -> tuple[str, str]:
+    path: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    *,
+    schema: Schema,
+    look: Look | None = None,
+) -> Mended:
     """The text of a config, and the same with each edit made that is beyond doubt.
 
     Nothing is written. What another file or an override has wrong is left alone.
 
+    Args:
+        path: of the config.
+        overrides: settings that go before it.
+        schema: of its file.
+        look: for what is wrong with it beside that; the data may be read for it.
+
     Raises:
-        Error: where the text is no YAML, or extends what is none.
+        Error: where the file is none of text.
     """
-    document = read(path)
-    before = document.text
-    for _ in range(_ROUNDS):
-        resolved = resolve(path, overrides, schema=schema, document=document)
-        after = _round(document, resolved)
+    before, source = text_of(path)
+    mender = _Mender(path, overrides, schema, source, look)
+    text = before
+    for _ in range(min(MISTAKES, max(_ROUNDS, _WORK // (len(before) + 1)))):
+        after, left = mender.round(text)
         if after is None:
-            break
-        document = after
-    return before, document.text
-
-
-def _round(document: Document, resolved: Resolved) -> Document | None:
-    """The document with its problems' edits, or None if none can be made."""
-    text, (_, problems) = Text(document), resolved.built()
-    found = [_change(text, resolved, problem) for problem in problems]
-    changes = _apart([change for change in found if change])
-    # If one of them does what it should not, they are tried by themselves.
-    tries = [changes, *([change] for change in changes)]
-    return next(filter(None, (_changed(document, some) for some in tries)), None)
-
-
-def _apart(changes: Sequence[Change]) -> list[Change]:
-    """Those that do not meet in the text; others have to wait for the next round."""
-    kept: dict[tuple[Splice, ...], Change] = {}
-    for change in changes:
-        taken = [splice for splices in kept for splice in splices]
-        if not any(_meet(a, b) for a in change.splices for b in taken):
-            kept[change.splices] = change
-    return list(kept.values())
-
-
-def _meet(first: Splice, second: Splice) -> bool:
-    return first.start <= second.stop and second.start <= first.stop
-
-
-def _changed(document: Document, changes: list[Change]) -> Document | None:
-    """The document with its text changed, if that does what it should."""
-    change, text = joined(changes), document.text
-    for start, stop, instead in sorted(change.splices, reverse=True):
-        text = text[:start] + instead + text[stop:]
-    if text == document.text:
-        return None
+            # Half a guess at what cannot be read is worth less than what was written.
+            return Mended(before, before if left else text, left)
+        text = after
     try:
-        after = parse(text, document.tree.origin.source)
-    except Error:
-        return None
-    done = equal(after.value, change.applied(document.tree))
-    return after if done and len(after.faults) <= len(document.faults) else None
+        parse(text, source)
+    except Error as error:
+        return Mended(before, before, error)
+    return Mended(before, text)
 
 
-def _change(text: Text, resolved: Resolved, problem: Problem) -> Change | None:
-    """What a problem's edit does to the text, if it has one and can be made."""
-    fix = resolved.fix(problem)
-    edit = fix.edit if isinstance(fix, Fix) else None
-    node, reached = resolved.located(problem.path)
-    if edit is None or reached != problem.path or not text.own(node):
-        return None
-    if isinstance(edit, Home):
-        return moved(text, resolved, problem.path, edit.path)
-    if not problem.at_key:
-        return _rewritten(text, node, edit)
-    above, _ = resolved.located(problem.path[:-1])
-    where = text.key(node, str(problem.path[-1]))
-    if where is None or above.child(edit.value):
-        return None
-    splice = Splice(*where, inline(edit.value))
-    return Change((splice,), keys={id(node.key): edit.value})
+@dataclass(frozen=True)
+class _Mender:
+    """What a config's text is judged by."""
 
+    path: str | os.PathLike[str]
+    overrides: Sequence[str]
+    schema: Schema
+    source: Source
+    look: Look | None
 
-def _rewritten(text: Text, node: Tree, edit: Instead) -> Change | None:
-    """Another value. Quotes only go around what stands there: 1.50 is not "1.5"."""
-    where = text.value(node)
-    if where is None:
-        return None
-    quotes = isinstance(node.value, (bool, int, float)) and isinstance(edit.value, str)
-    if quotes and text.between(where) != edit.value:
-        return None
-    splice = Splice(*where, inline(edit.value))
-    return Change((splice,), values={id(node.origin): edit.value})
+    def round(self, text: str) -> tuple[str | None, Error | None]:
+        """The text with something mended, if anything can be, or why it cannot."""
+        try:
+            document = parse(text, self.source)
+        except Error as error:
+            return self._readable(text, error)
+        resolved, errors = self._resolved(document)
+        ways = self._ways(document, resolved, errors)
+        return next(filter(None, ways), None), None
+
+    def _readable(self, text: str, error: Error) -> tuple[str | None, Error | None]:
+        place = error.place
+        if error.code != "config-syntax" or place is None or place.line is None:
+            return None, error
+        at = place.line - 1, (place.column or 1) - 1
+        found = readable(text, *at, self._judge)
+        if isinstance(found, Doubt):
+            words = f"{error.fix}; {found}" if error.fix else str(found)
+            return None, Error(error.code, error.message, place=place, fix=words)
+        return found, error
+
+    def _ways(
+        self, document: Document, resolved: Resolved | None, errors: Sequence[Error]
+    ) -> Iterator[str | None]:
+        """Texts with more and more that is not looked for without need."""
+        lines = sorted(set(self._lines(errors)))
+        yield all_meant(document.text, lines, self._judge)
+        for line in lines:
+            way = meant(document.text, line, self._judge)
+            yield way if isinstance(way, str) else None
+        text = Text(document)
+        if resolved:
+            problems = resolved.built()[1]
+            yield changed(document, [edited(text, resolved, p) for p in problems])
+        yield from (told_once(document, fault) for fault in document.faults)
+        if resolved:
+            told = {str(error) for error in errors}
+            found = self.look(resolved) if self.look else ()
+            errors = [error for error in found if str(error) not in told]
+        yield changed(document, [at_place(text, error) for error in errors])
+
+    def _resolved(self, document: Document) -> tuple[Resolved | None, Sequence[Error]]:
+        try:
+            schema = self.schema(document.tree)
+            resolved = resolve(
+                self.path, self.overrides, schema=schema, document=document
+            )
+        except Error as error:
+            return None, getattr(error, "errors", (error,))
+        return resolved, resolved.errors(resolved.built()[1])
+
+    def _judge(self, text: str) -> Judged:
+        """How far a text can be read, and how well what is read fits the schema."""
+        reach, document = math.inf, None
+        try:
+            document = parse(text, self.source)
+        except Error as error:
+            # Of what follows the last line at the left margin nothing can be told.
+            reach = error.place.line - 1 if error.place and error.place.line else 0
+            starts = [0, *(found.end() for found in BREAK.finditer(text))]
+            tops = [at for at in starts[: reach + 1] if text[at : at + 1].isalpha()]
+            text = text[: tops[-1] if tops else 0]
+        return Judged(reach, lambda: self._read(document or text))
+
+    def _read(self, given: Document | str) -> Read:
+        """The mistakes of a text, and what it holds."""
+        try:
+            document = parse(given, self.source) if isinstance(given, str) else given
+        except Error:
+            return Read(MISTAKES, frozenset(), None)
+        errors = self._resolved(document)[1]
+        return Read(len(errors), frozenset(self._lines(errors)), document.value)
+
+    def _lines(self, errors: Sequence[Error]) -> Iterator[int]:
+        """Lines of this text that errors point at, from 0."""
+        for place in (error.place for error in errors):
+            if place and place.file == self.source.name and place.line:
+                yield place.line - 1

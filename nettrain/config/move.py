@@ -43,6 +43,8 @@ def moved(text: Text, resolved: Resolved, path: Path, home: str) -> Change | Non
     lacking = len(names) > 1
     if piece is None or not text.own(target) or (lacking and piece.whole):
         return None
+    if not lacking and target.value and not _flow(text, target):
+        piece = _commented(text, above, target, piece)
     written = text.text[piece.start : piece.stop]
     for key in reversed(names[:-1]):
         written = f"{inline(key)}: {{{written}}}"
@@ -76,6 +78,14 @@ def _nested(names: Sequence[str], value: Any) -> Any:
 # ---------------------------------------------------------------- taking it away
 
 
+def without(
+    text: Text, above: Tree, node: Tree, name: str
+) -> tuple[Splice, ...] | None:
+    """What takes a key away with its value, if it can be cut out."""
+    piece = _piece(text, above, node, name)
+    return _taken(text, above, piece) if piece else None
+
+
 def _piece(text: Text, above: Tree, node: Tree, name: str) -> _Piece | None:
     """Where a key stands with its value, if it can be cut out."""
     key, value = text.key(node, name), text.value(node)
@@ -86,6 +96,24 @@ def _piece(text: Text, above: Tree, node: Tree, name: str) -> _Piece | None:
         return _Piece(key[0], value[1], False) if begins or _flow(text, above) else None
     block = begins and not _flow(text, above) and isinstance(node.value, (dict, tuple))
     return _Piece(key[0], _end(text, key[0], node), True) if block else None
+
+
+def _commented(text: Text, above: Tree, target: Tree, piece: _Piece) -> _Piece:
+    """A piece on lines of its own with its comments: the lines above, and beside it.
+
+    What a file begins with is about all of it.
+    """
+    if not isinstance(target.value, dict) or _flow(text, above):
+        return piece
+    first = text.line_start(piece.start)
+    margin = text.between((first, piece.start)) + "#"
+    start = first
+    while start and text.text.startswith(margin, before := text.line_start(start - 1)):
+        start = before
+    start = start + len(margin) - 1 if start else piece.start
+    stop = text.line_stop(piece.stop)
+    beside = text.between((piece.stop, stop)).strip()
+    return _Piece(start, stop if beside.startswith("#") else piece.stop, True)
 
 
 def _flow(text: Text, mapping: Tree) -> bool:

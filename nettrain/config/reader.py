@@ -8,14 +8,13 @@ an alias as all that it stands for, so that a small text cannot grow without bou
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-from nettrain.component import Path, escaped
+from nettrain.component import Path, alike, escaped
 from nettrain.config.compose import compose
 from nettrain.config.syntax import line_and_column, lines
 from nettrain.config.tree import Origin, Source, Tree
@@ -25,6 +24,8 @@ from nettrain.errors import Error, Place
 BYTES = 1 << 20
 """Size of the largest config."""
 
+_NEAR = 3
+"""Names of files that a message gives for one that is not there."""
 _PATH = 300
 """Characters of a path that a message shows."""
 
@@ -90,7 +91,20 @@ def read(
     written: str | None = None,
     cited: Place | None = None,
 ) -> Document:
-    """Read a file.
+    """Read a file; arguments as of `text_of`."""
+    text, source = text_of(path, name=name, kind=kind, written=written, cited=cited)
+    return parse(text, source)
+
+
+def text_of(
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    kind: Literal["file", "extends"] = "file",
+    written: str | None = None,
+    cited: Place | None = None,
+) -> tuple[str, Source]:
+    """The text of a file, and the source that its values come from.
 
     Args:
         path: of the file.
@@ -112,12 +126,14 @@ def read(
     if len(content) > BYTES:
         message = f"{shown} is larger than {BYTES >> 20} MiB"
         raise Error("config-limit", message, place=Place(shown))
-    return _read(_decoded(content, source), source)
+    return _decoded(content, source), source
 
 
 def parse(text: str, source: Source) -> Document:
-    """Read a text that came from elsewhere than a file."""
-    return _read(text, source)
+    """Read a text."""
+    source = Source(source.name, source.kind, source.folder, lines(text))
+    tree, faults = compose(text, source)
+    return Document(tree, text, faults)
 
 
 def is_path(text: str) -> bool:
@@ -140,9 +156,14 @@ def _missing(path: str | os.PathLike[str], shown: str, cited: Place | None) -> E
     except OSError:
         there = []
     own = os.path.basename(cited.file) if cited else None
-    close = difflib.get_close_matches(wanted, set(there) - {own}, n=3, cutoff=0.5)
+    stems: dict[str, list[str]] = {}
+    for name in there:
+        if name != own:
+            stems.setdefault(os.path.splitext(name)[0], []).append(name)
+    nearest = alike(os.path.splitext(wanted)[0], stems)
+    close = [name for stem in nearest for name in stems[stem]]
     beside = os.path.dirname(shown)
-    near = " or ".join(os.path.join(beside, name) for name in close)
+    near = " or ".join(os.path.join(beside, name) for name in close[:_NEAR])
     fix = f"did you mean {near}?" if near else None
     if not there and folder and not os.path.isdir(folder):
         fix = f"the folder {beside or folder} does not exist"
@@ -161,9 +182,3 @@ def _decoded(content: bytes, source: Source) -> str:
         message = f"the byte 0x{error.object[error.start]:02X} is not UTF-8"
         fix = "save the file as UTF-8"
         raise Error("config-syntax", message, place=place, fix=fix) from None
-
-
-def _read(text: str, source: Source) -> Document:
-    source = Source(source.name, source.kind, source.folder, lines(text))
-    tree, faults = compose(text, source)
-    return Document(tree, text, faults)

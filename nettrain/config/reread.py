@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -36,6 +37,8 @@ _LINE = re.compile(
     rf"( *)((?:- )*)(?:({_ITEM}):(?: ({_VALUE}))?|({_VALUE}))(?: +# (.*))?", re.A
 )
 _ITEMS = re.compile(_ITEM, re.A)
+_SECTION = re.compile(r"\n(?! )")
+"""Before a line that is as far left as can be."""
 
 
 class _Otherwise(Exception):
@@ -45,21 +48,34 @@ class _Otherwise(Exception):
 def reread(text: str) -> dict[Path, Leaf]:
     """Every leaf of a resolved config by its path, in the order of the lines.
 
+    What a leaf holds is not to be changed: other configs have it too.
+
     Raises:
         Error: where the text is no YAML at all.
     """
+    found: dict[Path, Leaf] = {}
+    heads: set[Any] = set()
     try:
-        return dict(_leaves(text))
+        for section in _SECTION.split(text.removesuffix("\n")):
+            head, inside = _section(section)
+            if head in heads or isinstance(head, int):
+                raise _Otherwise
+            heads.add(head)
+            found.update(inside)
     except _Otherwise:
         return _slowly(text)
+    return found
 
 
-def leaves(text: str) -> Iterator[tuple[Path, Leaf]]:
-    """The same, read only as far as they are asked for."""
-    try:
-        yield from _leaves(text)
-    except _Otherwise:
-        yield from _slowly(text).items()
+@lru_cache(maxsize=4096)
+def _section(text: str) -> tuple[Any, tuple[tuple[Path, Leaf], ...]]:
+    """A key of the config, and the leaves below it: most runs have the very same.
+
+    Raises:
+        _Otherwise: see `_leaves`.
+    """
+    inside = tuple(_leaves(text))
+    return inside[0][0][0], inside
 
 
 def nested(found: Mapping[Path, Leaf]) -> Any:
@@ -136,44 +152,45 @@ def _leaves(text: str) -> Iterator[tuple[Path, Leaf]]:
     """Leaves in the order of the lines.
 
     Raises:
-        _Otherwise: at the first line that is not as `write_resolved` has it; before the
-            leaf above, which may go on in it.
+        _Otherwise: at the first line that is not as `write_resolved` has it.
     """
     opened = [_Open(())]  # what is at each level of indentation
-    above: list[tuple[Path, Leaf]] = []
     for line in text.removesuffix("\n").split("\n"):
-        found = _LINE.fullmatch(line)
-        level, odd = divmod(len(found[1]) if found else 0, 2)
-        if found is None or odd or not level < len(opened) <= DEPTH:
+        level, dashes, key, leaf = _line(line)
+        if not level < len(opened) <= DEPTH:
             raise _Otherwise
         if level < len(opened) - 1 and opened[-1].is_empty:
             raise _Otherwise  # a key without a value
         del opened[level + 1 :]
-        _, dashes, key, after, alone, source = found.groups()
-        for _ in range(len(dashes) // 2):
+        for _ in range(dashes):
             opened.append(_Open(opened[-1].element()))
-        if key is not None:
-            path = opened[-1].member(_key(key))
-        elif dashes:
-            path = opened.pop().path
-        else:
-            raise _Otherwise
-        yield from above
-        above = []
-        if key is not None and after is None:
+        path = opened.pop().path if key is None else opened[-1].member(key)
+        if leaf is None:
             opened.append(_Open(path))
         else:
-            above = [(path, Leaf(_value(after or alone), source or ""))]
+            yield path, leaf
     if opened[-1].is_empty:
         raise _Otherwise
-    yield from above
 
 
-def _key(text: str) -> str:
-    key = _item(text)
-    if not isinstance(key, str):
+@lru_cache(maxsize=4096)
+def _line(text: str) -> tuple[int, int, str | None, Leaf | None]:
+    """Indentation and dashes, the key, and the leaf if there is one.
+
+    Raises:
+        _Otherwise: where it is not as `write_resolved` has it.
+    """
+    found = _LINE.fullmatch(text)
+    if found is None:
         raise _Otherwise
-    return key
+    blanks, dashes, key, after, alone, source = found.groups()
+    name = _item(key) if key else None
+    is_placed = isinstance(name, str) if key else dashes
+    if len(blanks) % 2 or not is_placed:
+        raise _Otherwise
+    value = after or alone
+    leaf = None if value is None else Leaf(_value(value), source or "")
+    return len(blanks) // 2, len(dashes) // 2, name, leaf
 
 
 def _value(text: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -13,18 +13,30 @@ from nettrain.component import (
     INVALID,
     MISTAKES,
     Component,
+    Fix,
+    Home,
     Path,
     Problem,
     build,
     dump,
     field_types,
     listed,
+    phrase,
     show,
     suggest,
     unspaced,
 )
-from nettrain.config.annotations import completed, kinds_at, record
-from nettrain.config.belongs import UNWRITTEN, Holder, belongs, holders
+from nettrain.config.annotations import (
+    Kinds,
+    completed,
+    is_family,
+    kinds_at,
+    members,
+    named,
+    record,
+    step,
+)
+from nettrain.config.belongs import UNWRITTEN, Holder, belongs, fitting, holders
 from nettrain.config.merge import merged
 from nettrain.config.override import overridden
 from nettrain.config.patch import patched
@@ -36,6 +48,8 @@ from nettrain.errors import Error, Errors, Place, raise_all
 
 _CHAIN = 20
 """Configs that may extend each other in a row."""
+_FEW = 3
+"""Components that are named where another was perhaps meant."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +104,28 @@ class Resolved:
         """Problems as errors with places, and all found before, in file order."""
         # What a tag hides is read as something else: one error is enough.
         tagged = {str(f.place) for f in self.faults if f.code == "config-tag"}
-        found = [e for e in map(self._error, problems) if str(e.place) not in tagged]
+        # A section that is missing as all of it stands elsewhere is told of there.
+        homes = {home for problem in problems for home in self._homes(problem)}
+        found = [
+            self._error(problem)
+            for problem in problems
+            if (problem.path, problem.message) not in homes
+        ]
+        found = [error for error in found if str(error.place) not in tagged]
         return self.ordered([*self.faults, *found])
+
+    def _homes(self, problem: Problem) -> Iterator[tuple[Path, str]]:
+        """How it is told that a section is missing to which a key belongs that stands
+        beside it."""
+        if problem.code != "config-unknown-key" or problem.fix:
+            return
+        key, within = str(problem.path[-1]), problem.path[:-1]
+        value = self.located(problem.path)[0].plain()
+        above = f"{self.written(within)}.".lstrip(".")
+        for holder in fitting(self._holders, key, value):
+            if holder.label.startswith(above):
+                name = holder.label[len(above) :].partition(".")[0]
+                yield within, f"missing key {show(name)}"
 
     def ordered(self, errors: Iterable[Error]) -> list[Error]:
         """Each error once: the config's line by line, then those of other files."""
@@ -144,12 +178,15 @@ class Resolved:
         if cls and (fix := unspaced(cls, key)):  # {epochs:2}
             return fix
         near = [h for h in self._holders if h.rank != UNWRITTEN]
+        other: str | None = None
         far = [h for h in self._holders if h.rank == UNWRITTEN]
         if cls is not None and issubclass(cls, Component):
             # Another component of the same family may be the one that was meant.
             listed_in = len(within) > 1 and isinstance(within[-2], int)
             above = within[:-2] if listed_in else within[:-1]
             family = self.written(above)
+            if listed_in:
+                near, other = self._own(near, within), self._another(within)
             inside = f"{self.written(within)}."
             far = [
                 h
@@ -159,11 +196,46 @@ class Resolved:
         keys = f"its keys are: {listed(known)}" if known else None
         elsewhere: str | None = belongs(far, key, value)
         if elsewhere and cls is not None and issubclass(cls, Component):
-            elsewhere += f"; here {keys}"
-        nearby = belongs(near, key, value) or problem.fix
+            elsewhere += f"; here {keys or 'are none'}"
+        nearby = self._home(belongs(near, key, value), within) or problem.fix
         if not nearby and not within:
-            nearby = suggest(key, ("extends", "patch"))
-        return nearby or elsewhere or keys
+            said = 'did you mean "extends"?' if key == "base" else None  # as in sweeps
+            nearby = said or suggest(key, ("extends", "patch"))
+        return nearby or other or elsewhere or keys
+
+    def _own(self, near: Sequence[Holder], within: Path) -> list[Holder]:
+        """Places but for those in other components of the list, which have their own
+        settings."""
+        first = next(i for i, key in enumerate(within) if isinstance(key, int))
+        others, inside = self.written(within[:first]), self.written(within)
+        return [
+            h
+            for h in near
+            if not h.label.startswith(f"{others}.")
+            or f"{h.label}.".startswith(f"{inside}.")
+        ]
+
+    def _another(self, within: Path) -> str | None:
+        """The components of a list's family that take all the settings written here."""
+        node, _ = self.located(within)
+        keys = node.value if isinstance(node.value, dict) else ()
+        kinds = kinds_at(self.schema, within[:-1])
+        family = next(kind for kind in kinds if is_family(kind))
+        found = [
+            f"`{name}`"
+            for name in named(kinds)
+            if all(step(step(kinds, name), key) for key in keys)
+        ]
+        words = f"did you mean the {family.kind} {' or '.join(found)}?"
+        return words if 0 < len(found) <= _FEW else None
+
+    def _home(self, fix: Fix | None, within: Path) -> Fix | None:
+        """Where a key belongs; in words alone where that is in a list of several."""
+        if fix is None or not isinstance(fix.edit, Home):
+            return fix
+        keys = self.find(fix.edit.path) if fix.edit.path else ()
+        rest = keys[len(within) :] if keys[: len(within)] == within else keys
+        return Fix(fix) if any(isinstance(key, int) for key in rest) else fix
 
 
 def resolve(
@@ -196,11 +268,31 @@ def resolve(
         raise (Errors([*faults, error]) if faults else error) from None
     tree, more = overridden(tree, overrides, schema)
     faults += more
+    faults += _empty(tree, (schema,))
     try:
         tree = completed(tree, schema)
     except Error as error:
         faults.append(error)
     return Resolved(tree, schema, text, tuple(faults))
+
+
+def _empty(tree: Tree, kinds: Kinds) -> Iterator[Error]:
+    """Settings after whose ":" nothing stands, where null would be a value: `epochs:`.
+
+    Somebody meant to write something there, or would have left it out.
+    """
+    fields = field_types(cls) if (cls := record(kinds)) else {}
+    held = tree.value if isinstance(tree.value, (dict, tuple)) else ()
+    pairs: Iterable[tuple[Any, Tree]] = enumerate(held)
+    for key, child in held.items() if isinstance(held, dict) else pairs:
+        allowed = members(fields[key]) if key in fields else ()
+        if child.origin.width == 0 and type(None) in allowed:
+            told = phrase(fields[key]).removesuffix(" or nothing")
+            message = f"expected {told}, got nothing"
+            place = place_of(child, (key,), key=True)
+            fix = "write a value, or null, or leave the key out"
+            yield Error("config-type", message, place=place, fix=fix)
+        yield from _empty(child, step(kinds, key))
 
 
 def _order(error: Error, main: str) -> tuple[int, str, int, int]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from nettrain.config.reader import Document, parse
 from nettrain.config.syntax import BREAK
 from nettrain.config.tree import Origin, Tree
-from nettrain.errors import Error
+from nettrain.errors import Error, Place
 
 GONE = object()
 """Stands for a key that is taken away."""
@@ -70,6 +70,13 @@ def joined(changes: list[Change]) -> Change:
     )
 
 
+def written(text: str, splices: Iterable[Splice]) -> str:
+    """A text with its splices made."""
+    for start, stop, instead in sorted(splices, reverse=True):
+        text = text[:start] + instead + text[stop:]
+    return text
+
+
 class Text:
     """A document's text, by line and column."""
 
@@ -83,6 +90,9 @@ class Text:
 
     def offset(self, origin: Origin) -> int:
         return self._starts[origin.line - 1] + origin.column - 1
+
+    def at(self, place: Place) -> int:
+        return self._starts[(place.line or 1) - 1] + (place.column or 1) - 1
 
     def between(self, stretch: tuple[int, int]) -> str:
         return self.text[slice(*stretch)]

@@ -158,6 +158,10 @@ def _better(said: str, at: Origin) -> Told | None:
             what, fix = _CONTEXTS[2][1:]
             return Origin(at.source), what, fix
         return _unfinished(at)
+    if re.search("found '(?:<block mapping start>|\\?)'", said) and alone:
+        above = at.source.lines[at.line - 2] if at.line > 1 else ""
+        unspaced = _unfinished(at) if _UNSPACED.match(above) else None
+        return unspaced or _undashed(at, written)
     if "expected <block end>, but found '<scalar>'" in said and not alone:
         fix = "put the whole value in quotes; in single ones a quote is written twice"
         return at, "text goes on after the end of a value", fix
@@ -183,6 +187,16 @@ def _unfinished(at: Origin) -> Told | None:
         return None
     origin = Origin(at.source, above, len(found[1]) + 1, len(found[2]))
     return origin, f'expected ": " after {found[2]}', _SPACED.format(found[2])
+
+
+def _undashed(at: Origin, line: str) -> Told | None:
+    """A key beside the members of a list, without the "- " that they have."""
+    above = [line for line in at.source.lines[: at.line - 1] if line.strip()]
+    margin = line[: at.column - 1]
+    if not above or not above[-1].startswith(f"{margin}- "):
+        return None
+    fix = 'begin it with "- ", or mend the indentation'
+    return at, "a key where a member of a list was expected", fix
 
 
 def _shifted(at: Origin, line: str) -> Told | None:

@@ -6,10 +6,19 @@ together with those that kept the others from being built.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from nettrain.component import Path, closest, listed, registered, show
+from nettrain.component import (
+    Fix,
+    Instead,
+    Path,
+    listed,
+    registered,
+    show,
+    suggest,
+)
 from nettrain.config import Resolved
 from nettrain.errors import Error
 from nettrain.nn import Activation, Layer, Loss, Repeat, Sequential, names, walk
@@ -181,22 +190,40 @@ def _metrics(
             yield Error("config-metric", message, place=place, fix=fix)
 
 
+_PARTS = ("validation", "train")
+_MONITORED = re.compile(r"(?:(?P<part>[a-z]+) *[/_.: -] *)?(?P<name>\w+)", re.I)
+
+
 def _monitor(
     monitor: str, metrics: Sequence[Metric], resolved: Resolved
 ) -> Iterator[Error]:
     numbers = ["loss", *(m.registered_name for m in metrics if not m.is_table)]
-    known = [f"{part}/{name}" for part in ("validation", "train") for name in numbers]
-    if monitor not in known:
-        part, _, name = monitor.rpartition("/")
-        part = part if part in ("validation", "train") else "validation"
-        fix = f"computed are: {listed(known)}"
-        if close := closest(name, numbers):
-            fix = f'did you mean "{part}/{close}"?'
-        elif name in registered(Metric) and not registered(Metric)[name].is_table:
-            fix = f"add {name} to metrics"
-        yield Error(
-            "config-monitor",
-            f"{show(monitor)} is monitored but not computed",
-            place=resolved.place(("train", "stop", "monitor")),
-            fix=fix,
-        )
+    known = [f"{part}/{name}" for part in _PARTS for name in numbers]
+    if monitor in known:
+        return
+    fix: str = _meant(monitor, numbers) or f"computed are: {listed(known)}"
+    found = _MONITORED.fullmatch(monitor)
+    metric = registered(Metric).get(found["name"]) if found else None
+    if found and metric and not metric.is_table and found["name"] not in numbers:
+        fix = f"add {found['name']} to metrics"
+    yield Error(
+        "config-monitor",
+        f"{show(monitor)} is monitored but not computed",
+        place=resolved.place(("train", "stop", "monitor")),
+        fix=fix,
+    )
+
+
+def _meant(monitor: str, numbers: Sequence[str]) -> Fix | None:
+    """What `val_loss` and `validation/acc` mean; without its part one is supposed."""
+    found = _MONITORED.fullmatch(monitor)
+    part = suggest(found["part"], _PARTS) if found and found["part"] else None
+    parted = found and (part or "/" in monitor)
+    name = suggest(found["name"] if found and parted else monitor, numbers)
+    if not name or not isinstance(name.edit, Instead):
+        return None
+    chosen = part.edit if part else None
+    supposed = chosen.value if isinstance(chosen, Instead) else _PARTS[0]
+    meant = f"{supposed}/{name.edit.value}"
+    edit = Instead(meant) if chosen else None
+    return Fix(f'did you mean "{meant}"?', edit)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from nettrain.component import Path, show
+from nettrain.component import Fix, Instead, Path, show
 from nettrain.config import Resolved
 from nettrain.data.dataset import Dataset
 from nettrain.errors import Error, Place
 from nettrain.experiment.consistency import last_layer
 from nettrain.experiment.schema import Experiment
 from nettrain.graph import leaf
-from nettrain.nn import Layer, Trace, walk
+from nettrain.nn import Dense, Layer, Linear, Trace, walk
 from nettrain.optim import unmatched
 from nettrain.training.programs import Recipe
 from nettrain.training.settings import Stop, TrainConfig
@@ -117,6 +117,11 @@ def _head_misfit(
     elif hasattr(last, "units"):
         path = (*path, last.registered_name, "units")
         fix = f"end the model with `dense: {needed}`, or `dense: auto`"
+        # With an activation it may be that another was to follow; one output, or one
+        # that is needed, may be right for another loss.
+        linear = isinstance(last, Dense) and isinstance(last.activation, Linear)
+        if linear and loss.task == "classification" and 1 not in (needed, last.units):
+            fix = Fix(fix, Instead("auto"))
     else:
         fix = f"add `dense: {needed}`, or `dense: auto`, at the end"
     each = "each row"

@@ -83,7 +83,10 @@ BAD: dict[str, list[tuple[str, str, str | None]]] = {
     ],
     "validation/loss": [
         ("«validation/los»", "config-monitor", 'did you mean "validation/loss"?'),
-        ("«val_loss»", "config-monitor", "validation/loss"),
+        ("«val_loss»", "config-monitor", 'did you mean "validation/loss"?'),
+        ("«trian/loss»", "config-monitor", 'did you mean "train/loss"?'),
+        ("«train_acc»", "config-monitor", 'did you mean "train/accuracy"?'),
+        ("«val_f1»", "config-monitor", "add f1 to metrics"),
         ("«loss»", "config-monitor", 'did you mean "validation/loss"?'),
         ("«validation/f1»", "config-monitor", "add f1 to metrics"),
         ("«test/loss»", "config-monitor", 'did you mean "validation/loss"?'),

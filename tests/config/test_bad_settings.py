@@ -40,6 +40,21 @@ BAD: dict[str, list[tuple[str, str, str | None]]] = {
         ("«ｓｅｅｄ»:", "config-unknown-key", 'did you mean "seed"?'),
         ("«“seed”»:", "config-unknown-key", 'did you mean "seed"?'),
     ],
+    "epochs: 2": [
+        ("«epochs»:", "config-type", "write a value, or null"),
+        ("epochs: 2\n  «clip_norm»:   # none", "config-type", "a number above 0"),
+    ],
+    "{monitor: validation/loss, patience: 2}": [
+        ("{«patience»: , monitor: validation/loss}", "config-type", "or null"),
+        ("{patience: «None», monitor: validation/loss}", "config-type", "write null"),
+    ],
+    "source: iris\n  split: {validation: 0.2, test: 0.2}": [
+        ("«path»: a.csv\n  split: {}", "config-unknown-key",
+         "it belongs in data.source.file"),
+    ],
+    "split: {validation: 0.2": [
+        ("split: {validation: «15»", "config-range", "did you mean 0.15?"),
+    ],
     "data:": [
         ("«dta»:", "config-unknown-key", 'did you mean "data"?'),
     ],
@@ -61,7 +76,7 @@ BAD: dict[str, list[tuple[str, str, str | None]]] = {
         ("«lr»:", "config-unknown-key", '"learning_rate"'),
     ],
     "keep:": [
-        ("«kept»:", "config-unknown-key", '"keep"'),
+        ("«kept»:", "config-unknown-key", "every, keep"),
     ],
     "monitor:": [
         ("«moniter»:", "config-unknown-key", '"monitor"'),
@@ -200,6 +215,7 @@ BAD: dict[str, list[tuple[str, str, str | None]]] = {
         ("- residual: «dense»\n  - dense: 3", "config-type", "a list of layers"),
     ],
     "name: net": [
+        ("name: net\n«base»: a.yaml", "config-unknown-key", 'did you mean "extends"?'),
         ("name: «3»", "config-type", "a name of letters"),
         ("name: «2024-01-31 12:00»", "config-type", "a name of letters"),
         ("name: «a b»", "config-type", "a name of letters"),
@@ -287,9 +303,18 @@ BAD: dict[str, list[tuple[str, str, str | None]]] = {
         ("metrics: [«acuracy»]", "config-unknown-component", '"accuracy"'),
         ("metrics: [«loss»]", "config-unknown-component", "known:"),
         ("metrics: [f1: «macr»]", "config-type", '"macro"'),
+        ("metrics: [«accuracy f1»]", "config-unknown-component", 'mean "accuracy"?'),
         ("metrics: [top_k: «0»]", "config-range", "at least 1"),
     ],
     "optimizer: {adam: {learning_rate: 0.01}}": [
+        ("optimizer: «{name: adam, learning_rate: 0.1}»", "config-type",
+         "write it as adam: {learning_rate: 0.1}"),
+        ("optimizer: {«adam 0.1»: {beta1: 0.5}}", "config-unknown-component",
+         'did you mean "adam"?'),
+        ("optimizer: «{type: adam, lr: 0.1}»", "config-type",
+         "write it as adam: {lr: 0.1}"),
+        ("optimizer: {adam: {learning_rate: {cosine: {peak: 1, warmup: «101 %»}}}}",
+         "config-type", "at most 100 %"),
         ("optimizer: «[adam]»", "config-type", "without brackets: adam"),
         ("optimizer: «{adam: {}, sgd: {}}»", "config-type", None),
         ("«optimizer»:\n  adam:\n  learning_rate: 0.01", "config-type", "inside adam"),
@@ -301,12 +326,23 @@ BAD: dict[str, list[tuple[str, str, str | None]]] = {
         ("optimizer: {«sgd»: {nesterov: true}}", "config-value", "momentum"),
     ],
     "- dense: {units: 8, activation: relu}": [
+        ("- linear: {«weight_l2»: 0.1}", "config-unknown-key", "or others; here its"),
+        ("- linear: {«slope»: 0.1}", "config-unknown-key", "`leaky_relu` or `prelu`?"),
+        ("- dropout: {rate: 0.1, «units»: 3}", "config-unknown-key", "in model.dense"),
+        ("- dense: «-8»", "config-range", "did you mean 8?"),
+        ("- «dense 8»", "config-unknown-component", "write it as dense: 8"),
+        ("- «dropout(0.2)»", "config-unknown-component", "write it as dropout: 0.2"),
+        ("- «Dense(units=8, activation=relu)»", "config-unknown-component",
+         'write it as dense: {units: 8, activation: "relu"}'),
+        ("- «relu()»", "config-unknown-component", "write it as relu"),
+        ("- «[dense, 8]»", "config-type", "write it as dense: 8"),
         ("- «dense»: {units: 8}\n    activation: relu", "config-type", "inside dense"),
         ("- «dense»:\n    units: 8", "config-type", "inside dense"),
         ("- «[dense: 8]»", "config-type", "without brackets: dense: 8"),
     ],
     MODEL: [
         ("«model»:\n  dense: 3\n", "config-type", 'begins with "- "'),
+        ("model: «{layers: [dense: 3]}»\n", "config-type", "leave layers out"),
         ("model: «5»\n", "config-type", "a list of layers or a mapping with"),
         ("«model»: {}\n", "config-missing-key", "the folder of a run"),
         ("«model»: {freeze: [a]}\n", "config-missing-key", "the folder of a run"),
@@ -345,6 +381,7 @@ BAD: dict[str, list[tuple[str, str, str | None]]] = {
     ],
     "preprocess: [standardize]": [
         ("preprocess: «standardize»", "config-type", "in brackets"),
+        ("preprocess: «standardise»", "config-type", 'brackets: ["standardize"]'),
         ("preprocess: [«standardise»]", "config-unknown-component", '"standardize"'),
         ("preprocess: [«normalize»]", "config-unknown-component", "known:"),
         ("preprocess: [«min_max»: {low: 1, high: 0}]", "config-value", "not below"),

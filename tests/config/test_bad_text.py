@@ -26,6 +26,8 @@ BAD: list[tuple[str, str, str | None]] = [
     ("train:\n«\t»epochs: 3\n", "config-syntax", "indent with spaces"),
     ("train:\n  epochs: 3\n«\t»steps: 3\n", "config-syntax", "indent with spaces"),
     ("seed:«\t»3\n", "config-syntax", "a tab"),
+    ("train:\n  «epochs»:3   # c\n  steps: 3\n", "config-syntax", '"epochs: value"'),
+    ("model:\n  - dense: 3\n  «d»ense: 8\n", "config-syntax", 'begin it with "- "'),
     ("seed: 1\n «name»: a\n", "config-syntax", "mend the indentation"),
     ("seed: 1\n  «name»: a\n", "config-syntax", "mend the indentation"),
     ("train:\n  epochs: 3\n «s»teps: 4\n", "config-syntax", "mend the indentation"),

@@ -120,7 +120,7 @@ BAD = [
     ("patch: [{do: remove, path: name}]", "config-unknown-key", 3, 28, 4, None),
     ("patch: [{do: remove, path: a..b}]", "config-value", 3, 28, 4, None),
     ("patch: [{do: set, path: model.dense2, value: 1}]",
-     "config-unknown-key", 3, 25, 12, 'did you mean "dense1"?'),
+     "config-unknown-key", 3, 25, 12, "it holds dense1"),
     ("patch: [{do: set, path: model.1, value: relu}]",
      "config-unknown-key", 3, 25, 7, None),
     ("patch: [{do: insert, path: data.source, value: x}]",
@@ -307,6 +307,22 @@ def test_a_key_belongs_where_this_config_would_take_it(resolved) -> None:
         with pytest.raises(Error) as caught:
             resolved(model + text).build()
         assert caught.value.fix == fix
+
+
+def test_a_component_without_settings_says_so(resolved) -> None:
+    with pytest.raises(Error) as caught:
+        resolved("data: {source: moons}\nmodel: [relu: {slope: 1}]\n").build()
+    assert caught.value.fix == "did you mean the layer `leaky_relu`?"
+
+
+def test_a_section_that_stands_elsewhere_is_not_missed_too(resolved) -> None:
+    with pytest.raises(Error) as caught:
+        resolved("source: moons\nmodel: [dense: 1]\n").build()
+    assert caught.value.fix == "it belongs in data"
+    with pytest.raises(Error) as caught:
+        resolved("source: moons\n").build()
+    errors = [error.message for error in caught.value.errors]
+    assert errors == ['unknown key "source"', 'missing key "model"']
 
 
 def test_many_places_are_not_all_listed(resolved) -> None:

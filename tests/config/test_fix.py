@@ -16,6 +16,7 @@ from nettrain.config.fix import fix, mended
 from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
+from nettrain.experiment.setup import mistakes
 
 ROOT = Path(__file__).parents[2]
 GOOD = """\
@@ -43,10 +44,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def after(text: str, *overrides: str) -> str:
     """The text once it is mended."""
     Path("a.yaml").write_bytes(text.encode())
-    before, done = mended("a.yaml", overrides, schema=Experiment)
+    done = mended("a.yaml", overrides, schema=of_one)
     assert Path("a.yaml").read_bytes() == text.encode()
-    assert before == text
-    return done
+    assert done.before == text
+    return done.after
+
+
+def of_one(_: object) -> type:
+    return Experiment
 
 
 # What stands in GOOD, and what is written instead; mended, it is GOOD again.
@@ -66,6 +71,7 @@ MISTAKES = [
     ("units: 8", "units: 8.0"),
     ("units: 8", "units: [8]"),
     ("relu", "[relu]"),
+    ("relu", "relu()"),
     ("digits", "[digits]"),
 ]
 
@@ -97,7 +103,19 @@ HEAD = "data: {source: digits}\nmodel: [dense: 10]\nloss: cross_entropy\n"
         ("optimizer: {adam: 1 %}", "optimizer: {adam: 0.01}"),
         ("train: {stop: {monitor: 3}}", 'train: {stop: {monitor: "3"}}'),
         ("train: &t {epoch: 3}", "train: &t {epochs: 3}"),
+        ("train: {epochss: 3}", "train: {epochs: 3}"),
         ("extens: b.yaml", "extends: b.yaml"),
+        ("optimizer: adam(0.1)", "optimizer: {adam: 0.1}"),
+        ("optimizer: sgd 0.1 # o", "optimizer: {sgd: 0.1} # o"),
+        ("optimizer: sgd = 1e-2", "optimizer: {sgd: 0.01}"),
+        ("optimizer: [sgd, 0.1]", "optimizer: {sgd: 0.1}"),
+        ("optimizer: [adam: {beta1: 0.5}]", "optimizer: {adam: {beta1: 0.5}}"),
+        ("optimizer: {name: adam, beta1: 0}", "optimizer: {adam: {beta1: 0}}"),
+        ("optimizer: {sgd: '0,003'}", "optimizer: {sgd: 0.003}"),
+        ("optimizer: {sgd: 0;}", "optimizer: {sgd: 0.0}"),
+        ("diagnose: True,", "diagnose: true"),
+        ("dtype: float32;", "dtype: float32"),
+        ("train: {stop: {patience: None}}", "train: {stop: {patience: null}}"),
         # One is mended, another is not.
         ("seed: 1\nseed: 2\ndiagnose: no", "seed: 1\nseed: 2\ndiagnose: false"),
         ("sed: 1\nseeed: 2", "seed: 1\nseeed: 2"),
@@ -114,6 +132,22 @@ def test_what_is_beyond_doubt(wrong: str, right: str) -> None:
         "optimizer: adm",  # adam, adamw, adamax
         "optimizer: {adam: {beta: 0.9}}",  # beta1, beta2
         "metrics: [zzzz]",
+        "metrics: [accuracy f1]",  # one of the two would be lost
+        "metrics: [top3]",
+        "metrics: [accuracy_score]",  # what goes on may say more
+        "train: {stop: {goal: minimize}}",
+        "dtype: float16",
+        "optimizer: nadamw",
+        "optimizer: sgd 0.1 0.9",
+        "optimizer: adam(x)",
+        "optimizer: {name: sgd, mom: 1}",
+        "optimizer:\n- adam: {learning_rate: 0.001}",
+        "optimizer:\n  - adam",
+        "base: b.yaml",
+        "train: {epochs: }",
+        "train: {epochs: -4}",
+        "data: {source: digits, split: {test: 15}}",
+        "optimizer: sgdm",
         "zzzz: 1",
         "sed: 1\nseed: 2",  # which of the two?
         "train: {stop: {monitor: 1.50}}",  # "1.5" or "1.50"?
@@ -152,7 +186,7 @@ MOVED = [
     ("train: {seed: 1, epochs: 2}", "seed: 1\n§train: {epochs: 2}"),
     ("train: {epochs: 2, seed: 1}", "seed: 1\n§train: {epochs: 2}"),
     ("train: {seed: 1}", "seed: 1\n§train: {}"),
-    ("train:\n  seed: 1  # s", "seed: 1\n§train: {}\n  # s"),
+    ("train:\n  seed: 1  # s", "seed: 1  # s\n§train: {}"),
     # with all that stands below it
     (
         "train:\n  epochs: 1\nstop:\n  # why\n  patience: 3\n\n  target: 2 # t\n# end",
@@ -166,6 +200,15 @@ MOVED = [
     (
         "train:\n  epochs: 1\n  metrics:\n  - f1\n  - accuracy",
         "metrics:\n- f1\n- accuracy\n§train:\n  epochs: 1",
+    ),
+    # with its comments
+    (
+        "train:\n  # so\n  # many\n  seed: 3   # three\n  epochs: 2",
+        "# so\n# many\nseed: 3   # three\n§train:\n  epochs: 2",
+    ),
+    (
+        "train:\n  epochs: 2  # e\n  # apart\n\n  # so\n  seed: 3\n  # below",
+        "# so\nseed: 3\n§train:\n  epochs: 2  # e\n  # apart\n\n  # below",
     ),
     # where nothing is written yet
     ("epochs: 4  # how long", "train: {epochs: 4}  # how long"),
@@ -196,6 +239,29 @@ def test_a_key_goes_where_it_belongs(wrong: str, right: str, newline: str) -> No
     assert after(text) == wanted.replace("\n", newline)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "linear: {units: 64, activation: relu, weight_l2: 0.003}",
+        "dropout: {rate: 0.5, units: 3}",
+        "residual: [linear: {units: 8}]",
+    ],
+)
+def test_no_key_goes_into_another_layer(layer: str) -> None:
+    for text in (
+        HEAD.replace("[dense: 10]", f"\n  - {layer}\n  - dense: auto"),
+        f"{HEAD}activation: relu\n",
+        f"{HEAD}units: 3\n",
+    ):
+        assert after(text) == text
+
+
+def test_what_a_file_begins_with_stays() -> None:
+    text = f"# all of it\nepochs: 3\n{HEAD}train:\n  clip_norm: 1\n"
+    moved = f"# all of it\n{HEAD}train:\n  epochs: 3\n  clip_norm: 1\n"
+    assert after(text) == moved
+
+
 def test_other_files_and_overrides_are_left_alone() -> None:
     Path("b.yaml").write_text("sed: 1\n")
     text = f"extends: b.yaml\n{HEAD}epoch: 3\n"
@@ -214,12 +280,111 @@ def test_a_patch_is_mended_in_its_own_place() -> None:
     assert after(text) == text.replace("Sgd", "sgd")
 
 
-@pytest.mark.parametrize("text", ["a: [", "seed: *x", "a: b: c", "- a", ""])
-def test_what_is_no_config_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["a: ]", "seed: *x", "a: b: c", "- a", ""])
+def test_what_is_no_config_is_not_touched(text: str) -> None:
     Path("a.yaml").write_text(text)
-    with pytest.raises(Error):
-        fix("a.yaml", schema=Experiment)
+    fix("a.yaml", schema=of_one)
     assert Path("a.yaml").read_text() == text
+
+
+# ---------------------------------------------------------------- what data tell
+
+TABLE = """\
+data:
+  source: data/wine.csv
+  target: kind
+  columns: {ash: ignore}
+  missing: {alcohol: mean}
+model:
+  - dense: {units: 8, activation: relu}
+  - dense: auto
+loss: cross_entropy
+metrics: [accuracy]
+train: {epochs: 2, stop: {monitor: validation/loss}}
+"""
+
+
+@pytest.fixture
+def table(folder: Path) -> None:
+    rows = [f"{i % 7},{i % 5},{i * 3 % 11},{'abc'[i % 3]}\n" for i in range(60)]
+    for name in ("wine.csv", "rows2.csv"):
+        (folder / "data").mkdir(exist_ok=True)
+        head = "alcohol,ash,hue,kind\n"
+        (folder / "data" / name).write_text(head + "".join(rows))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("data/wine.csv", "dta/wine.csv"),
+        ("data/wine.csv", "Data/Wine.CSV"),
+        ("data/wine.csv", "date/wnie.csv"),
+        ("data/wine.csv", "./data/wien.csv"),
+        ("target: kind", "target: kidn"),
+        ("target: kind", "target: Kind"),
+        ("target: kind", "target: kinds"),
+        ("ash:", "ahs:"),
+        ("alcohol:", "alcohl:"),
+        ("dense: auto", "dense: 5"),
+        ("[accuracy]", "[accuarcy]"),
+        ("validation/loss", "val_loss"),
+        ("validation/loss", "valdation/loss"),
+        ("relu", "rleu"),
+    ],
+)
+def test_a_name_in_data_is_put_right(table: None, right: str, wrong: str) -> None:
+    Path("a.yaml").write_text(TABLE.replace(right, wrong, 1))
+    done = mended("a.yaml", schema=of_one, look=mistakes)
+    assert done.after == TABLE
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("data/wine.csv", "data/rows1.csv"),  # another number is another file
+        ("data/wine.csv", "data/wine.tsv"),
+        ("data/wine.csv", "data/b.csv"),
+        ("data/wine.csv", "data/win.csv.old"),
+        ("target: kind", "target: kind_of_wine"),
+        ("target: kind", "target: k"),
+        ("alcohol: mean", "alc: mean"),  # may begin another name
+        ("missing: {alcohol: mean}", "missing: zero"),  # error, or drop, or mean?
+        ("dense: auto", "dense: {units: 5, activation: relu}"),  # is another to follow?
+        ("dense: auto", "dense: 1"),  # or another loss?
+        ("validation/loss", "loss"),  # of which part?
+        ("validation/loss", "validation/f1"),
+        ("[accuracy]", "[accuracy f1]"),
+    ],
+)
+def test_a_name_in_data_that_may_be_another(
+    table: None, right: str, wrong: str
+) -> None:
+    text = TABLE.replace(right, wrong, 1)
+    Path("a.yaml").write_text(text)
+    assert mended("a.yaml", schema=of_one, look=mistakes).after == text
+
+
+def test_two_files_that_may_have_been_meant(table: None) -> None:
+    Path("data/wins.csv").write_text("a,b\n1,2\n")
+    text = TABLE.replace("data/wine", "data/win")
+    Path("a.yaml").write_text(text)
+    assert mended("a.yaml", schema=of_one, look=mistakes).after == text
+
+
+def test_other_mistakes_do_not_hide_it(table: None) -> None:
+    text = TABLE.replace("target: kind", "target: kidn") + "optimizer: adm\n"
+    Path("a.yaml").write_text(text)
+    done = mended("a.yaml", schema=of_one, look=mistakes)
+    assert done.after == TABLE + "optimizer: adm\n"
+
+
+def test_paths_in_sources_and_extends(table: None) -> None:
+    source = "source: {file: {path: data/wnie.csv}}"
+    Path("a.yaml").write_text(TABLE.replace("source: data/wine.csv", source))
+    done = mended("a.yaml", schema=of_one, look=mistakes)
+    assert "path: data/wine.csv" in done.after
+    Path("base.yaml").write_text(HEAD)
+    assert after("extends: bsae.yaml\nseed: 2\n") == "extends: base.yaml\nseed: 2\n"
 
 
 # ---------------------------------------------------------------- the file
@@ -236,10 +401,10 @@ def test_the_file_is_replaced_in_one_step(monkeypatch: pytest.MonkeyPatch) -> No
 
     with monkeypatch.context() as patch, pytest.raises(Error, match="no space"):
         patch.setattr(Disk, "write", fail)
-        fix("a.yaml", schema=Experiment)
+        fix("a.yaml", schema=of_one)
     assert Path("real.yaml").read_bytes() == content
     assert sorted(os.listdir()) == ["a.yaml", "real.yaml"]
-    fix("a.yaml", schema=Experiment)
+    fix("a.yaml", schema=of_one)
     assert Path("a.yaml").is_symlink()
     assert Path("real.yaml").read_bytes() == content.replace(b"sed", b"seed")
     assert Path("real.yaml").stat().st_mode & 0o777 == 0o640
@@ -249,7 +414,7 @@ def test_a_file_that_is_right_is_not_touched() -> None:
     Path("a.yaml").write_text(GOOD)
     Path("a.yaml").chmod(0o400)
     before = Path("a.yaml").stat()
-    fix("a.yaml", schema=Experiment)
+    fix("a.yaml", schema=of_one)
     after = Path("a.yaml").stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 

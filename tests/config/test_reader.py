@@ -270,6 +270,38 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     assert error.fix == f"did you mean {tmp_path / 'mlp.yaml'}?"
 
 
+def test_no_config_is_told_to_extend_itself(tmp_path: Path) -> None:
+    (tmp_path / "mlp.yaml").write_text("")
+    with pytest.raises(Error) as caught:
+        read(tmp_path / "mpl.yaml", cited=Place(str(tmp_path / "mlp.yaml")))
+    assert caught.value.fix is None
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("nosuch.yaml", []),
+        ("c6.yaml", []),
+        ("z.yaml", []),
+        ("net.yml", ["net.yaml"]),
+        ("nte.yaml", ["net.yaml"]),
+        ("modle.yaml", ["model.yaml", "model.yml"]),
+        ("mode.yaml", ["model.yaml", "model.yml", "models.yaml"]),
+    ],
+)
+def test_only_what_is_called_nearly_so_is_named(
+    tmp_path: Path, name: str, near: list[str]
+) -> None:
+    for other in ["c65", "c66", "ro", "net", "model", "models", "modelsx", "x"]:
+        (tmp_path / f"{other}.yaml").write_text("")
+    (tmp_path / "model.yml").write_text("")
+    with pytest.raises(Error) as caught:
+        read(tmp_path / name)
+    named = (caught.value.fix or "did you mean ?").removeprefix("did you mean ")
+    found = [Path(path).name for path in named.rstrip("?").split(" or ") if path]
+    assert sorted(found) == sorted(near)
+
+
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(Error) as caught:
         read(tmp_path / "nowhere" / "a.yaml")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from nettrain.config import write_resolved
 from nettrain.config.reader import parse
-from nettrain.config.reread import _leaves, _Otherwise, leaves, nested, reread
+from nettrain.config.reread import _section, nested, reread
 from nettrain.config.tree import Source
 from nettrain.errors import Error
 
@@ -53,8 +54,10 @@ def test_our_own_configs_are_read_quickly() -> None:
     text = write_resolved(
         value, lambda path: "default" if path[-1] == 1 else "x.yaml:3"
     )
-    found = dict(_leaves(text))
+    sections = re.split(r"\n(?! )", text[:-1])
+    found = {path: leaf for s in sections for path, leaf in _section(s)[1]}
     assert nested(found) == value
+    assert found == reread(text)
     assert found[("model", 1)].source == "default"
     assert found[("format",)] == (1, "x.yaml:3")
 
@@ -65,6 +68,7 @@ def test_our_own_configs_are_read_quickly() -> None:
         "a: b\n  c\n",  # one text over two lines
         "a:\n- 1\n- 2\n",  # a list as far left as its key
         "a:\n    b: 1\n",
+        "a:\n  b: 1\n   c: 2\n",
         "a: {b: 1}\n",
         "a: [1, [2]]\n",
         "a: 'b'\n",
@@ -111,18 +115,7 @@ def test_other_texts_are_read_as_all_yaml_is(text: str) -> None:
         with pytest.raises(Error):
             reread(text)
         return
-    found = reread(text)
-    assert nested(found) == expected
-    assert dict(leaves(text)) == found
-
-
-def test_no_leaf_comes_before_it_is_certain() -> None:
-    """What was asked for first may have been all that is read."""
-    taken = []
-    with pytest.raises(_Otherwise):
-        for path, _ in _leaves("a: 1\nb: c\n  d\n"):
-            taken.append(path)
-    assert taken == [("a",)]
+    assert nested(reread(text)) == expected
 
 
 def test_depth_is_limited() -> None:

@@ -336,7 +336,7 @@ def test_an_override_of_a_scalar_schedule_drops_the_scalar(resolved) -> None:
             "did you mean optimizer.adam.beta1?",
         ),
         ("optimizer.x=3", "config-unknown-component", "known: adam, sgd"),
-        ("model.dense9.units=3", "config-unknown-key", '"dense'),
+        ("model.dense9.units=3", "config-unknown-key", "it holds dense1"),
         ("name.x=3", "config-unknown-key", None),
         ("seed=x", "config-type", None),
         ("seed=[", "config-syntax", None),
