@@ -54,6 +54,16 @@ def careless() -> Rows:
     return [(*row, _yes(y)) for row, y in zip(x.tolist(), is_long, strict=True)]
 
 
+def loans() -> Rows:
+    """`repaid` where income - debt > 0, with noise; only who does not gets letters."""
+    random = np.random.default_rng(0)
+    x = random.normal(0, 1, (300, 2))
+    repaid = x @ [1, -1] + random.normal(0, 1, 300) > 0
+    letters = np.where(repaid, 0, random.integers(1, 4, 300))
+    rows = zip(x.tolist(), letters.tolist(), repaid, strict=True)
+    return [(*row, sent, _yes(y)) for row, sent, y in rows]
+
+
 def _yes(truth: object) -> str:
     return "yes" if truth else "no"
 
@@ -215,6 +225,7 @@ if __name__ == "__main__":
     write("overlapping.csv", f"{lengths},kind", clouds({"common": 440, "rare": 60}, 1))
     write("typo.csv", f"{lengths},long", typo())
     write("careless.csv", f"{lengths},long", careless())
+    write("loans.csv", "income,debt,letters,repaid", loans())
     write("filled.csv", "left,middle,right,flow", filled())
     write("cafes.csv", "town,month,weekday,price,cups", cafes())
     write("pumps.csv", "vibration,temperature,pressure,current,state", pumps())

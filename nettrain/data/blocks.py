@@ -23,6 +23,7 @@ from nettrain.data.sources import (
     read_bytes,
     shown,
 )
+from nettrain.data.table import names_of
 from nettrain.errors import Error, Place
 
 if TYPE_CHECKING:
@@ -294,9 +295,9 @@ class BlockPreparation(Kept):
         label = shown(path)
         arrays = archive.arrays(read_bytes(path, label), label, ARRAYS)
         if arrays.get("x") is None:
-            raise Error("data-array", "there is no array x", place=Place(label))
+            raise _absent("x", arrays, label)
         if need_target and arrays.get("y") is None:
-            raise Error("data-array", "there is no array y", place=Place(label))
+            raise _absent("y", arrays, label)
         return self._block(arrays["x"], arrays.get("y"), label)
 
     def rows(self, raw: Any, need_target: bool = False) -> Block:
@@ -439,6 +440,11 @@ class BlockPreparation(Kept):
 
 
 _ONE = np.zeros(1, np.int64)
+
+
+def _absent(name: str, found: Mapping[str, Any], label: str) -> Error:
+    message = f"there is no array {name}, but {names_of(found) or 'none'}"
+    return Error("data-array", message, place=Place(label))
 
 
 def _refuse_unknown(

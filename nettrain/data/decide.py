@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 
@@ -15,7 +17,7 @@ from nettrain.data.faults import raise_first
 from nettrain.data.schema import Class, Column, Schema
 from nettrain.data.settings import DataConfig, Kind, Policy
 from nettrain.data.sources import Loaded, Placer, Task
-from nettrain.data.table import Table, names_of, setting
+from nettrain.data.table import DECIMAL_COMMA, Table, names_of, setting
 from nettrain.errors import Error, Place
 
 _Wrong = Iterator[Callable[[], Error]]
@@ -39,7 +41,8 @@ def decide(
     table = loaded.tables["train"]
     itself = config.target == ITSELF and ITSELF not in table
     targets = () if itself else _target_names(config, loaded)
-    raise_first(_contradictions(config, table, targets, place, itself))
+    table.refuse_nameless((*config.columns, *targets))
+    raise_first(_contradictions(config, loaded, targets, place, itself))
     apart = loaded.targets if itself else targets
     features = tuple(
         Column(name, _kind(config, table, name), _policy(config, name))
@@ -95,14 +98,15 @@ def _target_policy(config: DataConfig, name: str) -> Policy:
 
 def _contradictions(
     config: DataConfig,
-    table: Table,
+    loaded: Loaded,
     targets: tuple[str, ...],
     place: Placer,
     itself: bool,
 ) -> _Wrong:
     """Names that the table lacks, and settings that contradict each other."""
+    table = loaded.tables["train"]
     if not targets and not itself:
-        yield partial(_no_target, config, table, place)
+        yield partial(_no_target, config, loaded, place)
     named: set[str] = set()
     for position, name in enumerate(targets):
         path: tuple[str | int, ...] = ("data", "target")
@@ -141,12 +145,13 @@ def _ignored_target(name: str, place: Placer) -> Error:
     )
 
 
-def _no_target(config: DataConfig, table: Table, place: Placer) -> Error:
+def _no_target(config: DataConfig, loaded: Loaded, place: Placer) -> Error:
+    table = loaded.tables["train"]
     message = f"{table.label}: the column to predict is not said"
     fix = f"add target: with one of {names_of(table.names)}"
     if table.shape is not None:
         message = f"{table.label} holds inputs x and no targets y"
-        fix = "add the array y, one target for each row of x"
+        fix = loaded.lacking
     where = ("data", "target") if config.target is not None else ("data",)
     return Error(
         "config-missing-key",
@@ -158,8 +163,6 @@ def _no_target(config: DataConfig, table: Table, place: Placer) -> Error:
 
 _LOOKED_AT = 10_000
 """Columns among which one is looked for that was perhaps meant."""
-_OTHER_DELIMITERS = {";": ";", "\t": "\\t", "|": "|"}
-"""Characters between cells that a .csv file may have, as YAML writes them."""
 
 
 def _unknown(
@@ -171,11 +174,6 @@ def _unknown(
 ) -> Error:
     near = suggest(name, islice(table.names, _LOOKED_AT))
     fix = near or f"the columns are: {names_of(table.names)}"
-    for delimiter, written in _OTHER_DELIMITERS.items():
-        if len(table.names) == 1 and delimiter in table.names[0]:
-            fix = (
-                f'say source: {{file: {{path: {table.label}, delimiter: "{written}"}}}}'
-            )
     message = f"{table.label} has no column {show(name)}"
     return Error("config-unknown-column", message, place=place(path, key), fix=fix)
 
@@ -207,7 +205,7 @@ def _misfits(
         at = place(("data", "split", "stratify"))
         yield partial(Error, "config-stratify", message, place=at, fix=fix)
     yield from _bad_policies(config, schema, table, place)
-    yield from _decimal_commas(config, schema, table)
+    yield from _written_otherwise(config, schema, table)
 
 
 def _bad_policies(
@@ -239,30 +237,61 @@ def _bad_policies(
             yield partial(Error, "config-missing", message, place=at, fix=fix)
 
 
-DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+", re.ASCII)
+_DIGITS = r"(?:\d{1,3}(?:[,.' ]\d{3})++|\d++)(?:[.,]\d++)?"
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})++(?:\.\d++)?", re.ASCII)
+"""A number whose thousands stand apart; with one comma it may be a decimal one."""
+_AMOUNT = re.compile(
+    rf"[+-]?[$€£¥] ?[+-]?{_DIGITS}|[+-]?{_DIGITS} ?[$€£¥%‰]|{GROUPED.pattern}", re.ASCII
+)
 
 
-def _decimal_commas(config: DataConfig, schema: Schema, table: Table) -> _Wrong:
+def odd_numbers(cells: Sequence[str]) -> Literal["commas", "amounts"] | None:
+    """How most of some texts are numbers that are not written as such.
+
+    With decimal commas; or as amounts, `$1,050`, `7 %`: few different ones may be meant
+    as categories.
+    """
+    known = Counter(cells)
+    del known[""]
+    written = {
+        "commas": sum(n for c, n in known.items() if DECIMAL_COMMA.fullmatch(c)),
+        "amounts": sum(n for c, n in known.items() if _AMOUNT.fullmatch(c)),
+    }
+    half = known.total() / 2
+    apart = all(map(GROUPED.fullmatch, filter(DECIMAL_COMMA.fullmatch, known)))
+    if written["commas"] > half and not apart:
+        return "commas"
+    return "amounts" if written["amounts"] > half and len(known) > FEW else None
+
+
+def _written_otherwise(config: DataConfig, schema: Schema, table: Table) -> _Wrong:
     """Numbers that would pass for as many categories, as they are no numbers here."""
-    for column in schema.features:
-        name = column.name
-        if column.kind == "numeric" or name in config.columns:
+    found: dict[str, list[str]] = {}
+    for column in (*schema.features, *schema.targets):
+        if column.kind == "numeric" or column.name in config.columns:
             continue
-        cells = table.texts(name).tolist()
-        written = [i for i, cell in enumerate(cells) if DECIMAL_COMMA.fullmatch(cell)]
-        if 2 * len(written) > len(cells) - cells.count(""):
-            yield partial(_decimal_comma, table, name, written[0])
+        if kind := odd_numbers(table.texts(column.name).tolist()):
+            found.setdefault(kind, []).append(column.name)
+    for how, names in found.items():
+        yield partial(written_otherwise, table, how, names)
 
 
-def _decimal_comma(table: Table, name: str, row: int) -> Error:
+def written_otherwise(table: Table, kind: str, names: Sequence[str]) -> Error:
+    """That columns have `commas` or `amounts`, and are taken for texts."""
+    name, commas = names[0], kind == "commas"
+    pattern = DECIMAL_COMMA if commas else _AMOUNT
+    cells = table.texts(name).tolist()
+    row = next(i for i, cell in enumerate(cells) if pattern.fullmatch(cell))
     (found,) = table.find([(row, table.position(name))])
-    return Error(
-        "data-not-a-number",
-        f"{show(found.text)} in column {show(name)} has a decimal comma",
-        place=found.place,
-        fix="write numbers with a point, "
-        f"or allow it with {setting('columns', name, 'categorical')}",
-    )
+    message = f"{show(found.text)} in column {show(name)} "
+    message += "has a decimal comma" if commas else "is a number with a sign or commas"
+    if len(names) > 1:
+        message += f", as there are in {names_of(names[1:])}"
+    fix = f'say decimal: "," of the file: source: {{file: {{path: {table.label}, …}}}}'
+    if not commas:
+        allowed = setting("columns", name, "categorical")
+        fix = f"write plain numbers, or say that these are categories: {allowed}"
+    return Error("data-not-a-number", message, place=found.place, fix=fix)
 
 
 # ---------------------------------------------------------------- task and classes

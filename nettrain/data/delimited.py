@@ -8,7 +8,7 @@ and column. Both readings give the same cells and the same numbers.
 from __future__ import annotations
 
 from bisect import bisect_right
-from codecs import getincrementaldecoder
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -31,6 +31,7 @@ _MARK = b"\xef\xbb\xbf"
 """The byte order mark, which is no part of the text."""
 BLOCK = 1 << 19
 """Bytes read at a time: what is made of them stays in the processor's cache."""
+_CONVERT = "iconv -f {} -t UTF-8 FILE > NEW.csv"
 _KEPT = 1 << 24
 """More bytes than all that is made of a block."""
 
@@ -40,16 +41,20 @@ def read(
     file: str,
     delimiter: str = ",",
     missing: Sequence[str] = MISSING,
+    decimal: str = ".",
 ) -> Table:
     """The table in `data`, whose first line names the columns.
 
     Raises:
-        Error: `data-encoding`, `data-quote`, `data-header`, `data-duplicate-column`,
-            `data-ragged-row` or `data-no-rows`, each with its line and column.
+        Error: `data-encoding`, `data-delimiter`, `data-quote`, `data-header`,
+            `data-duplicate-column`, `data-ragged-row` or `data-no-rows`, each with its
+            line and column.
     """
-    sheet = _Sheet(_decoded(data, file), file, delimiter, missing)
+    marks = Marks(missing, decimal)
+    sheet = _Sheet(_decoded(data, file), file, delimiter, marks)
     columns = sheet.columns()
-    return Table(sheet.structure.names, columns, file, sheet.locate)
+    names, nameless = sheet.structure.names, sheet.structure.nameless
+    return Table(names, columns, file, sheet.locate, decimal=decimal, nameless=nameless)
 
 
 def _decoded(data: bytes | memoryview, file: str) -> memoryview:
@@ -57,7 +62,12 @@ def _decoded(data: bytes | memoryview, file: str) -> memoryview:
     data = memoryview(data)
     data = data[len(_MARK) :] if data[: len(_MARK)] == _MARK else data
     codes = np.frombuffer(data, np.uint8)
-    message, fix = "not UTF-8 text", "save the file as UTF-8"
+    message = "not UTF-8 text"
+    fix = f"save the file as UTF-8: {_CONVERT.format('WINDOWS-1252')}, if it is from"
+    fix += " western Europe"
+    if bytes(data[:2]) in (BOM_UTF16_LE, BOM_UTF16_BE):
+        message, fix = "this is UTF-16", f"save the file as UTF-8: {_CONVERT}"
+        fix = fix.format("UTF-16")
     bad = -1 if codes.max(initial=0) < 128 else _undecodable(data)
     if bad < 0 and codes.min(initial=1) == 0:
         message, fix = "a null character, which text has none of", "remove it"
@@ -99,10 +109,10 @@ class _Sheet:
     """
 
     def __init__(
-        self, data: memoryview, file: str, delimiter: str, missing: Sequence[str]
+        self, data: memoryview, file: str, delimiter: str, marks: Marks
     ) -> None:
         self.data, self.delimiter = data, delimiter.encode(errors="surrogatepass")
-        self.marks = Marks(missing)
+        self.marks = marks
         self.structure = Structure(Lines(data, file))
         self._blocks: list[_Block] = []
         self._rows = 0

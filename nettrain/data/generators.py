@@ -26,6 +26,8 @@ COPIES = 4
 class _Drawn(Source):
     """Rows that are as many and as wide as their source says."""
 
+    drawn: ClassVar[bool] = True
+
     @property
     def nbytes(self) -> int:
         given = {"features": 2, "targets": 1, **vars(self)}

@@ -120,6 +120,13 @@ class Kept(ABC):
         """Inputs (n, *input_shape) with a column for each feature, (m, F)."""
         return inputs.reshape(len(inputs), -1)
 
+    def by_column(self, inputs: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+        """Names of the C columns that they came from, and inputs (m, C), one of each.
+
+        Those of a category are its number.
+        """
+        return self.feature_names, self.by_feature(inputs)
+
     def restore_target(self, values: np.ndarray) -> np.ndarray:
         """Predictions or targets of the loss, in the targets' own units."""
         scale = self.target_scale

@@ -12,19 +12,25 @@ from nettrain.data.cells import written
 from nettrain.data.table import is_number, parse
 
 _CASE = ord("a") - ord("A")
+_SWAPPED = bytes.maketrans(b",.", b".,")
 _FEW = 64
 """So few cells are sooner read one by one than compared with every mark."""
 
 
 class Marks:
-    """Reads cells, of which "" and some texts stand for missing values."""
+    """Reads cells, of which "" and some texts stand for missing values.
 
-    def __init__(self, missing: Sequence[str]) -> None:
-        self.marks = frozenset({"", *missing})
+    Args:
+        missing: those texts.
+        decimal: what stands before the decimals of numbers.
+    """
+
+    def __init__(self, missing: Sequence[str], decimal: str = ".") -> None:
+        self.marks, self.decimal = frozenset({"", *missing}), decimal
         # Halves of a character, which YAML can write, stand in no table.
         self._bytes = {m: m.encode(errors="surrogatepass") for m in self.marks}
         starts = {mark[:1] for mark in self._bytes.values()}
-        words = [c for c in range(ord("!"), 127) if c not in b"+-.0123456789"]
+        words = [c for c in range(ord("!"), 127) if c not in b"+-.,0123456789"]
         self._words = np.zeros(256, bool)
         self._words[[c for c in words if bytes([c]) not in starts]] = True
 
@@ -33,8 +39,11 @@ class Marks:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Cells as float64 (n,), NaN where missing, and those that are no numbers."""
         data = np.frombuffer(window, np.uint8)
-        values, sure = decimals.read(window, start, end)
-        for mark in filter(is_number, self.marks):
+        pointed = window if self.decimal == "." else window.translate(_SWAPPED)
+        values, sure = decimals.read(pointed, start, end)
+        for mark in self.marks:
+            if not is_number(mark, self.decimal):
+                continue
             missing = _equal(data, start, end, self._bytes[mark])
             values[missing], sure[missing] = math.nan, True
         doubtful = np.flatnonzero(~sure)
@@ -46,7 +55,7 @@ class Marks:
             other[_equal(data, start[doubtful], end[doubtful], mark)] = False
             doubtful = doubtful[other]
         cells = written(window, start[doubtful], end[doubtful])
-        values[doubtful], invalid = parse(self.texts(cells))
+        values[doubtful], invalid = parse(self.texts(cells), self.decimal)
         return values, doubtful[invalid]
 
     def texts(self, cells: list[str]) -> list[str]:

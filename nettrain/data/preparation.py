@@ -17,6 +17,7 @@ from nettrain.data.preprocess import Codes, Encoder, OneHot, Preprocessing
 from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
 from nettrain.data.settings import Kind, Policy
 from nettrain.data.sources import FileSource, Task, table_of
+from nettrain.data.structure import OtherDelimiter
 from nettrain.data.table import Table, setting
 from nettrain.errors import Error, Place
 
@@ -94,6 +95,19 @@ class Preparation(Kept):
     def by_feature(self, inputs: np.ndarray) -> np.ndarray:
         return super().by_feature(inputs)[:, : len(self.feature_names)]
 
+    def by_column(self, inputs: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+        flat, known = inputs.reshape(len(inputs), -1), self.categories
+        numeric = [column.name for column in self.schema.of_kind("numeric")]
+        names = (*numeric, *(c.name for c in self.schema.of_kind("categorical")))
+        if isinstance(self.encoder, Codes) or not known:
+            return names, flat
+        # Of each category's zeros and one 1, its number from 1 on; 0 of one unknown.
+        widths = [len(each) for each in known]
+        numbers = np.concatenate([np.arange(1, width + 1) for width in widths])
+        starts = np.cumsum([0, *widths[:-1]])
+        codes = np.add.reduceat(flat[:, len(numeric) :] * numbers, starts, axis=1)
+        return names, np.concatenate([flat[:, : len(numeric)], codes], axis=1)
+
     # ------------------------------------------------------------ reading and applying
 
     def read(self, path: str, need_target: bool = False) -> Rows:
@@ -101,7 +115,12 @@ class Preparation(Kept):
 
         Without targets no row is dropped: a prediction is owed for each.
         """
-        table = FileSource(path, **self.reading).load(seed=0).tables["train"]
+        try:
+            table = FileSource(path, **self.reading).load(seed=0).tables["train"]
+        except OtherDelimiter as error:
+            fix = "separate them as in the table that was trained on"
+            place = error.place
+            raise Error(error.code, error.message, place=place, fix=fix) from None
         return self.rows(table, need_target)
 
     def rows(self, table: Table | Any, need_target: bool = False) -> Rows:

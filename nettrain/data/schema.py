@@ -15,7 +15,7 @@ from nettrain.component import listed, show
 from nettrain.data.faults import Faults
 from nettrain.data.settings import Kind, Policy
 from nettrain.data.sources import Task
-from nettrain.data.table import Table, names_of, setting
+from nettrain.data.table import DECIMAL_COMMA, Table, names_of, setting
 from nettrain.errors import Error, Place
 
 Class = str | int
@@ -167,6 +167,9 @@ class _Fixes:
         self.text = (
             f"mend it, or {allow} with {setting('columns', name, 'categorical')}"
         )
+        self.comma = (
+            f'write numbers with a point, or {allow} with decimal: "," of the file'
+        )
         leave = f", or leave the column out with {setting('columns', name, 'ignore')}"
         self.infinite = "mend it" + ("" if target else leave)
 
@@ -188,12 +191,13 @@ def _check(
     if column.kind == "categorical":
         return
     values, invalid = faults.table.numbers(name)
+    texts = set(faults.table.texts(name)[invalid]) if invalid.any() else set()
     faults.add(
         invalid & kept,
         name,
         "data-not-a-number",
         lambda cell: f"{cell} is no number, and column {shown} is numeric",
-        fixes.text,
+        fixes.comma if all(map(DECIMAL_COMMA.fullmatch, texts)) else fixes.text,
     )
     faults.add(
         np.isinf(values) & kept,

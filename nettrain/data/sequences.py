@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ COPIES = 3
 
 class _Sequences(BlockSource):
     """Sequences that are as many and as long as their source says."""
+
+    drawn: ClassVar[bool] = True
 
     samples: int
 

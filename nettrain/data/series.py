@@ -18,7 +18,15 @@ from nettrain.data.preparation import Preparation, fit
 from nettrain.data.preprocess import Encoder
 from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
 from nettrain.data.settings import DataConfig, Kind
-from nettrain.data.sources import FileSource, Placer, Source, Task, file_size, shown
+from nettrain.data.sources import (
+    FileSource,
+    Placer,
+    Source,
+    Task,
+    file_size,
+    nowhere,
+    shown,
+)
 from nettrain.data.table import Table, names_of, setting
 from nettrain.errors import Error, Place
 
@@ -91,7 +99,7 @@ class Series(BlockSource):
         return file_size(self.path)
 
     def gather(self, config: DataConfig, seed: int, place: Placer) -> Gathered:
-        table = FileSource(self.path).load(seed, place).tables["train"]
+        table = _read(self.path, place)
         schema = _schema(self, config, table, place)
         rows = read_rows(schema, table, targets=True)
         starts = np.arange(0, len(rows) - self.span + 1, self.stride)
@@ -152,8 +160,19 @@ class Gathered:
 # ---------------------------------------------------------------- columns
 
 
+def _read(path: str, place: Placer = nowhere) -> Table:
+    try:
+        return FileSource(path).load(0, place).tables["train"]
+    except Error as error:
+        if error.code != "data-delimiter":
+            raise
+        fix = "separate them by commas, in a .tsv file by tabs"
+        raise Error(error.code, error.message, place=error.place, fix=fix) from None
+
+
 def _schema(source: Series, config: DataConfig, table: Table, place: Placer) -> Schema:
     """All columns that are not ignored as inputs, and those to be predicted."""
+    table.refuse_nameless((*config.columns, *source.targets))
     _refuse_unknown(source, config, table, place)
     columns = [n for n in table.names if config.columns.get(n) != "ignore"]
     features = tuple(_column(config, table, n, n in source.targets) for n in columns)
@@ -270,7 +289,7 @@ class SeriesPreparation(Kept):
 
     def read(self, path: str, need_target: bool = False) -> Windows:
         """Every window of a file; without targets also those that end with it."""
-        table = FileSource(path).load(seed=0).tables["train"]
+        table = _read(path)
         rows = self.each.rows(table, need_target)
         source, label = self.source, table.label
         span = source.span if need_target else source.window

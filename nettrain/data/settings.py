@@ -33,6 +33,11 @@ class HeldFile(str):
         except Error:
             raise ValueError(f"expected {cls.wanted}") from None
 
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        pattern = r"\.([cC][sS][vV]|[tT][sS][vV]|[nN][pP][zZ])$"
+        return {"type": "string", "pattern": pattern}
+
 
 @dataclass(frozen=True)
 class Split:

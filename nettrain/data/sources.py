@@ -14,8 +14,18 @@ from typing import IO, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
-from nettrain.component import Component, Path, escaped, register, show, suggest
+from nettrain.component import (
+    Component,
+    Fix,
+    Instead,
+    Path,
+    escaped,
+    register,
+    show,
+    suggest,
+)
 from nettrain.data import archive, delimited
+from nettrain.data.structure import OtherDelimiter
 from nettrain.data.table import Table, names_of
 from nettrain.errors import Error, Place
 
@@ -45,11 +55,21 @@ class Loaded:
             itself holds.
         targets: the target columns, where the source knows them.
         task: `classification` or `regression`, where the source knows it.
+        others: names of further arrays beside the inputs, which are not read.
     """
 
     tables: Mapping[str, Table]
     targets: tuple[str, ...] = ()
     task: Task | None = None
+    others: tuple[str, ...] = ()
+
+    @property
+    def lacking(self) -> str:
+        """What to do where there are inputs x and no targets."""
+        if not self.others:
+            return "add the array y, one target for each row of x"
+        names = names_of(self.others)
+        return f"call the array of targets y, one for each row of x; there is {names}"
 
 
 class Source(Component):
@@ -61,6 +81,8 @@ class Source(Component):
     short: ClassVar[dict[str, Any]] = {"type": "string", "pattern": "[./]"}
     ordered: ClassVar[bool] = False
     """Whether rows follow one another, so that they are split in their order."""
+    drawn: ClassVar[bool] = False
+    """Whether rows are drawn from the seed of the run: another seed has others."""
 
     @classmethod
     def shorthand(cls, value: object) -> Source | None:
@@ -117,11 +139,13 @@ class FileSource(Source):
         path: the file, absolute or relative to the config.
         delimiter: the character between cells; `auto` is a comma, in a .tsv file a tab.
         missing_values: cells that count as missing.
+        decimal: what stands before the decimals of a number.
     """
 
     path: str
     delimiter: str = "auto"
     missing_values: tuple[str, ...] = delimited.MISSING
+    decimal: Literal[".", ","] = "."
     files = ("path",)
 
     def check(self) -> Iterator[str]:
@@ -139,8 +163,11 @@ class FileSource(Source):
 
     @property
     def reading(self) -> dict[str, Any]:
-        missing = list(self.missing_values)
-        return {"delimiter": self.delimiter, "missing_values": missing}
+        return {
+            "delimiter": self.delimiter,
+            "missing_values": list(self.missing_values),
+            "decimal": self.decimal,
+        }
 
     @property
     def nbytes(self) -> int:
@@ -160,9 +187,16 @@ class FileSource(Source):
         delimiter = self.delimiter
         if delimiter == "auto":
             delimiter = _DELIMITERS[self.ending]
-        return Loaded(
-            {"train": delimited.read(data, label, delimiter, self.missing_values)}
-        )
+        how = delimiter, self.missing_values, self.decimal
+        try:
+            return Loaded({"train": delimited.read(data, label, *how)})
+        except OtherDelimiter as error:
+            if where is None:
+                raise
+            # Beside a config it is this that says how a file is read.
+            near = os.path.relpath(self.path, os.path.dirname(where.file) or os.curdir)
+            fix = Fix(str(error.fix), Instead({"file": {"path": near, **error.fields}}))
+            raise Error(error.code, error.message, place=where, fix=fix) from None
 
 
 def read_bytes(path: str, label: str, place: Place | None = None) -> bytes:
@@ -265,7 +299,8 @@ def loaded_arrays(arrays: Mapping[str, Any], label: str) -> Loaded:
         )
         raise Error("data-array", message, place=Place(label))
     targets = tuple(n for n in tables["train"].names if n.startswith("target"))
-    return Loaded(tables, targets)
+    others = tuple(name for name in arrays if not ARRAYS.fullmatch(name))
+    return Loaded(tables, targets, others=others)
 
 
 def table_of(x: Any, y: Any | None, label: str, name: str = "x") -> Table:

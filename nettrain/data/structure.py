@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nettrain.component import show
 from nettrain.data.cells import Cells, quoted, written
 from nettrain.data.faults import LISTED, more
-from nettrain.data.lines import Lines
-from nettrain.data.table import NUMBER, Found
+from nettrain.data.lines import SHOWN, Lines
+from nettrain.data.table import DECIMAL_COMMA, NUMBER, UNNAMED, Found
 from nettrain.errors import Error, Place, raise_all
 
 MOST = 1_000_000
 """Columns of a table."""
+DELIMITERS = {",": ",", ";": ";", "\t": "\\t", "|": "|"}
+"""Characters between cells, as YAML writes them in quotes."""
+_TRAILING = "remove the delimiter at the end of the line"
 _LINE_END = re.compile(rb"\r|\n")
 
 
@@ -33,6 +37,30 @@ _Faults = tuple[int, Iterable[_Fault]]
 """How many faults of a kind a block has, and these in their order."""
 
 
+class OtherDelimiter(Error):
+    """A file whose cells something else separates than it is read by.
+
+    Attributes:
+        fields: of the source that would read it, beside its path.
+    """
+
+    def __init__(self, mark: str, row: str, place: Place) -> None:
+        self.fields: dict[str, Any] = {"delimiter": mark}
+        cells = map(str.strip, row.split(mark))
+        if mark != "," and any(map(DECIMAL_COMMA.fullmatch, cells)):
+            self.fields["decimal"] = ","
+        shown = ", ".join(
+            f'{key}: "{DELIMITERS.get(value, value)}"'
+            for key, value in self.fields.items()
+        )
+        super().__init__(
+            "data-delimiter",
+            f'the cells of {place.file} are separated by "{DELIMITERS[mark]}"',
+            place=place,
+            fix=f"say source: {{file: {{path: {place.file}, {shown}}}}}",
+        )
+
+
 class Structure:
     """Takes the header from the first rows, and gathers the faults of all.
 
@@ -46,6 +74,10 @@ class Structure:
         self._header = -1  # the offset of the block that begins with it
         self._faults: list[_Fault] = []  # the first few
         self._count = 0
+        self._widths: set[int] = set()  # of rows that are not as wide as the header
+        self._ragged_count = self._seen = 0
+        self._header_at = 0
+        self._nameless: _Fault | None = None
 
     def body(self, offset: int, window: bytes, cells: Cells) -> Cells | None:
         """The cells without the header's, or None if anything was wrong so far."""
@@ -55,14 +87,24 @@ class Structure:
         new = first > 0 and self._header < 0
         if new:
             self._header = offset
+            self._header_at = offset + int(_offset(window, cells, 0))
             self._refuse_many(offset, cells, first)
             header = written(window, cells.start[:first], cells.end[:first])
             self.names = tuple(map(str.strip, header))
+            if len(self.names) == 1:
+                self._refuse_one(offset, window, cells)
         rows = cells.last[first:]
+        self._seen += int(np.count_nonzero(cells.last))
         if cells.broken:
             self._note(offset, _quote_faults(window, cells))
         if new:
-            self._note(offset, _header_faults(window, cells, self.names))
+            count, faults = _header_faults(window, cells, self.names)
+            fine = 0 not in cells.broken and UNNAMED not in self.names
+            if count == 1 and not self.names[0] and fine:
+                (self._nameless,) = faults
+                self.names = (UNNAMED, *self.names[1:])
+            else:
+                self._note(offset, (count, faults))
         if not _whole(rows, len(self.names)):
             self._note(offset, self._ragged_rows(window, cells))
         if self._count:
@@ -75,6 +117,18 @@ class Structure:
             place = self.lines.place(offset + int(cells.start[MOST]))
             raise Error("data-header", message, place=place, fix="take fewer columns")
 
+    def _refuse_one(self, offset: int, window: bytes, cells: Cells) -> None:
+        """Refuse a header of one cell that another character cuts, as it does a row."""
+        start, (name,) = int(cells.start[0]), self.names
+        end = offset + int(cells.end[0])
+        below = self.lines.data[end : end + 4 * SHOWN].lstrip()  # beyond the window too
+        row = _LINE_END.split(below, maxsplit=1)[0].decode(errors="replace")
+        marks = [mark for mark in DELIMITERS if mark in name and mark in (row or name)]
+        if marks and not quoted(window, start):
+            mark = max(marks, key=name.count)
+            at = window.index(mark.encode(), start)
+            raise OtherDelimiter(mark, row, self.lines.place(offset + at))
+
     def raise_all(self, rows: int) -> None:
         """Raise the first errors in the order of the file, and how many more there are.
 
@@ -86,6 +140,10 @@ class Structure:
             fix = "the first line names the columns, each further line is a row"
             place = Place(self.lines.file, 1)
             raise Error("data-no-rows", f"the file holds {what}", place=place, fix=fix)
+        # The header's own row is as wide as itself.
+        alike = self._count == self._ragged_count == self._seen - 1
+        if alike and self._count > 1 and len(self._widths) == 1:
+            self._refuse_header(*self._widths)
         errors = [
             Error(
                 fault.code,
@@ -96,6 +154,30 @@ class Structure:
             for fault in self._faults
         ]
         raise_all(errors + more(self._count - LISTED, errors))
+
+    def _refuse_header(self, width: int) -> None:
+        """Refuse a header that is at odds with all rows, which agree."""
+        place, fix = self.lines.place(self._header_at), self._faults[0].fix
+        if fix != _TRAILING:
+            fix = "the first line names the columns: remove what stands above it, or "
+            fix += "add the names that are missing"
+        cells = f"{len(self.names)} cell{'' if len(self.names) == 1 else 's'}"
+        raise Error(
+            "data-header",
+            f"the first line has {cells}, and every row below it {width}",
+            place=replace(place, width=max(1, len(place.text.rstrip()))),
+            fix=fix,
+        )
+
+    @property
+    def nameless(self) -> Error | None:
+        """What is wrong with the column that is called `unnamed`, if one is."""
+        fault = self._nameless
+        if fault is None:
+            return None
+        place = self.lines.place(self._header_at)
+        fix = f"{fault.fix}, or leave it out with data.columns: {{{UNNAMED}: ignore}}"
+        return Error(fault.code, fault.message, place=place, fix=fix)
 
     def found(self, offset: int, window: bytes, cells: Cells, cell: int) -> Found:
         """Where a cell of a block stands, and what is written there."""
@@ -109,6 +191,8 @@ class Structure:
         ragged = counts != len(self.names)
         ragged[np.searchsorted(stops, list(cells.broken), side="right")] = False
         rows = np.flatnonzero(ragged)
+        self._widths.update(np.unique(counts[ragged]).tolist())
+        self._ragged_count += len(rows)
         return len(rows), (
             self._ragged(window, cells, int(stops[row]), int(counts[row]))
             for row in rows.tolist()
@@ -127,7 +211,7 @@ class Structure:
         offset, shown, width = _shown(window, cells, stop - count + expected)
         fix = "put a cell that contains the delimiter in quotes"
         if count == expected + 1 and not shown:
-            fix = "remove the delimiter at the end of the line"
+            fix = _TRAILING
         return _Fault(offset, "data-ragged-row", message, fix, width)
 
     def _note(self, offset: int, found: _Faults) -> None:
@@ -205,7 +289,8 @@ def _misnamed(
 
 
 def _is_data(header: Sequence[str]) -> bool:
-    """Whether a first line holds numbers; 0,1,2 alone may be names."""
-    numbers = bool(header) and all(NUMBER.fullmatch(name) for name in header)
-    names = all(name.isdecimal() for name in header) and len(set(header)) == len(header)
-    return numbers and not names
+    """Whether most cells of a first line are numbers; 0,1,2 alone may be names."""
+    numbers = [name for name in header if NUMBER.fullmatch(name)]
+    whole = all(name.isdecimal() for name in numbers)
+    names = whole and len(set(numbers)) == len(numbers)
+    return 2 * len(numbers) > len(header) and not names

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -20,8 +20,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nettrain.component import escaped, listed
-from nettrain.errors import Place
+from nettrain.errors import Error, Place
 
+UNNAMED = "unnamed"
+"""What a first column is called that has no name, as where a table's index is saved."""
 _LISTED = 16
 """Names that a message lists."""
 _LONGEST = 60
@@ -32,6 +34,9 @@ _WORDS = {"true", "false", "null", "yes", "no", "on", "off"}
 # Possessive: else a cell of n digits and a letter takes n² steps.
 _FINITE = r"(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?"
 NUMBER = re.compile(rf"[+-]?{_FINITE}", re.ASCII | re.IGNORECASE)
+DECIMAL_COMMA = re.compile(r"[+-]?\d++,\d++", re.ASCII)
+SWAPPED = str.maketrans(",.", ".,")
+"""Makes of numbers with a decimal comma such with a point, and of points none."""
 _ANY = re.compile(rf"[+-]?(?:{_FINITE}|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
 
 
@@ -86,6 +91,8 @@ class Table:
         label: the file or source, as messages call it.
         locate: finds cells in the file; without it a row is named by its number.
         shape: of one row's inputs, where they came as an array, such as (1, 8, 8).
+        decimal: what stands before the decimals of numbers in texts.
+        nameless: the error of the column `unnamed`, which has no name in the file.
     """
 
     names: tuple[str, ...]
@@ -93,6 +100,8 @@ class Table:
     label: str
     locate: Locate | None = None
     shape: tuple[int, ...] | None = None
+    decimal: str = "."
+    nameless: Error | None = None
 
     def __len__(self) -> int:
         return len(self.columns[0])
@@ -113,6 +122,11 @@ class Table:
         """Whether there is a column of that name."""
         return name in self._positions
 
+    def refuse_nameless(self, said: Container[str]) -> None:
+        """Refuse a column without a name, unless the config says something of it."""
+        if self.nameless and UNNAMED not in said:
+            raise self.nameless
+
     def position(self, name: str) -> int:
         return self._positions[name]
 
@@ -122,7 +136,7 @@ class Table:
         if position not in self._numbers:
             values = _values(self.columns[position])
             self._numbers[position] = (
-                parse(self.texts(name).tolist())
+                parse(self.texts(name).tolist(), self.decimal)
                 if values is None
                 else Numbers(values, np.zeros(len(values), bool))
             )
@@ -144,7 +158,8 @@ class Table:
             return "categorical"
         counts = Counter(self.texts(name).tolist())
         del counts[""]
-        numbers = sum(n for cell, n in counts.items() if is_number(cell))
+        decimal = self.decimal
+        numbers = sum(n for cell, n in counts.items() if is_number(cell, decimal))
         return "numeric" if 2 * numbers >= counts.total() else "categorical"
 
     def find(self, cells: Sequence[tuple[int, int]]) -> Sequence[Found]:
@@ -196,12 +211,12 @@ def _written(value: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def parse(cells: list[str]) -> Numbers:
+def parse(cells: list[str], decimal: str = ".") -> Numbers:
     """Texts as numbers: decimal, ASCII, or infinite; nothing else that `float` accepts.
 
     Python reads `1_000` and Arabic digits as numbers too.
     """
-    known = {cell: _number(cell) for cell in set(cells)}
+    known = {cell: _number(_pointed(cell, decimal)) for cell in set(cells)}
     numbers = list(map(known.__getitem__, cells))
     invalid = np.array([number is None for number in numbers], bool)
     return Numbers(np.array(numbers, np.float64), invalid)
@@ -214,5 +229,9 @@ def _number(cell: str) -> float | None:
     return float(cell) if is_number(cell) else None
 
 
-def is_number(cell: str) -> bool:
-    return _ANY.fullmatch(cell) is not None
+def is_number(cell: str, decimal: str = ".") -> bool:
+    return _ANY.fullmatch(_pointed(cell, decimal)) is not None
+
+
+def _pointed(cell: str, decimal: str) -> str:
+    return cell if decimal == "." else cell.translate(SWAPPED)

@@ -20,9 +20,9 @@ ORDER = (
 order of `TABLE`."""
 
 TABLE = (
-    "N1", "D1", "D2", "D3", "D4", "I1", "I2", "I3", "I4", "I5", "P1", "P2", "P3", "L1",
-    "L2", "L3", "L4", "L5", "L6", "G1", "G2", "G3", "A1", "A2", "R1", "U1", "O0", "O1",
-    "O2", "O3", "C1", "B1", "B2", "X1",
+    "N1", "D1", "D2", "D3", "D4", "D5", "I1", "I2", "I3", "I4", "I5", "P1", "P2", "P3",
+    "L1", "L2", "L3", "L4", "L5", "L6", "G1", "G2", "G3", "A1", "A2", "R1", "U1", "O0",
+    "O1", "O2", "O3", "C1", "B1", "B2", "X1",
 )  # fmt: skip
 """All findings that there will be, in the order in which they are documented."""
 

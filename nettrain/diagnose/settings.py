@@ -37,6 +37,7 @@ from nettrain.diagnose.detectors import (
     Plateau,
     Saturation,
     Symmetry,
+    TellingColumn,
     Underfit,
     UnscaledInputs,
     VanishingGradient,
@@ -77,6 +78,7 @@ class DiagnoseConfig:
         D2: when classes are imbalanced.
         D3: when data have defects.
         D4: when the order of rows does harm.
+        D5: when a column tells the target.
         I1: when units begin alike.
         I2: when the first loss is too high.
         I3: when first weights have a wrong scale.
@@ -114,6 +116,7 @@ class DiagnoseConfig:
     D2: ClassImbalance = field(default_factory=ClassImbalance)
     D3: DataDefects = field(default_factory=DataDefects)
     D4: OrderEffect = field(default_factory=OrderEffect)
+    D5: TellingColumn = field(default_factory=TellingColumn)
     I1: Symmetry = field(default_factory=Symmetry)
     I2: InitialLoss = field(default_factory=InitialLoss)
     I3: WeightScale = field(default_factory=WeightScale)

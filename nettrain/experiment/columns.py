@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 
 from nettrain.component import escaped, show
-from nettrain.data.decide import DECIMAL_COMMA
+from nettrain.data.decide import odd_numbers
 from nettrain.data.delimited import MISSING
 from nettrain.data.settings import Policy
 from nettrain.data.sources import FileSource, Loaded
-from nettrain.data.table import Table
+from nettrain.data.structure import OtherDelimiter
+from nettrain.data.table import UNNAMED, Table
 
 MARKS = 3
 """Texts in a column of numbers that are taken for marks of missing values."""
@@ -27,8 +29,20 @@ _SEEN_ENOUGH = 3
 """Rows that a category has at least, on the average."""
 _MOSTLY = 0.7
 """Share of missing values beyond which a column is left out."""
-_DELIMITERS = ";\t|"
-_DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}.*|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}.*")
+_DATE = re.compile(
+    r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)(.*)"
+    r"|(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})(?!\d)(.*)"
+)
+_TIME = re.compile(r"(?i:(.*[\W_])?(date|time|timestamp|datetime|year|epoch)s?)")
+"""Names of columns of numbers that tell when a row is from."""
+_SIGNED = re.compile(r"[^\w.]{0,3}-?\d+([.,]\d+)* ?[^\d.,]{0,5}")
+"""Numbers with a currency, a percent sign or a unit."""
+_TOLD = 20
+"""Rows from which on it is no chance that a column tells the target in all of them."""
+_HEAD = 200
+"""Rows that are looked at first, to see whether it is worth to look at all."""
+_SAME = 1e-9
+"""Share of a target's variance that a column leaves open which is computed from it."""
 _NUMBERING = re.compile(r"(?i:(.*[\W_])?(id|key|index|nr)|unnamed.*)|.*[a-z]I[dD]")
 
 
@@ -44,6 +58,8 @@ class Column:
         missing: share of its rows that have no value.
         rarest: rows of its rarest category; 0 of a column of numbers.
         spread: standard deviation of its numbers.
+        time: whether it tells when a row is from, and the rows stand in that order:
+            `forward`, or `backward` where the newest comes first.
     """
 
     name: str
@@ -53,6 +69,7 @@ class Column:
     missing: float = 0.0
     rarest: int = 0
     spread: float = 0.0
+    time: Literal["forward", "backward"] | None = None
 
     @property
     def policy(self) -> Policy:
@@ -61,15 +78,32 @@ class Column:
 
 
 def opened(path: str) -> tuple[FileSource, Loaded]:
-    """A file of rows, read by the delimiter that its first line shows."""
+    """A file of rows, read by the delimiter that its first lines show."""
     source = FileSource(path)
-    loaded = source.load(seed=0)
-    names = loaded.tables["train"].names
-    for delimiter in _DELIMITERS if len(names) == 1 else "":
-        if delimiter in names[0]:
-            source = FileSource(path, delimiter)
-            return source, source.load(seed=0)
+    try:
+        loaded = source.load(seed=0)
+    except OtherDelimiter as error:
+        source = replace(source, **error.fields)
+        loaded = source.load(seed=0)
+    table = loaded.tables["train"]
+    if source.decimal == "." and any(_has_commas(table, name) for name in table.names):
+        other = replace(source, decimal=",").load(seed=0)
+        kinds = [(table.kind(n), other.tables["train"].kind(n)) for n in table.names]
+        if ("numeric", "categorical") not in kinds:  # else some have points
+            return replace(source, decimal=","), other
     return source, loaded
+
+
+def _has_commas(table: Table, name: str) -> bool:
+    """Whether a column has numbers with decimal commas, maybe among whole ones."""
+    if table.locate is None:
+        return False
+    odd = np.ones(len(table), bool)
+    if table.kind(name) == "numeric":
+        odd = table.numbers(name).invalid
+    if not odd.any():
+        return False
+    return odd_numbers(table.texts(name)[odd].tolist()) == "commas"
 
 
 def marks(table: Table) -> dict[str, str]:
@@ -98,7 +132,7 @@ def marks(table: Table) -> dict[str, str]:
 
 def marked(source: FileSource, found: Sequence[str]) -> tuple[FileSource, Loaded]:
     """The file, read anew with further marks of missing values."""
-    source = FileSource(source.path, source.delimiter, (*MISSING, *found))
+    source = replace(source, missing_values=(*MISSING, *found))
     return source, source.load(seed=0)
 
 
@@ -114,8 +148,16 @@ def share(part: float) -> str:
     return f"{percent:.1f} %" if percent < 1 else f"{percent:.0f} %"
 
 
-def column(table: Table, name: str) -> Column:
+def column(table: Table, name: str, targets: Sequence[str]) -> Column:
     """What is to be made of a column of inputs."""
+    if table.nameless and name == UNNAMED:
+        return Column(
+            name, "ignore", "has no name in the file, like a saved index", True
+        )
+    for target in targets if table.locate else ():
+        if _tells(table, name, target):
+            why = f"tells {shortened(target)} in every row; is it known beforehand?"
+            return Column(name, "ignore", why, True)
     if table.kind(name) == "numeric":
         values, invalid = table.numbers(name)
         if not invalid.any():
@@ -133,13 +175,17 @@ def _numbers(name: str, values: np.ndarray) -> Column:
         return Column(name, "ignore", why, True)
     if not (np.abs(unique) < FILLING).all():
         return Column(name, "ignore", "has numbers beyond 1e30", True)
+    time = _order(present.tolist()) if _TIME.fullmatch(name) else None
+    if time and 2 * len(unique) > len(values):
+        why = "tells when a row is from, and no later row will be from then"
+        return Column(name, "ignore", why, True, time=time)
     whole = len(unique) == len(values) and bool((unique == np.floor(unique)).all())
     in_turn = whole and unique[-1] - unique[0] == len(unique) - 1
     if whole and (in_turn or _NUMBERING.fullmatch(name)) and len(unique) > 2:
         return Column(name, "ignore", "numbers the rows: no two are alike", True)
     with np.errstate(over="ignore"):
         spread = float(present.std())
-    return Column(name, "numeric", missing=missing, spread=spread)
+    return Column(name, "numeric", missing=missing, spread=spread, time=time)
 
 
 def _texts(table: Table, name: str, odd: str) -> Column:
@@ -149,12 +195,19 @@ def _texts(table: Table, name: str, odd: str) -> Column:
     missing = counts.pop("", 0) / len(cells)
     if why := _says_nothing(len(counts), missing):
         return Column(name, "ignore", why, True)
-    if 2 * sum(n for c, n in counts.items() if DECIMAL_COMMA.fullmatch(c)) > len(cells):
-        return Column(name, "categorical")  # which is refused, with what to do
     many = f"{len(counts):,} different texts in {len(cells):,} rows"
-    if len(counts) > min(CATEGORIES, max(2, counts.total() // _SEEN_ENOUGH)):
-        if sum(map(bool, map(_DATE.fullmatch, counts))) > 0.9 * len(counts):
-            many = "dates: to learn from them, write year, month … as columns"
+    if sum(map(bool, map(_DATE.fullmatch, counts))) > 0.9 * len(counts):
+        many = "dates: to learn from them, write year, month … as columns"
+        if (time := _dated(cells.tolist())) == "backward":
+            many += "; the newest stand first: with them last, by: order tests on them"
+        return Column(name, "ignore", many, True, missing, time=time)
+    amounts = odd_numbers(cells.tolist()) == "amounts"
+    fewest = min(CATEGORIES, max(2, counts.total() // _SEEN_ENOUGH))
+    if amounts or len(counts) > fewest:
+        signed = sum(map(bool, map(_SIGNED.fullmatch, counts)))
+        if amounts or signed > 0.9 * len(counts):
+            like = next(filter(_SIGNED.fullmatch, counts), next(iter(counts)))
+            many = f"to learn from numbers like {show(like)}, write them plainly"
         return Column(name, "ignore", f"{odd}; {many}" if odd else many, True)
     rarest = min(counts.values())
     return Column(name, "categorical", odd, bool(odd), missing, rarest)
@@ -167,6 +220,53 @@ def _says_nothing(different: int, missing: float) -> str:
     if different == 1:
         return "has one value only" if missing else "is the same in every row"
     return f"{share(missing)} is missing" if missing > _MOSTLY else ""
+
+
+def _tells(table: Table, name: str, target: str) -> bool:
+    """Whether a column is the target in other words, or in another unit."""
+    if table.kind(name) == table.kind(target) == "numeric":
+        both = np.array([table.numbers(each).values for each in (name, target)])
+        both = both[:, np.isfinite(both).all(axis=0)]
+        both -= both.mean(axis=1, keepdims=True) if both.size else 0
+        with np.errstate(all="ignore"):
+            left = 1 - (both[0] @ both[1]) ** 2 / (both**2).sum(axis=1).prod()
+        if both.shape[1] >= _TOLD and left < _SAME:
+            return True
+    texts, labels = table.texts(name), table.texts(target)
+    if not _one_to_one(Counter(zip(texts[:_HEAD], labels[:_HEAD], strict=True))):
+        return False
+    counts = Counter(zip(texts.tolist(), labels.tolist(), strict=True))
+    return _one_to_one(counts) and 2 * len(counts) <= counts.total() >= _TOLD
+
+
+def _one_to_one(counts: Counter[tuple[str, str]]) -> bool:
+    """Whether each text on one side goes with one on the other; missing ones aside."""
+    pairs = [pair for pair in counts if all(pair)]
+    return {len(set(side)) for side in zip(*pairs, strict=True)} == {len(pairs)}
+
+
+def _dated(cells: Sequence[str]) -> Literal["forward", "backward"] | None:
+    """The order of dates, day before month or behind it."""
+    found = [match for match in map(_DATE.fullmatch, cells) if match]
+    parts = [match.groups() for match in found]
+    for year, month, day, rest in ((0, 1, 2, 3), (6, 5, 4, 7), (6, 4, 5, 7)):
+        if all(groups[year] for groups in parts):
+            whens = [
+                (*map(int, (g[year], g[month], g[day], *re.findall(r"\d+", g[rest]))),)
+                for g in parts
+            ]
+            if order := _order(whens):
+                return order
+    return None
+
+
+def _order(whens: Sequence[Any]) -> Literal["forward", "backward"] | None:
+    pairs = list(pairwise(whens))
+    if len(whens) < _TOLD or len(set(whens)) < 3:
+        return None
+    if all(first <= second for first, second in pairs):
+        return "forward"
+    return "backward" if all(a >= b for a, b in pairs) else None
 
 
 def shortened(name: str, most: int = 40) -> str:

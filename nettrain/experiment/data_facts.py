@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,24 +14,31 @@ from nettrain.data.decide import FEW
 from nettrain.data.kept import named
 from nettrain.diagnose.facts import Inputs, Targets
 from nettrain.experiment.schema import Experiment
+from nettrain.experiment.telling import telling
 from nettrain.nn import Loss
 
 Array = np.ndarray
 
 _CHUNK = 4096
 """Rows whose squares are held at a time."""
+_PAIRED = 1024
+"""Rows that are compared with each other."""
 _WINDOWS, _WINDOW = 64, 32
 """How many stretches of rows stand for the order, and their fewest rows."""
 
 
 def inputs(dataset: Dataset) -> Inputs:
-    """Mean and standard deviation of each feature; rows that are there twice."""
+    """Mean and standard deviation of each feature; rows there twice; what tells all."""
     train, validation = dataset.parts["train"], dataset.parts.get("validation")
     mean, std = _moments(dataset.preparation.by_feature(train.inputs))
     rows = Counter(_keys(train))
     shared = sum(row in rows for row in _keys(validation)) if validation else 0
     repeated = sum(count for count in rows.values() if count > 1)
-    return Inputs(dataset.preparation.feature_names, mean, std, shared, repeated)
+    names, told = dataset.preparation.feature_names, telling(dataset)
+    by_chance = math.inf
+    if validation and 2 * shared > len(validation):
+        by_chance = _coincidence(dataset)
+    return Inputs(names, mean, std, shared, repeated, by_chance, told)
 
 
 def _moments(values: Array) -> tuple[Array, Array]:
@@ -41,6 +49,21 @@ def _moments(values: Array) -> tuple[Array, Array]:
     for start in range(0, len(rows), _CHUNK):
         squares += np.square(rows[start : start + _CHUNK] - mean).sum(axis=0)
     return mean, np.sqrt(squares / len(rows))
+
+
+def _coincidence(dataset: Dataset) -> float:
+    """How many other training rows a row is the same as, were the columns independent.
+
+    n Π_c P(two rows have the same value in column c), by pairs of a sample.
+    """
+    train = dataset.parts["train"]
+    some = np.linspace(0, len(train) - 1, min(len(train), _PAIRED)).astype(np.int64)
+    _, columns = dataset.preparation.by_column(train.inputs[some])
+    pairs, expected = len(columns) * (len(columns) - 1), float(len(train))
+    for column in columns.T:
+        _, counts = np.unique(column, return_counts=True)
+        expected *= float((counts * (counts - 1)).sum() / max(1, pairs))
+    return expected if columns.size else math.inf
 
 
 def _keys(part: Part) -> Iterator[bytes]:
@@ -64,7 +87,7 @@ def targets(experiment: Experiment, dataset: Dataset, loss: Loss) -> Targets:
     rows, held = len(train), len(validation) if validation else 0
     if loss.task == "regression":
         mean, std = _moments(train.targets)
-        names, alike = preparation.target_names, _like_classes(experiment, train)
+        names, alike = preparation.target_names, _like_classes(experiment, train, loss)
         return Targets(
             loss.task, rows, held, names, mean=mean, std=std,
             looks_like_classes=alike, order=order,
@@ -88,14 +111,18 @@ def _counts(targets: Array, loss: Loss, classes: int) -> Array:
     return np.bincount(labels, minlength=classes)
 
 
-def _like_classes(experiment: Experiment, train: Part) -> bool:
+def _like_classes(experiment: Experiment, train: Part, loss: Loss) -> bool:
     """Whether a regression's targets are what is taken for classes elsewhere.
 
     As where no loss says it: a source that knows its task, or few whole numbers. Who
-    writes `task: regression` has decided.
+    writes `task: regression`, or takes a loss for counts, has decided.
     """
     data = experiment.data
-    if data.task == "regression" or train.targets.shape[1] > 1:
+    if (
+        data.task == "regression"
+        or loss.registered_name == "poisson"
+        or train.targets.shape[1] > 1
+    ):
         return False
     values = np.unique(train.restored(train.targets).astype(np.float64))
     whole = np.allclose(values, np.round(values), rtol=0.0, atol=1e-4)

@@ -17,7 +17,7 @@ from nettrain.component import dump, escaped, show, suggest
 from nettrain.config.reader import parse
 from nettrain.config.tree import Source
 from nettrain.config.writer import inline
-from nettrain.data.decide import decide
+from nettrain.data.decide import decide, odd_numbers, written_otherwise
 from nettrain.data.schema import Schema, read_rows
 from nettrain.data.settings import HELD, DataConfig
 from nettrain.data.sources import FileSource, Loaded, nowhere
@@ -44,6 +44,10 @@ _UPDATES = 3_000
 """About so many updates are made."""
 _FAR = 12
 """Standard deviations from the mean beyond which a target's values are outliers."""
+_TOLD = 5
+"""Columns or targets of which something is told one by one."""
+_COUNTS = 1_000
+"""Largest number of events that a loss of counts is named for."""
 _DROWNED = 0.01
 """Smallest spread, as a share of the usual one, that `standardize` scales in full."""
 
@@ -118,23 +122,49 @@ def look(path: str, targets: Sequence[str]) -> Seen:
     if found:
         source, loaded = columns.marked(source, list(found))
     table = loaded.tables["train"]
-    _check_targets(table, targets or loaded.targets)
+    _check_targets(loaded, targets or loaded.targets)
     apart = {*targets, *loaded.targets}
-    inputs = [columns.column(table, name) for name in table.names if name not in apart]
+    inputs = [
+        columns.column(table, name, sorted(apart))
+        for name in table.names
+        if name not in apart
+    ]
     if all(column.kind == "ignore" for column in inputs):
-        told = names_of(f"{c.name} ({c.why})" for c in inputs) or "there is no other"
-        message = f"no column is left to learn from: {told}"
-        fix = "write a config by hand, with columns: {NAME: numeric} for what is one"
-        raise Error("data-no-columns", message, place=Place(table.label), fix=fix)
+        raise _nothing_left(table, inputs)
     config = _data(source, targets, table, inputs)
     schema = decide(config, loaded, nowhere, None)
     read = read_rows(schema, table, targets=True)
     _check_classes(table, schema, read.targets)
     assert read.targets is not None
-    return Seen(source, loaded, found, inputs, schema, read.targets)
+    seen = Seen(source, loaded, found, inputs, schema, read.targets)
+    _check_rows(table, _shares(seen), len(seen.targets))
+    return seen
 
 
-def _check_targets(table: Table, targets: Sequence[str]) -> None:
+def _nothing_left(table: Table, inputs: Sequence[Column]) -> Error:
+    told = [f"{shortened(column.name)} ({column.why})" for column in inputs[:_TOLD]]
+    told += [f"and {len(inputs) - _TOLD:,} more"] if len(inputs) > _TOLD else []
+    message = "no column is left to learn from: "
+    message += ", ".join(told) or "there is no other"
+    fix = "give the table columns of numbers, or of texts that come again; or write a "
+    fix += (
+        "config by hand, with columns: {NAME: numeric} for numbers that count all the "
+    )
+    fix += "same, and {NAME: categorical} for texts"
+    return Error("data-no-columns", message, place=Place(table.label), fix=fix)
+
+
+def _check_rows(table: Table, held: dict[str, float], count: int) -> None:
+    """Refuse a table of so few rows that a part gets none."""
+    empty = [part for part, taken in sizes(count, held).items() if not taken]
+    if empty:
+        message = f"{rows(count)} are too few: none is left for the {empty[0]} part"
+        fix = "add rows; a config by hand can do without, with data.split: {}"
+        raise Error("data-no-rows", message, place=Place(table.label), fix=fix)
+
+
+def _check_targets(loaded: Loaded, targets: Sequence[str]) -> None:
+    table = loaded.tables["train"]
     place = Place(table.label, 1 if table.locate else None)
     for name in targets:
         if name not in table:
@@ -142,11 +172,14 @@ def _check_targets(table: Table, targets: Sequence[str]) -> None:
             there = f"the columns are: {names_of(table.names)}"
             fix: str = suggest(name, table.names) or there
             raise Error("data-missing-column", message, place=place, fix=fix)
+        texts = table.texts(name).tolist() if table.kind(name) != "numeric" else []
+        if odd := odd_numbers(texts):
+            raise written_otherwise(table, odd, [name])
     if not targets:
         message = "the column to predict is not said"
         fix = f"add --target with one of {names_of(table.names)}"
         if table.shape is not None:
-            message, fix = "the file has inputs x and no targets y", "add the array y"
+            message, fix = "the file has inputs x and no targets y", loaded.lacking
         raise Error("data-missing-column", message, place=place, fix=fix)
 
 
@@ -259,7 +292,10 @@ def _head(page: _Page, seen: Seen, out: str) -> None:
 
 
 def _put_source(page: _Page, seen: Seen, path: str) -> None:
-    source = dump(replace(seen.source, path=path))
+    source, plain = dump(replace(seen.source, path=path)), FileSource(path).reading
+    if isinstance(source, dict):  # without what need not be said
+        own = {k: v for k, v in source["file"].items() if v != plain.get(k)}
+        source = {"file": own}
     why = f"{rows(len(seen.table))}, {len(seen.table.names):,} columns"
     if seen.marks:
         told = "; ".join(f"{show(m)} in {where}" for m, where in seen.marks.items())
@@ -279,11 +315,16 @@ def _about_target(seen: Seen) -> str:
     kind = "texts" if seen.schema.targets[0].kind == "categorical" else "whole numbers"
     few, many = int(counts.argmin()), int(counts.argmax())
     told = f"{len(classes):,} different {kind}, so a classification: "
-    most = f"{rows(int(counts[many]))} of {shortened(str(classes[many]))}"
-    told += f"{most} … {int(counts[few]):,} of {shortened(str(classes[few]))}"
+    most, least = int(counts[many]), int(counts[few])
+    if most == least:
+        told += f"{rows(most)} of each"
+    else:
+        told += f"{rows(most)} of {shortened(str(classes[many]))}"
+        told += f" … {least:,} of {shortened(str(classes[few]))}"
     if kind == "texts" or len(classes) == 2:
         return told
-    return f"{told}. Were they quantities: loss: mse, metrics: [r2]"
+    told += ". Were they quantities: here task: regression and standardize_target: true"
+    return f"{told}, without stratify, and below loss: mse, metrics: [r2]"
 
 
 def _put_columns(page: _Page, seen: Seen) -> None:
@@ -299,9 +340,11 @@ def _put_columns(page: _Page, seen: Seen) -> None:
             lacking.append((target.name, "drop", missing))
     lacking = [row for row in lacking if row[0] not in _left_out(seen)]
     if lacking:
-        page.put("  missing:", "what is filled in, by the training part")
+        page.put("  missing:", "what is filled in comes from the training part")
     for name, policy, missing in lacking:
-        page.put(f"    {inline(name)}: {policy}", f"{share(missing)} is missing")
+        why = f"{share(missing)} is missing"
+        why += ": such rows are left out" if policy == "drop" else ""
+        page.put(f"    {inline(name)}: {policy}", why)
 
 
 def _left_out(seen: Seen) -> set[str]:
@@ -313,21 +356,41 @@ def _put_rows(page: _Page, seen: Seen) -> None:
     count = len(seen.targets)
     held = _shares(seen)
     split: dict[str, Any] = dict(held)
-    why = f"{rows(sizes(count, held)['train'])} train" if held else ""
     parts = sizes(count, held)
-    some = seen.classification and bool(held) and all(parts.values())
-    if some and stratified(seen.targets, parts, key(0, "data/split")):
-        split["stratify"] = True
-        why += "; each class has its share in every part"
+    why = f"{rows(parts['train'])} train" if held else ""
+    some = bool(held) and all(parts.values())
+    if some and (time := _in_order(seen, parts["train"])):
+        split["by"] = "order"
+        why += f"; by {shortened(time)}: what is tested comes after what has trained"
+    elif some and seen.classification:
+        cut = stratified(seen.targets, parts, key(0, "data/split"))
+        if cut:
+            split["stratify"] = True
+            why += "; each class has its share in every part"
+            known = [len(np.unique(seen.targets[index])) for index in cut.values()]
+            if min(known) < len(seen.schema.classes):
+                why += ", but for those of too few rows"
     page.put(f"  split: {inline(split)}", why)
     steps, told = _steps(seen)
     if steps:
         page.put(f"  preprocess: {inline(steps)}", told)
     if not seen.classification:
-        mean, std = float(seen.targets.mean()), float(seen.targets.std())
-        about = f"{mean:.4g} ± {std:.4g} becomes 0 ± 1; metrics stay as they are"
+        scales = zip(seen.targets.mean(axis=0), seen.targets.std(axis=0), strict=True)
+        scaled = [f"{mean:.4g} ± {std:.4g}" for mean, std in scales]
+        about = f"{', '.join(scaled[:_TOLD])}{' …' if len(scaled) > _TOLD else ''} "
+        about += "becomes 0 ± 1; metrics stay as they are"
         page.put("  standardize_target: true", about)
     page.put(f"  batch_size: {_size(seen)[2]}")
+
+
+def _in_order(seen: Seen, train: int) -> str | None:
+    """The column by whose time the rows stand, if the first of them have all classes.
+
+    With rows at random a model would learn from the days after those it is tried on.
+    """
+    times = [column.name for column in seen.columns if column.time == "forward"]
+    known = len(np.unique(seen.targets[:train])) if seen.classification else 0
+    return times[0] if times and known in (0, len(seen.schema.classes)) else None
 
 
 def _shares(seen: Seen) -> dict[str, float]:
@@ -391,8 +454,13 @@ def _put_training(page: _Page, seen: Seen) -> None:
         far = float((np.abs(scaled) / np.where(std > 0, std, 1)).max())
         why = f"a target is {far:.0f} standard deviations from the mean: an outlier"
         loss = "huber" if far > _FAR else "mse"
-        page.put(f"loss: {loss}", why if loss == "huber" else "")
-        page.put("metrics: [r2, rmse, mae]", "in the target's own units")
+        page.put(f"loss: {loss}", why if loss == "huber" else _about_counts(seen))
+        about = "rmse and mae in the target's own units"
+        if len(seen.schema.targets) > 1:
+            about = (
+                "means over the targets: rmse and mae mix what these are measured in"
+            )
+        page.put("metrics: [r2, rmse, mae]", about)
     rate = {"cosine": {"peak": 0.005, "warmup": "5 %", "final": 0}}
     page.put(f"optimizer: {inline({'adam': {'learning_rate': rate}})}")
     page.put("")
@@ -404,6 +472,14 @@ def _put_training(page: _Page, seen: Seen) -> None:
     page.put(f"  stop: {inline({**stop, 'restore_best': True})}")
 
 
+def _about_counts(seen: Seen) -> str:
+    """Numbers of events have a loss of their own."""
+    whole = bool((seen.targets == np.floor(seen.targets)).all())
+    if not whole or seen.targets.min() < 0 or seen.targets.max() > _COUNTS:
+        return ""
+    return "whole numbers: were they counts, loss: poisson, standardize_target: false"
+
+
 def _put_loss_of_classes(page: _Page, seen: Seen) -> None:
     counts = seen.counts()
     ratio = counts.max() / max(1, counts.min())
@@ -411,12 +487,21 @@ def _put_loss_of_classes(page: _Page, seen: Seen) -> None:
     if ratio >= _RARE and counts.min() >= _ENOUGH:
         loss = "{cross_entropy: {class_weights: balanced}}"
         why = f"the commonest class has {ratio:.0f} times the rows of the rarest: each "
-        why += "weighs the same"
+        why += (
+            "weighs the same, and is found more often. Where probabilities count, or "
+        )
+        why += (
+            "the order of the rows, leave it out: those of rare ones come out too high"
+        )
     page.put(f"loss: {loss}", why)
     scores, why = "accuracy, f1", ""
     if ratio >= _UNEVEN:
-        scores = "accuracy, recall, f1"
+        scores = "accuracy, recall, f1, roc_auc"
         most = shortened(str(seen.schema.classes[counts.argmax()]))
         why = f"who always says {most} is right in {share(counts.max() / counts.sum())}"
-        why += ": look at recall, the balanced accuracy, and at f1"
+        why += ": look at recall, the balanced accuracy, at f1, and at roc_auc"
+        if len(counts) == 2 and counts.argmin() == 1:  # the one that is to be found
+            scores += ", average_precision"
+            rare = share(counts.min() / counts.sum())
+            why += f"; average_precision is {rare} by guessing"
     page.put(f"metrics: [{scores}, confusion]", why)

@@ -19,6 +19,7 @@ def tunable(experiment: Experiment) -> dict[str, Setting]:
         "learning_rate": (f"{by}.learning_rate", optimizer.learning_rate),
         "maximize": (f"{by}.maximize", optimizer.maximize),
         "preprocess": ("data.preprocess", list(data.preprocess)),
+        "columns": ("data.columns", data.columns),
         "shuffle": ("data.shuffle", data.shuffle),
         "batch_size": ("data.batch_size", data.batch_size),
         "loss": ("loss", loss),

@@ -77,7 +77,7 @@ class Loop:
         self._minutes = stop.minutes if stop else None
         self._best: Tensors = {}
         self._schedule_state = plan.schedule.start()
-        self._summary = Summary(plan.metrics)
+        self._summary = Summary(plan.metrics, stop)
         self._numbers = [m for m in plan.metrics if not m.is_table]
         self._told: set[tuple[str | None, ...]] = set()
         self._saved: int | None = None
@@ -192,7 +192,7 @@ class Loop:
 
     def _noted(self, history: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
         """Sum up the rows of a run so far; the last one, empty where there is none."""
-        self._summary = Summary(self._plan.metrics)
+        self._summary = Summary(self._plan.metrics, self._plan.config.stop)
         last: Mapping[str, Any] = {}
         for last in history:
             self._summary.note(last)

@@ -134,6 +134,76 @@ class F1(_OfClasses):
     function = "f1_score"
 
 
+@dataclass(frozen=True)
+class _OfRanks(Metric):
+    """A score of how well the probabilities put the rows in order, no matter by what
+    threshold they are then told apart.
+
+    Of two classes the second is the one to be found. Of more, the mean over the classes
+    of finding each among all others; one that no row has, or every row, says nothing
+    and is left out. NaN where none is left.
+    """
+
+    task = "classification"
+
+    def compute(self, predictions: np.ndarray, targets: np.ndarray) -> float:
+        truth = classes_of(targets)
+        # Of two outputs the first is as much as the second turned round.
+        columns = predictions if predictions.shape[1] > 2 else predictions[:, -1:]
+        first = 0 if predictions.shape[1] > 2 else 1
+        found = [
+            self.ranked(*_counted(scores, truth == number))
+            for number, scores in enumerate(columns.T, start=first)
+            if 0 < np.count_nonzero(truth == number) < len(truth)
+        ]
+        return float(np.mean(found)) if found else float("nan")
+
+    def ranked(self, positive: np.ndarray, negative: np.ndarray) -> float:
+        """The score of counts (V,) of rows, of V different scores from low to high."""
+        raise NotImplementedError
+
+
+def _counted(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(V,) positive and negative rows of each different score, from low to high.
+
+    Takes three times the memory of the scores, for as long as it lasts.
+    """
+    _, number, rows = np.unique(scores, return_inverse=True, return_counts=True)
+    found = np.bincount(number[positive], minlength=len(rows))
+    return found, rows - found
+
+
+@register("roc_auc")
+class RocAuc(_OfRanks):
+    """The probability that a row of a class has a higher score than one of the others.
+
+    The area under the receiver operating characteristic; of equal scores half counts.
+    1/2 is guessing, however rare the class. Of two classes the second is to be found,
+    of more it is the mean over all that the rows have; NaN of rows of one class. Hanley
+    and McNeil, Radiology 143 (1982).
+    """
+
+    def ranked(self, positive: np.ndarray, negative: np.ndarray) -> float:
+        below = np.cumsum(negative) - negative / 2
+        return float(positive @ below / (positive.sum() * negative.sum()))
+
+
+@register("average_precision")
+class AveragePrecision(_OfRanks):
+    """The mean of the precision at each row of a class, from the highest score down.
+
+    The area under precision against recall: Σ (R_i - R_{i-1}) P_i over the different
+    scores. The class's share of the rows is guessing, so it says of a rare class what
+    `roc_auc` does not: how many of those picked are right. Of two classes the second is
+    to be found, of more it is the mean over all that the rows have; NaN of rows of one
+    class. Davis and Goadrich, ICML 2006.
+    """
+
+    def ranked(self, positive: np.ndarray, negative: np.ndarray) -> float:
+        hits, rows = np.cumsum(positive[::-1]), np.cumsum((positive + negative)[::-1])
+        return float(positive[::-1] @ (hits / rows) / hits[-1])
+
+
 @register("confusion")
 class Confusion(Metric):
     """Rows counted by true class (down) and predicted class (across) (scikit-learn).

@@ -50,10 +50,13 @@ class Summary:
         best: by name of a validation metric, its best value, step and epoch.
     """
 
-    def __init__(self, metrics: Sequence[Metric]) -> None:
+    def __init__(self, metrics: Sequence[Metric], stop: Stop | None) -> None:
         self._metrics = metrics
+        self._restored = stop if stop is not None and stop.restore_best else None
         self.best: dict[str, dict[str, Any]] = {}
         self._last: dict[str, Any] = {}
+        self._kept: dict[str, Any] = {}
+        self._least = math.inf
 
     def note(self, row: Row) -> None:
         """Take the row of an update."""
@@ -64,6 +67,12 @@ class Summary:
         for name, value in row.items():
             if name.startswith("validation/") and math.isfinite(value):
                 self._note_best(name, value, row)
+        if self._restored is not None:
+            value = row[in_row(self._restored.monitor)]
+            value *= _sign(self._restored, self._metrics)
+            if value < self._least:
+                self._least = value
+                self._kept = {**self._last, "step": row["step"], "epoch": row["epoch"]}
 
     def _note_best(self, name: str, value: float, row: Row) -> None:
         sign = 1 if goal(name, self._metrics) == "min" else -1
@@ -73,7 +82,10 @@ class Summary:
             self.best[name] = {"value": value, **at}
 
     def to_json(self) -> dict[str, Any]:
-        return {"best": self.best, "last": self._last}
+        """The best of each metric, the last epoch's, and where another epoch's weights
+        are the result, what those had."""
+        told = {"best": self.best, "last": self._last}
+        return {**told, "kept": self._kept} if self._kept else told
 
 
 _EVALUATED = ("train/", "validation/")
@@ -106,11 +118,14 @@ def kept(
         return None
     if stop is None or not stop.restore_best:
         return int(at[-1])
-    name = in_row(stop.monitor)
-    wanted = goal(name, metrics) if stop.goal == "auto" else stop.goal
-    sign = 1 if wanted == "min" else -1
-    values = sign * columns[name][at]
+    values = _sign(stop, metrics) * columns[in_row(stop.monitor)][at]
     return int(at[np.argmin(np.where(np.isnan(values), math.inf, values))])
+
+
+def _sign(stop: Stop, metrics: Sequence[Metric]) -> int:
+    """What makes the best value of the monitored metric the least one."""
+    wanted = goal(stop.monitor, metrics) if stop.goal == "auto" else stop.goal
+    return 1 if wanted == "min" else -1
 
 
 def goal(name: str, metrics: Sequence[Metric]) -> Literal["min", "max"]:

@@ -74,8 +74,9 @@ class TrainConfig:
             leaves the update out; a whole epoch without an update ends the run.
             `rollback` goes back to the last planned checkpoint and goes on at half the
             learning rate, at most three times.
-        tensorboard: whether the run folder has a file for TensorBoard too, with
-            metrics, histograms of the weights at the ends of epochs, and the graph.
+        tensorboard: whether the run folder has a file for TensorBoard too, with all
+            metrics and statistics, histograms of the weights at the ends of epochs, the
+            graph, and the config as it was given.
     """
 
     epochs: Count | None = None

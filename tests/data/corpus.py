@@ -85,7 +85,7 @@ ROWS: dict[str, Case] = {
     "a comment at the top": (
         "# made today\na,y\n1,0\n",
         {},
-        [(RAGGED, "2:3"), (RAGGED, "3:3")],
+        [(HEADER, "1:1")],
     ),
     "a comment below": ("a,y\n1,0\n# end\n", {}, [(RAGGED, "3:6")]),
     "long row": ("a,y\n1,0,5\n", {}, [(RAGGED, "2:5")]),
@@ -117,7 +117,7 @@ ROWS: dict[str, Case] = {
     "one column too many everywhere": (
         "a\n1,0\n2,1\n",
         {},
-        [(RAGGED, "2:3"), (RAGGED, "3:3")],
+        [(HEADER, "1:1")],
     ),
 }
 

@@ -25,7 +25,7 @@ BESIDE: dict[str, tuple[str | bytes, list[tuple[str, str]]]] = {
     "no column of all": ("p,q\n1,2\n", [("data-missing-column", "1")]),
     "other case": ("A,zone,y\n1,north,no\n", [("data-missing-column", "1")]),
     "no header": ("1,2,3\n4,5.5,6\n", [("data-missing-column", "1")]),
-    "other delimiter": ("a;zone;y\n1;north;no\n", [("data-missing-column", "1")]),
+    "other delimiter": ("a;zone;y\n1;north;no\n", [("data-delimiter", "1:2")]),
     "duplicate column": ("a,a,zone,y\n1,1,north,no\n",
                          [("data-duplicate-column", "1:3")]),
     "ragged": ("a,zone,y\n1,north,no\n1,north\n", [("data-ragged-row", "3:8")]),

@@ -34,7 +34,22 @@ CELLS: dict[str, tuple[str | bytes, dict[str, Any], list[tuple[str, str]]]] = {
     "trailing comma in every row": (
         "a,y\n1,0,\n2,1,\n",
         {},
-        [("data-ragged-row", "2:5"), ("data-ragged-row", "3:5")],
+        [("data-header", "1:1")],
+    ),
+    "two rows too long of three": (
+        "a,y\n1,0,\n2,1\n2,1,\n",
+        {},
+        [("data-ragged-row", "2:5"), ("data-ragged-row", "4:5")],
+    ),
+    "two rows of other lengths": (
+        "a,y\n1,0,\n2\n",
+        {},
+        [("data-ragged-row", "2:5"), ("data-ragged-row", "3:2")],
+    ),
+    "rows too long and a quote": (
+        'a,y\n1,0,\n2,"1"x,3\n',
+        {},
+        [("data-ragged-row", "2:5"), ("data-quote", "3:3")],
     ),
     "trailing comma in header and rows": (
         "a,y,\n1,0,\n2,1,\n",
@@ -256,9 +271,22 @@ def test_the_fix_works(
     [
         (b"a,y\n1,no\0\n", {}, ("null character", "remove it")),
         (b"a,y\n1,n\xf6\n", {}, ("not UTF-8", "save the file as UTF-8")),
-        ("a;y\n1;0\n", {}, ('no column "y"', 'delimiter: ";"}')),
-        ("a\ty\n1\t0\n", {}, ('no column "y"', 'delimiter: "\\t"}')),
-        ("a|y\n1|0\n", {}, ('no column "y"', 'delimiter: "|"}')),
+        ("a;y\n1;0\n", {}, ('separated by ";"', 'delimiter: ";"}')),
+        ("a\ty\n1\t0\n", {}, ('separated by "\\t"', 'delimiter: "\\t"}')),
+        ("a|y\n1|0\n", {}, ('separated by "|"', 'delimiter: "|"}')),
+        ("a;y,\n1;0\n", {}, ("column 2 has no name", "trailing delimiter")),
+        ("a;y\n1,0\n", {}, ("the row has 2 cells", "in quotes")),
+        ('"a;y"\n1;0\n', {}, ('no column "y"', "the columns are: a;y")),
+        (
+            "a;b;y\n1,5;2,5;0\n",
+            {},
+            ('separated by ";"', '{path: table.csv, delimiter: ";", decimal: ","}}'),
+        ),
+        ("a;b|c;y\n1;5|x;0\n", {}, ('separated by ";"', 'delimiter: ";"}')),
+        ("# a, b\nc,y\n1,0\n", {}, ('has no column "y"', "")),
+        ("made today\nc,y\n1,0\n", {}, ("has 1 cell, and every row below it 2", "")),
+        ("a,y\n1,0,\n2,1,\n", {}, ("every row below it 3", "delimiter at the end")),
+        ("y,a\n1,2,0\n2,3,0\n", {}, ("every row below it 3", "what stands above")),
         ("a,y\n1,no\n2,no\n", {}, ('no class but "no"', "another target")),
         (
             "a,y\n" + "1,0\n" * 5 + "2,1\n" * 5 + "3,2\n",
@@ -268,8 +296,46 @@ def test_the_fix_works(
         (
             'a,y\n"0,5",0\n"1,5",1\n"2,5",1\n',
             {},
-            ('"0,5" in column "a" has a decimal comma', "{a: categorical}"),
+            ('"0,5" in column "a" has a decimal comma', 'say decimal: ","'),
         ),
+        (
+            'a,y\n"0,5",0\n1,1\n2,1\n',
+            {},
+            ('"0,5" is no number', 'with a point, or allow it with decimal: ","'),
+        ),
+        (
+            'a,y\n"0,5",0\nx,1\n2,1\n2,1\n',
+            {},
+            ('"0,5" is no number', "allow it with data.columns: {a: categorical}"),
+        ),
+        (
+            'a,b,y\n"0,5","1,0",0\n"1,5","2,5",1\n',
+            {},
+            ("has a decimal comma, as there are in b", 'say decimal: ","'),
+        ),
+        (
+            "a,y\n1,0\n" + "".join(f'{n},"{n},5"\n' for n in range(30)),
+            {},
+            ('"0,5" in column "y" has a decimal comma', 'say decimal: ","'),
+        ),
+        (
+            "a,y\n" + "".join(f'{n},"${n},050"\n' for n in range(21)),
+            {},
+            ('"$0,050" in column "y" is a number with', "{y: categorical}"),
+        ),
+        (
+            "a,y\n" + "".join(f"{n} %,{n % 2}\n" for n in range(21)),
+            {},
+            ('"0 %" in column "a" is a number with', "plain numbers"),
+        ),
+        (
+            "a,y\n" + "".join(f'"{n},050",{n % 2}\n' for n in range(1, 22)),
+            {},
+            ('"1,050" in column "a" is a number with', "plain numbers"),
+        ),
+        ("1.5,2.5,yes\n2,3,no\n", {}, ("the first line holds numbers", "")),
+        ("3,3,yes\n2,3,no\n", {}, ("the first line holds numbers", "")),
+        (",y,a\n0,1,2\n1,0,3\n", {}, ("column 1 has no name", "{unnamed: ignore}")),
     ],
 )
 def test_what_is_said_of_it(
@@ -346,9 +412,33 @@ def test_the_first_of_several_columns_are_listed(
     assert "40 more" in caught.value.errors[-1].message  # type: ignore[attr-defined]
 
 
+def test_few_amounts_are_categories(prepared: Callable[..., Dataset]) -> None:
+    rows = "".join(f"{n % 20} %,{n % 2}\n" for n in range(60))
+    assert len(prepared("a,y\n" + rows).preparation.feature_names) == 20
+    rows = "".join(f"{n} %,{n % 2}\n" for n in range(60))
+    made = prepared("a,y\n" + rows, columns={"a": "categorical"})
+    assert len(made.preparation.feature_names) == 60
+
+
+@pytest.mark.parametrize("header", ["0,1,2,y", "2019,2020,2021,y", "1.5,a,b,y"])
+def test_some_numbers_are_names(prepared: Callable[..., Dataset], header: str) -> None:
+    assert prepared(f"{header}\n1,2,3,0\n2,3,4,1\n")
+
+
+def test_a_saved_index_is_left_out(prepared: Callable[..., Dataset]) -> None:
+    text = "{},a,y\n0,5,0\n1,6,1\n"
+    made = prepared(text.format(""), columns={"unnamed": "ignore"})
+    assert made.preparation.feature_names == ("a",)
+    used = prepared(text.format('""'), columns={"unnamed": "numeric"})
+    assert used.preparation.feature_names == ("unnamed", "a")
+    with pytest.raises(Error) as caught:  # one is called so already
+        prepared(",unnamed,y\n0,5,0\n", columns={"unnamed": "ignore"})
+    assert found(caught.value) == [("data-header", "table.csv:1:1")]
+
+
 def test_a_thousand_ragged_rows_are_counted(prepared: Callable[..., Dataset]) -> None:
     with pytest.raises(Error) as caught:
-        prepared("a,y\n" + "1,0,\n" * 1000)
+        prepared("a,y\n1,0\n" + "1,0,\n" * 1000)
     errors = caught.value.errors  # type: ignore[attr-defined]
     assert len(errors) == 21
     assert "980 more" in errors[-1].message

@@ -513,7 +513,7 @@ def test_errors_cite_the_config(
             {"target": ["z", "y"]},
             ("config-task", "data.target"),
         ),
-        ("a;y\n1;0\n2;1\n", {}, ("config-unknown-column", "data.target")),
+        ("a;y\n1;0\n2;1\n", {}, ("data-delimiter", "data.source")),
     ],
 )
 def test_more_errors_cite_the_config(
@@ -536,6 +536,31 @@ def test_a_fix_that_names_the_delimiter(prepared: Prepared) -> None:
     assert caught.value.fix == ('say source: {file: {path: table.csv, delimiter: ";"}}')
     source = {"file": {"path": "table.csv", "delimiter": ";"}}
     assert len(prepared("a;y\n1;0\n2;1\n", source=source).parts["train"]) == 2
+
+
+def test_what_a_fix_says_of_a_table_from_a_spreadsheet(prepared: Prepared) -> None:
+    text = "a;b;y\n1,5;0;no\n2,5;-1,25;yes\n"
+    with pytest.raises(Error) as caught:
+        prepared(text)
+    edit = caught.value.fix.edit  # type: ignore[union-attr]
+    source = {"file": {"path": "table.csv", "delimiter": ";", "decimal": ","}}
+    made = prepared(text, source=source)
+    np.testing.assert_array_equal(made.parts["train"].inputs, [[1.5, 0], [2.5, -1.25]])
+    assert found(caught.value) == [("data-delimiter", "config.yaml:data.source")]
+    assert edit.value == source
+
+
+def test_further_rows_are_read_by_the_same_marks(prepared: Prepared) -> None:
+    source = {"file": {"path": "table.csv", "delimiter": ";", "decimal": ","}}
+    made = prepared("a;b;y\n1,5;0;no\n2,5;-1,25;yes\n", source=source).preparation
+    again = type(made).from_json(made.to_json())
+    Path("more.csv").write_text("a;b\n0,5;1\n", "utf-8")
+    assert again.transform(again.read("more.csv")).tolist() == [[0.5, 1.0]]
+    Path("more.csv").write_text("a,b\n0.5,1\n", "utf-8")
+    with pytest.raises(Error, match='separated by ","') as caught:
+        again.read("more.csv")
+    assert found(caught.value) == [("data-delimiter", "more.csv:1:2")]
+    assert caught.value.fix == "separate them as in the table that was trained on"
 
 
 def test_bad_values_of_arrays_are_named_by_row() -> None:

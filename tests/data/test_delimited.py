@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -107,6 +107,10 @@ def outcome(data: bytes, block: int) -> Any:
 @example(b"a,b\r\n1,2\r\n3,x\r\n5,6", 5)
 @example(b"a,b\r\n1,2\r\n3\r\n5,6", 10)
 @example(b'a,b\n"x\r\ny",1\r\n"",2', 8)
+@example(b"a;b\n1;2\n", 3)
+@example(b"a;b\n\n1,2\n", 3)
+@example(b",b\n1,2\n", 3)
+@example(b"# a\nb,c\n1,2\n3,4\n", 3)
 def test_both_readings_and_all_sizes_of_blocks_agree(data: bytes, block: int) -> None:
     fast = outcome(data, block)
     for size in (block, 1 << 17):
@@ -250,6 +254,48 @@ def test_cells_that_count_as_missing_can_be_chosen() -> None:
     assert columns(table) == [["NA", "DE"], ["", "1"], ["", "9"]]
     assert np.isnan(table.numbers("b").values).tolist() == [True, False]
     assert not table.numbers("a").invalid.any()
+
+
+@given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=99), ends)
+def test_decimal_commas_are_points(rows: list[tuple[str, str]], end: str) -> None:
+    """The same numbers to the last bit, by either reading."""
+    point = end.join(["a;b", *(f"{a};{b}" for a, b in rows), ""])
+    wanted = delimited.read(point.encode(), "f", ";")
+    comma = point.replace(".", ",").encode()
+    for reading in (nullcontext(), strictly()):
+        with reading:
+            table = delimited.read(comma, "f", ";", decimal=",")
+            for name in ("a", "b"):
+                values, invalid = table.numbers(name)
+                assert values.tobytes() == wanted.numbers(name).values.tobytes()
+                assert not invalid.any()
+                assert table.kind(name) == "numeric"
+            assert all(c.values is not None for c in table.columns)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("many", [1, 200])
+def test_with_decimal_commas_a_point_is_in_no_number(many: int) -> None:
+    cells = ["1,5", "1.5", "1.000,5", "-9,9", "n.a.", ",5", "", "2"] * many
+    text = "a;b\n" + "".join(f"{cell};1\n" for cell in cells)
+    for reading in (nullcontext(), strictly()):
+        with reading:
+            missing = ("-9,9", "n.a.")
+            table = delimited.read(text.encode(), "f", ";", missing, ",")
+            values, invalid = table.numbers("a")
+            wanted = [1.5, np.nan, np.nan, np.nan, np.nan, 0.5, np.nan, 2.0] * many
+            np.testing.assert_array_equal(values, wanted)
+            assert np.flatnonzero(invalid[:8]).tolist() == [1, 2]
+            assert table.texts("a")[:3].tolist() == ["1,5", "1.5", "1.000,5"]
+            assert table.kind("a") == "numeric"
+    plain = delimited.read(text.encode(), "f", ";")
+    assert plain.numbers("a").values[1] == 1.5
+    for cell, value in (("1.5", np.nan), ("-9,9", np.nan), ("2,5", 2.5)):
+        text = f"a;b\n{cell};1\n" + "1,5;2\n" * many
+        table = delimited.read(text.encode(), "f", ";", ("-9,9",), ",")
+        np.testing.assert_equal(table.numbers("a").values[0], value)
+    text = "a;b\n" + ",5;1\n" * 99 * many + "x;1\n"
+    table = delimited.read(text.encode(), "f", ";", decimal=",")
+    assert table.kind("a") == "numeric"
 
 
 def test_a_word_that_python_takes_for_infinite_is_none() -> None:

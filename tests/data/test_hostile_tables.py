@@ -21,7 +21,7 @@ from nettrain.data import DataConfig, delimited, prepare, structure
 from nettrain.data.sources import FileSource, Loaded, Placer, nowhere
 from nettrain.errors import Error
 
-from .conftest import placed
+from .conftest import found, placed
 
 HEAD = b"a,b,y\n"
 
@@ -184,13 +184,16 @@ def test_many_names_that_no_column_has(
 def test_decimal_commas_in_many_columns(
     prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only those that are listed are looked for in the file."""
+    """They are one error, and one cell is looked for in the file."""
     looked = counted(monkeypatch, delimited._Sheet, "locate")
     table = names(300).replace(b"c0,", b"y,") + row(b'"1,5"', 300) + row(b'"2,5"', 300)
     with pytest.raises(Error) as caught:
         prepared(table, columns={"y": "categorical"}, task="classification")
-    assert len(caught.value.errors) == 21  # type: ignore[attr-defined]
-    assert len(looked) == 20
+    assert found(caught.value) == [("data-not-a-number", "table.csv:2:7")]
+    assert caught.value.message.endswith(
+        "as there are in c2, c3, " + ", ".join(f"c{n}" for n in range(4, 18)) + ", …"
+    )
+    assert len(looked) == 1
 
 
 def test_columns_that_turn_to_texts_are_read_together(
@@ -271,7 +274,7 @@ def test_half_characters_are_in_no_table(prepared: Callable[..., Any]) -> None:
     assert caught.value.code == "data-not-a-number"
     with pytest.raises(Error) as caught:
         prepared(text, source={"file": {"path": "table.csv", "delimiter": "\ud800"}})
-    assert caught.value.code == "config-unknown-column"
+    assert caught.value.code == "data-delimiter"
 
 
 def test_too_many_columns(monkeypatch: pytest.MonkeyPatch) -> None:

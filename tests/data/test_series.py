@@ -218,3 +218,16 @@ def test_one_column_is_enough(write: Write) -> None:
     assert dataset.parts["train"].inputs.shape == (8, 4, 1)
     assert dataset.parts["train"].targets.ravel().tolist() == list(range(4, 12))
     assert Series("one.csv", 4, ("v",)).nbytes == 28
+
+
+def test_other_delimiters_and_a_column_without_a_name(write: Write) -> None:
+    write(table().replace(",", ";"), "s.csv")
+    with pytest.raises(Error, match='separated by ";"') as caught:
+        made()
+    assert caught.value.fix == "separate them by commas, in a .tsv file by tabs"
+    write(table().replace("date", "", 1), "s.csv")
+    zone = {"zone": "ignore"}
+    with pytest.raises(Error, match="column 1 has no name"):
+        made(columns=zone)
+    named = made(columns={**zone, "unnamed": "ignore"})
+    assert named.preparation.feature_names == ("load", "temp")

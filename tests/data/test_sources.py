@@ -117,6 +117,7 @@ def test_generators_check_their_fields() -> None:
         ("table.xls", "csv, .tsv or .npz"),
         ("folder/table", "csv, .tsv or .npz"),
         ({"file": {"path": "a.csv", "delimiter": ";;"}}, "one character"),
+        ({"file": {"path": "a.csv", "decimal": ";"}}, "expected"),
         ("digit", "unknown source"),
         (3, "expected a source"),
     ],
@@ -137,7 +138,14 @@ def test_suggestions() -> None:
     "source",
     [
         "table.csv",
-        {"file": {"path": "t.csv", "delimiter": ";", "missing_values": ["?"]}},
+        {
+            "file": {
+                "path": "t.csv",
+                "delimiter": ";",
+                "missing_values": ["?"],
+                "decimal": ",",
+            }
+        },
     ],
 )
 def test_files_are_written_back_as_they_were_said(source: Any) -> None:
@@ -276,3 +284,16 @@ def test_the_default_run_does_not_import_scikit_learn() -> None:
         "sys.exit('sklearn' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_arrays_that_may_be_the_targets_are_named(tmp_path: Any) -> None:
+    labels = np.arange(4) % 2
+    loaded = FileSource(save(tmp_path, x=X, labels=labels, more=labels)).load(0)
+    assert loaded.others == ("labels", "more")
+    assert loaded.lacking.endswith("there is labels, more")
+    config = DataConfig(FileSource(save(tmp_path, x=X, labels=labels)))
+    with pytest.raises(Error, match="no targets y") as caught:
+        prepare(config, seed=0)
+    assert "there is labels" in str(caught.value.fix)
+    alone = FileSource(save(tmp_path, x=X)).load(0)
+    assert alone.others == () and alone.lacking.startswith("add the array y")

@@ -1,4 +1,4 @@
-"""D1 to D4: what is wrong with the data before anything is learned from them."""
+"""D1 to D5: what is wrong with the data before anything is learned from them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from nettrain.diagnose.detectors import (
     ClassImbalance,
     DataDefects,
     OrderEffect,
+    TellingColumn,
     UnscaledInputs,
 )
 
@@ -74,7 +75,9 @@ def test_nothing_is_found_in_a_healthy_run(healthy: Make) -> None:
 
 def test_what_is_not_known_is_not_judged(healthy: Make) -> None:
     bare = healthy(inputs=None, targets=None)
-    for detector in (UnscaledInputs, ClassImbalance, DataDefects, OrderEffect):
+    for detector in (
+        *(UnscaledInputs, ClassImbalance, DataDefects, OrderEffect, TellingColumn),
+    ):
         assert not found(detector(), bare)
 
 
@@ -200,6 +203,18 @@ def test_one_class_alone_is_another_finding(labels: Make) -> None:
     assert not found(ClassImbalance(), labels(500, 0))
 
 
+@pytest.mark.parametrize(("rare", "weighed"), [(4, False), (5, True)])
+def test_a_class_of_hardly_any_rows_gets_no_weight(
+    labels: Make, rare: int, weighed: bool
+) -> None:
+    settings = {"class_weights": Setting("loss.cross_entropy.class_weights", "none")}
+    finding = one(ClassImbalance(), labels(500, rare, settings=settings))
+    assert finding.severity == "warning" and finding.remedy
+    assert bool(finding.remedy.patch) == weighed
+    assert ("leave them out" in finding.remedy.text) != weighed
+    assert one(ClassImbalance(rows=1), labels(500, 1, settings=settings)).remedy.patch  # type: ignore[union-attr]
+
+
 # ---------------------------------------------------------------- D4
 
 
@@ -213,6 +228,34 @@ def test_batches_of_one_class(healthy: Make, order: float, fires: bool) -> None:
 def test_sorted_targets_of_a_regression(quantities: Make) -> None:
     assert one(OrderEffect(), quantities(0.0, 1.0, order=0.1)).threshold == 0.5
     assert not found(OrderEffect(), quantities(0.0, 1.0, order=1.4))
+
+
+# ---------------------------------------------------------------- D5
+
+
+@pytest.mark.parametrize(("share", "fires"), [(1.0, 1), (0.999, 1), (0.998, 0)])
+def test_a_column_that_tells_the_target(
+    healthy: Make, share: float, fires: int
+) -> None:
+    inputs = dataclasses.replace(healthy().inputs, telling={"code": share, "id": 0.97})
+    settings = {"columns": Setting("data.columns", {"zone": "categorical"}, 7)}
+    findings = found(TellingColumn(), healthy(inputs=inputs, settings=settings))
+    assert [f.severity for f in findings] == ["warning"] * fires
+    for finding in findings:
+        assert (finding.measured, finding.config_line) == (share, 7)
+        assert finding.why.startswith("code alone tells the target in")
+        assert ("every row" in finding.why) == (share == 1)
+        assert finding.remedy
+        (edit,) = finding.remedy.patch
+        assert edit.path == "data.columns"
+        assert edit.value == {"zone": "categorical", "code": "ignore"}
+
+
+def test_several_columns_that_tell_the_target(healthy: Make) -> None:
+    inputs = dataclasses.replace(healthy().inputs, telling={"a": 1.0, "b": 0.9995})
+    finding = one(TellingColumn(), healthy(inputs=inputs))
+    assert finding.why.startswith("a, b each alone tell the target in 99.95 % of")
+    assert one(TellingColumn(threshold=1.0), healthy(inputs=inputs)).measured == 1
 
 
 # ---------------------------------------------------------------- D3
@@ -295,6 +338,7 @@ def test_labels_are_no_quantities(quantities: Make) -> None:
         (107, 16, "note"),
         (108, 16, "warning"),
         (1000, 320, "note"),
+        (500, 320, "note"),
     ],
 )
 def test_rows_of_both_parts(
@@ -309,8 +353,32 @@ def test_rows_of_both_parts(
     for finding in findings:
         assert finding.measured == shared / 1000
         beyond = finding.measured > finding.threshold
+        assert finding.threshold <= 1
         assert beyond == (severity == "warning")
         assert ("16 of 320 training rows" in finding.why) == (repeated == 16)
+
+
+@pytest.mark.parametrize(
+    ("shared", "coincidence", "severity"),
+    [(501, 0.009, "warning"), (500, 0.009, "note"), (1000, 0.011, "note")],
+)
+def test_rows_that_were_repeated_before_the_split(
+    healthy: Make, shared: int, coincidence: float, severity: str
+) -> None:
+    """By nature so many rows are the same only where they have few values."""
+    run = healthy()
+    inputs = dataclasses.replace(
+        run.inputs, shared=shared, repeated=320, coincidence=coincidence
+    )
+    targets = dataclasses.replace(run.targets, validation_rows=1000)
+    evidence = healthy(inputs=inputs, targets=targets)
+    finding = one(DataDefects(), evidence)
+    assert finding.severity == severity
+    assert (finding.measured > finding.threshold) == (severity == "warning")
+    assert found(DataDefects(copied=1.0), evidence)[0].severity == "note"
+    assert one(DataDefects(chance=0.02), evidence).severity == (
+        "note" if shared == 500 else "warning"
+    )
 
 
 @pytest.mark.parametrize(("shared", "severity"), [(3, "note"), (4, "warning")])

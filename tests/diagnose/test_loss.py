@@ -257,10 +257,28 @@ def test_a_constant_rate_gets_a_schedule(healthy: Healthy) -> None:
     (edit,) = found.remedy.patch
     assert edit.path == "optimizer.adam.learning_rate"
     assert edit.value == {"cosine": {"peak": 0.01}}
-    settings = {"learning_rate": Setting("rate", {"step": {"initial": 1.0}}, 8)}
+    settings = {"learning_rate": Setting("rate", {"cyclic": {"low": 1.0}}, 8)}
     (found,) = found_by(Plateau(), slow(healthy, tilted(0.1), settings=settings))
     assert found.remedy is not None and not found.remedy.patch
     assert found.config_line == 8
+
+
+@pytest.mark.parametrize(
+    ("rate", "fires"),
+    [
+        (0.1, True),
+        ({"constant": 0.1}, True),
+        ({"cosine": {"peak": 0.1}}, False),
+        ({"linear_warmup": {"peak": 0.1}}, True),
+        ({"linear_warmup": {"peak": {"step": {"initial": 0.1}}}}, False),
+    ],
+)
+def test_where_the_rate_falls_the_loss_is_to_stand_still(
+    healthy: Healthy, rate: object, fires: bool
+) -> None:
+    settings = {"learning_rate": Setting("rate", rate)}
+    run = slow(healthy, tilted(0.1), settings=settings)
+    assert bool(found_by(Plateau(), run)) is fires
 
 
 # ---------------------------------------------------------------- oscillation

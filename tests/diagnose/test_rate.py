@@ -221,6 +221,20 @@ def test_the_first_epoch_counts_but_under_a_schedule_the_largest(
     assert found.measured == pytest.approx(0.12)
 
 
+def test_a_rate_that_still_rises_proves_nothing(healthy: Healthy) -> None:
+    sick = at_rate(5e-4, 1.0, finished=False)
+    sick["update_ratio"] *= np.arange(1, 1 + len(sick["update_ratio"]))[:, None]
+    warm = {"cosine": {"peak": 0.01, "warmup": "50 %"}}
+    settings = {"learning_rate": Setting("rate", warm)}
+    assert low(healthy(**sick)), "one rate does not rise"
+    rising = healthy(**sick, settings=settings)
+    assert low(rising) == []
+    sick["update_ratio"][-1] = 5e-4
+    assert low(healthy(**sick, settings=settings))
+    sick["update_ratio"][-1] = 4e-3
+    assert low(replace(healthy(**sick, settings=settings), finished=True))
+
+
 def test_a_piece_of_an_epoch_is_no_proof_before_the_end(healthy: Healthy) -> None:
     sick = at_rate(1e-6, 1.0, finished=False)
     begun = replace(healthy(**sick).before(11), steps=np.array([7]))

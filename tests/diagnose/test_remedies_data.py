@@ -169,6 +169,19 @@ def test_rows_are_shuffled(tmp_path: Path) -> None:
     assert patch(found) == [{"do": "set", "path": "data.shuffle", "value": True}]
 
 
+def test_a_column_that_tells_the_target_is_left_out(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.choice(["no", "yes", "maybe"], 300)
+    columns = {"x": rng.normal(size=300), "copy": labels, "y": labels}
+    source = table(tmp_path, columns)
+    given = {"target": "y", "columns": {"x": "numeric"}}
+    config = network(HIDDEN, {"dense": "auto"}, source=source, data=given)
+    found, after = cured(config, "D5", "copy alone tells the target in every row")
+    kept = {"x": "numeric", "copy": "ignore"}
+    assert patch(found) == [{"do": "set", "path": "data.columns", "value": kept}]
+    assert after.inputs is not None and after.inputs.names == ("x",)
+
+
 def test_a_target_is_standardized() -> None:
     config = network(HIDDEN, {"dense": "auto"}, source="diabetes", loss="mse")
     _, after = cured(config, "D3", "scale of the target")

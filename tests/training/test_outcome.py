@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
+
 from nettrain.training.metrics import Accuracy
 from nettrain.training.outcome import Summary, goal
+from nettrain.training.settings import Stop
 
 
 def row(step: int, loss: float, accuracy: float) -> dict[str, Any]:
@@ -23,7 +26,7 @@ def row(step: int, loss: float, accuracy: float) -> dict[str, Any]:
 
 
 def test_the_best_of_each_metric_and_the_last_of_all() -> None:
-    summary = Summary([Accuracy()])
+    summary = Summary([Accuracy()], None)
     for made in (row(4, 2.0, 0.5), row(8, 1.0, 0.7), row(12, 1.0, 0.6)):
         summary.note({"step": made["step"] - 1, "epoch": 1, "train/loss": 0.1})
         summary.note(made)
@@ -36,8 +39,27 @@ def test_the_best_of_each_metric_and_the_last_of_all() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("stop", "step"),
+    [
+        (Stop(restore_best=True), 8),
+        (Stop(monitor="validation/accuracy", restore_best=True), 4),
+        (Stop(monitor="validation/loss", goal="max", restore_best=True), 12),
+        (Stop(monitor="train/loss", restore_best=True), 8),
+    ],
+)
+def test_the_epoch_whose_weights_are_kept(stop: Stop, step: int) -> None:
+    summary = Summary([Accuracy()], stop)
+    for made in (row(4, 2.0, 0.7), row(8, 1.0, 0.7), row(12, 3.0, 0.6)):
+        summary.note(made)
+    kept = summary.to_json()["kept"]
+    assert (kept["step"], kept["epoch"]) == (step, step // 4)
+    assert kept["train/loss"] == kept["validation/loss"] / 2
+    assert "test/loss" not in kept
+
+
 def test_what_is_no_number_is_not_best() -> None:
-    summary = Summary([])
+    summary = Summary([], None)
     summary.note(row(4, math.nan, 0.5))
     summary.note(row(8, 3.0, 0.5))
     assert summary.best["validation/loss"]["step"] == 8

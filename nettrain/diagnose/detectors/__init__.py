@@ -7,6 +7,7 @@ from nettrain.diagnose.detectors.data import (
     ClassImbalance,
     DataDefects,
     OrderEffect,
+    TellingColumn,
     UnscaledInputs,
 )
 from nettrain.diagnose.detectors.generalization import (
@@ -72,6 +73,7 @@ __all__ = [
     "Plateau",
     "Saturation",
     "Symmetry",
+    "TellingColumn",
     "Underfit",
     "UnscaledInputs",
     "VanishingGradient",

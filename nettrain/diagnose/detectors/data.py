@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nettrain.component import Positive, Share, register
+from nettrain.component import Count, Positive, Share, register
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.evidence import Array, Evidence
 from nettrain.diagnose.facts import Inputs, Targets
@@ -194,14 +194,17 @@ class ClassImbalance(_AboutData):
     loss weighs the classes already, where there is only one (D3), and of sequences:
     some characters of a text are rare by nature. Healthy: 1 to 2 in the bundled data
     sets. Measured on 460 healthy runs: no false alarm. After Buda, Maki and Mazurowski
-    (Neural Networks 106, 2018).
+    (Neural Networks 106, 2018). Classes of less than `rows` rows are not to be weighed:
+    one row with the weight of hundreds is learned by heart.
 
     Attributes:
         threshold: how many times the rows of the smallest class the largest may have.
+        rows: how many rows of a class can stand for it.
     """
 
     title = "class-imbalance"
     threshold: Positive = 10.0
+    rows: Count = 5
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         targets, weights = evidence.targets, evidence.settings.get("class_weights")
@@ -220,7 +223,9 @@ class ClassImbalance(_AboutData):
             measured=ratio,
             threshold=self.threshold,
             healthy=(1.0, 2.0),
-            remedy=remedies.balanced(evidence),
+            remedy=remedies.too_few()
+            if ranked[0] < self.rows
+            else remedies.balanced(evidence),
         )
 
 
@@ -283,6 +288,48 @@ class OrderEffect(_AboutData):
         )
 
 
+@register("D5")
+class TellingColumn(_AboutData):
+    """A column that alone tells the target, which is then no test of anything learned.
+
+    The share of the training rows that its values tell, of the class told least, >=
+    threshold. A value that comes again tells the class that most of its rows have;
+    a quantity is told by a column on a line with it. Only columns of few values can:
+    each comes ten times on the average, or they are as many as the classes; an id
+    tells nothing. Mostly such a column was made from the target, or is known later than
+    it. Silent where there is but one column. Healthy: 0 to .95. In 194 healthy tables,
+    generated ones and iris, wine, digits and breast cancer, each class of them against
+    the rest and each column as a target among them, no column tells more than .94.
+    After Kaufman, Rosset and Perlich (KDD 2011), who call it leakage.
+
+    Attributes:
+        threshold: share of the rows.
+    """
+
+    title = "telling-column"
+    threshold: Share = 0.999
+
+    def detect(self, evidence: Evidence) -> Iterator[Finding]:
+        told = evidence.inputs.telling if evidence.inputs else {}
+        names = [name for name, share in told.items() if share >= self.threshold]
+        if not names:
+            return
+        least = min(told[name] for name in names)
+        rows = "every row" if least == 1 else f"{100 * least:.4g} % of the rows"
+        verb = "alone tells" if len(names) == 1 else "each alone tell"
+        yield self.about(
+            evidence,
+            "warning",
+            f"{_listed(names)} {verb} the target in {rows}: was it made from the "
+            "target, or is it known later?",
+            "columns",
+            measured=least,
+            threshold=self.threshold,
+            healthy=(0.0, 0.95),
+            remedy=remedies.left_out(evidence, names),
+        )
+
+
 # ---------------------------------------------------------------- defects
 
 
@@ -301,8 +348,9 @@ class DataDefects(_AboutData):
     - Validation rows that are training rows too: a warning above `shared` of them, and
       above e + 3 √(e (1 + 2 r) + 1), with e as many of them as of the training rows
       are repeated there, and r validation rows for each training row: few measurements
-      or categories coincide by nature, and so do rows that were repeated before the
-      split. Else a note. Healthy: none.
+      or categories coincide by nature. Also above `copied` of them, where a row would
+      be the same as less than `chance` others if the columns were independent: such
+      rows were repeated before the split. Else a note. Healthy: none.
     - Features that are constant in the training part: a note.
 
     After Sculley et al. (NIPS 2015) and Breck et al. (MLSys 2019), who test data before
@@ -310,6 +358,8 @@ class DataDefects(_AboutData):
 
     Attributes:
         shared: share of the validation rows that may be training rows too.
+        copied: share of them that nothing but copies can be.
+        chance: training rows that a row is the same as by chance.
         offset: how many standard deviations from 0 a target's mean may be.
         largest: a target's standard deviation that is too large.
         smallest: a target's standard deviation that is too small.
@@ -319,6 +369,8 @@ class DataDefects(_AboutData):
 
     title = "data-defect"
     shared: Share = 0.01
+    copied: Share = 0.5
+    chance: Positive = 0.01
     offset: Positive = 3.0
     largest: Positive = 10.0
     smallest: Positive = 0.1
@@ -435,11 +487,15 @@ class DataDefects(_AboutData):
         # that of the shared rows, e, and that of e, as repeated rows come in pairs.
         spread = (by_nature * (1 + 2 * each) + 1) ** 0.5
         limit = max(self.shared * rows, by_nature + 3 * spread)
+        if inputs.coincidence < self.chance:
+            limit = min(limit, self.copied * rows)
+        limit = min(limit, float(rows))
         text = "keep each row in one part only: drop rows that stand twice, or split "
         yield self.about(
             evidence,
             "warning" if inputs.shared > limit else "note",
-            f"{inputs.shared} of {rows} validation rows are training rows too"
+            f"{inputs.shared} of {rows} validation rows are training rows too, in all "
+            "that the network sees"
             + (
                 f", and {inputs.repeated} of {targets.rows} training rows stand twice"
                 if inputs.repeated

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from statistics import NormalDist
 from typing import Annotated
 
@@ -213,7 +213,8 @@ class Plateau(Detector):
     `updates` of them, and the last epoch's loss >= converged · H0. On a plateau each
     P is uniform, so that about two of five are told: a note. Healthy: .9 to 1. After
     King, "Automatic learning rate scheduling that really works" (2018). In 112 runs
-    that learned slowly: 10 % were told.
+    that learned slowly: 10 % were told. Silent where a schedule lets the rate fall: in
+    the end the loss is to stand still, and that is all there is to advise.
 
     Attributes:
         threshold: probability that the loss falls.
@@ -236,7 +237,7 @@ class Plateau(Detector):
         low = losses[losses <= np.quantile(losses, 1 - self.top)]
         likely = max(falling(losses), falling(low) if len(low) > 2 else 0.0)
         learned = not relative_loss(evidence)[-1] >= self.converged
-        if learned or not likely < self.threshold:
+        if learned or _rate_falls(evidence) or not likely < self.threshold:
             return
         slope, _ = line(losses)
         yield self.finding(
@@ -254,6 +255,15 @@ class Plateau(Detector):
             config_line=line_of(evidence, "learning_rate"),
             remedy=rate.falling(evidence),
         )
+
+
+def _rate_falls(evidence: Evidence) -> bool:
+    """Whether the learning rate has a schedule, and not one that holds it up."""
+    setting = evidence.settings.get("learning_rate")
+    value = setting.value if setting is not None else None
+    while isinstance(value, Mapping) and "linear_warmup" in value:
+        value = value["linear_warmup"]["peak"]
+    return isinstance(value, Mapping) and not {"constant", "cyclic"} & set(value)
 
 
 @register("L6")

@@ -169,7 +169,8 @@ class LearningRateTooLow(Detector):
     M = the median over the weight matrices of epoch 1's mean ‖ΔW‖/‖W‖, times T planned
     updates, < threshold, and the last loss >= converged · H0. Under a schedule the
     epoch with the largest median counts in place of the first: a warm-up begins low.
-    (In 289 healthy runs the first epoch of a warm-up gave the only false alarms.)
+    (In 289 healthy runs the first epoch of a warm-up gave the only false alarms.) As
+    long as the last epoch is that one, the rate may still rise, and nothing is told.
     A network that knows its training rows far better than others (score > gap + the
     validation score, and the majority's) is short of rows, not of steps; one that
     leaves no more than `left` of its residuals to be explained has learned what there
@@ -197,6 +198,8 @@ class LearningRateTooLow(Detector):
         setting = evidence.settings.get("learning_rate")
         scheduled = setting is not None and isinstance(setting.value, Mapping)
         at = int(np.argmax(np.nan_to_num(ratio))) if scheduled else 0
+        if scheduled and at == len(ratio) - 1 and not evidence.finished:
+            return
         moved = float(ratio[at]) * evidence.planned_steps
         learned = not relative_loss(evidence)[-1] >= self.converged
         done = learned or evidence.exhausted(self.left) or self._fits(evidence)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from nettrain.diagnose.evidence import Evidence
 from nettrain.diagnose.finding import Edit, Remedy
@@ -35,15 +35,35 @@ def _step_name(step: object) -> str:
 
 def balanced(evidence: Evidence) -> Remedy:
     """Classes that weigh the same, where the loss can weigh them."""
-    text = "let every class weigh the same in the loss"
+    text = "let every class weigh the same in the loss; probabilities of rare ones are "
+    text += "then too high"
     patch = edits.set_to(evidence, "class_weights", "balanced")
     if not patch:
-        text += ": cross_entropy takes class_weights: balanced"
+        text = "let every class weigh the same: cross_entropy takes class_weights: "
+        text += "balanced"
     return Remedy(text, patch)
+
+
+def too_few() -> Remedy:
+    """What a weight cannot make of a class of hardly any rows."""
+    text = (
+        "so few rows of a class teach nothing: add some, leave them out, or join the "
+    )
+    return Remedy(text + "class with another")
 
 
 def shuffled(evidence: Evidence) -> Remedy:
     return Remedy("shuffle the rows", edits.set_to(evidence, "shuffle", True))
+
+
+def left_out(evidence: Evidence, names: Sequence[str]) -> Remedy:
+    """Columns that are ignored, beside those of which the config says something."""
+    text = "leave the column out, unless it is known when the prediction is made"
+    columns = evidence.settings.get("columns")
+    if columns is None:
+        return Remedy(text)
+    ignored = {**columns.value, **dict.fromkeys(names, "ignore")}
+    return Remedy(text, (Edit(columns.path, ignored),))
 
 
 def target_scaled(evidence: Evidence) -> Remedy:

@@ -1,0 +1,143 @@
+"""Which columns alone tell the target, so that there is nothing else to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from nettrain.data.dataset import Dataset
+
+Array = np.ndarray
+
+_ROWS = 20
+"""Rows from which on it is no chance that a column tells the target in all of them."""
+_SAMPLE = 1024
+"""Rows by which most columns are seen to tell nothing."""
+_VALUES = 256
+"""Different values of a column or target beyond which it is a quantity, or an id."""
+_EACH = 10
+"""Rows of a value on the average: with fewer, petals tell the setosa of iris."""
+_CLASS = 5
+"""Rows of a class without which nothing is known of it."""
+_NEARLY = 0.9
+"""Share of the rows below which nothing is said."""
+_EXACT = 1e-3
+"""Error, in quartile ranges of a quantity, that the rounding of units explains."""
+_WIDE = 256
+"""Columns whose samples are held at a time."""
+
+
+def telling(dataset: Dataset) -> dict[str, float]:
+    """By name, in what share of the training rows a column alone tells a target.
+
+    Each value of a column that comes again tells the class that most of its rows have;
+    the share is that of the class of which least is told, as a rare one would hardly
+    count. A quantity is told by a line through the rows. Only columns that tell
+    at least `_NEARLY` are listed, and none where there is but one column: that is the
+    task. An id, which has a value for each row, tells nothing of others.
+    """
+    preparation, train = dataset.preparation, dataset.parts["train"]
+    names, inputs = preparation.by_column(train.inputs)
+    itself = preparation.feature_names == preparation.target_names
+    single = len(inputs) == len(train) and not preparation.positions and not itself
+    if not single or len(train) < _ROWS or len(names) < 2:
+        return {}
+    found: dict[str, float] = {}
+    for target in train.targets.reshape(len(train), -1).T:
+        classes, labels = np.unique(target, return_inverse=True)
+        told: list[tuple[int, float]] = []
+        if preparation.task == "regression":
+            told += _by_line(inputs, target)
+        if len(classes) <= min(_VALUES, len(train) // 2):
+            told += _by_value(inputs, labels)
+        for column, share in told:
+            if share >= _NEARLY:
+                found[names[column]] = max(share, found.get(names[column], 0.0))
+    return found
+
+
+# ---------------------------------------------------------------- classes
+
+
+def _by_value(inputs: Array, labels: Array) -> Iterator[tuple[int, float]]:
+    """Columns with few values, and how much of the labels (n,) each tells."""
+    some = _sample(labels)
+    if not len(some):
+        return
+    for first in range(0, inputs.shape[1], _WIDE):
+        seen = inputs[some, first : first + _WIDE]
+        order = np.argsort(seen, axis=0, kind="stable")
+        same = np.diff(np.take_along_axis(seen, order, axis=0), axis=0) == 0
+        other = np.diff(labels[some][order], axis=0) != 0
+        few = np.count_nonzero(~same, axis=0) < min(_VALUES, len(some) / 2)
+        # A row of another class than its value's stands between two of that.
+        wrong = np.count_nonzero(same & other, axis=0)
+        for column in np.flatnonzero(few & (wrong <= 2 * (1 - _NEARLY) * len(some))):
+            yield first + int(column), _told(inputs[:, first + column], labels)
+
+
+def _sample(labels: Array) -> Array:
+    """Rows in which all classes are about as frequent, and take turns; () of one."""
+    counts = np.bincount(labels)
+    known = np.flatnonzero(counts >= _CLASS)
+    if len(known) < 2:
+        return np.zeros(0, np.int64)
+    ordered = np.argsort(labels, kind="stable")
+    starts = np.cumsum(counts) - counts
+    rows, turns = [], []
+    for k in known.tolist():
+        some = min(int(counts[k]), -(-_SAMPLE // len(known)))
+        at = starts[k] + np.linspace(0, counts[k] - 1, some).astype(np.int64)
+        rows.append(ordered[at])
+        turns.append(np.arange(some) / some)
+    order = np.argsort(np.concatenate(turns), kind="stable")
+    return np.concatenate(rows)[order]
+
+
+def _told(column: Array, labels: Array) -> float:
+    """The share of the labels (n,) that a column (n,) tells, of the class told least.
+
+    0 of a column with too many values to be anything but an id or a quantity.
+    """
+    values, number = np.unique(column, return_inverse=True)
+    classes = int(labels.max()) + 1
+    other_words = len(values) == classes and 2 * classes <= len(labels)
+    few = len(values) <= min(_VALUES, len(labels) // _EACH)
+    if not (few or other_words):
+        return 0.0
+    table = np.bincount(number * classes + labels, minlength=len(values) * classes)
+    table = table.reshape(len(values), classes)
+    known = table.sum(axis=0) >= _CLASS
+    several = table[table.sum(axis=1) >= 2]  # what comes once is no evidence
+    counts = several.sum(axis=0)
+    if (2 * counts < table.sum(axis=0))[known].any():
+        return 0.0
+    right = np.bincount(several.argmax(axis=1), several.max(axis=1), minlength=classes)
+    return float((right[known] / counts[known]).min())
+
+
+# ---------------------------------------------------------------- quantities
+
+
+def _by_line(inputs: Array, target: Array) -> Iterator[tuple[int, float]]:
+    """Columns of which a quantity (n,) is a linear function, and in how many rows."""
+    some = np.linspace(0, len(inputs) - 1, min(len(inputs), _SAMPLE)).astype(np.int64)
+    for first in range(0, inputs.shape[1], _WIDE):
+        seen = inputs[some, first : first + _WIDE].astype(np.float64)
+        x, y = seen - seen.mean(axis=0), target[some].astype(np.float64)
+        y -= y.mean()
+        with np.errstate(all="ignore"):
+            explained = (y @ x) ** 2 / (np.square(x).sum(axis=0) * (y @ y))
+        for column in np.flatnonzero(explained > 1 - _EXACT):
+            yield first + int(column), _on_line(inputs[:, first + column], target)
+
+
+def _on_line(column: Array, target: Array) -> float:
+    """The share of the rows that lie on the least-squares line."""
+    x, y = column.astype(np.float64), target.astype(np.float64)
+    x, y = x - x.mean(), y - y.mean()
+    low, high = np.quantile(y, [0.25, 0.75])
+    off = np.abs(y - x * (x @ y / (x @ x)))
+    wide = high - low if high > low else y.std()  # as of a target that is mostly 0
+    return float(np.mean(off <= _EXACT * wide))
