@@ -64,12 +64,7 @@ class Page:
         self._session: str | None = None
         self.problems: list[str] = []
         self.requests: list[str] = []
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self._call(
-            "Target.attachToTarget", targetId=target, flatten=True
-        )["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self._call(f"{domain}.enable")
+        self.new_tab()
 
     # ------------------------------------------------------------ the protocol
 
@@ -115,6 +110,22 @@ class Page:
             self.requests.append(told["request"]["url"])
 
     # ------------------------------------------------------------ a person's part
+
+    def new_tab(self) -> str:
+        """Go on in another tab of the same browser; its name for `front`."""
+        self._session = None
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self._call(f"{domain}.enable")
+        self._call("Page.bringToFront")
+        return self._session
+
+    def front(self, tab: str) -> None:
+        """Go on in that tab."""
+        self._session = tab
+        self._call("Page.bringToFront")
 
     def open(self, path: Path) -> None:
         """Open a file, and wait until its scripts have run."""

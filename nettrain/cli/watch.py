@@ -9,6 +9,10 @@ on.
 from __future__ import annotations
 
 import contextlib
+import math
+import re
+import select
+import socket
 import socketserver
 import sys
 import threading
@@ -16,7 +20,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 
 from nettrain.cli.progress import Watching
 from nettrain.errors import Error
@@ -29,10 +33,16 @@ from nettrain.record.metrics import Row
 _HOST = "127.0.0.1"
 _PAUSE = 1.0
 """Seconds between two messages, at least."""
-_SHARE = 20
+_SHARE = 30
 """The time between messages is so many times that which it takes to make one."""
 _LAST = 2.0
 """Seconds that pages have to take the last message."""
+_SOON = 0.05
+"""Seconds after which it is looked again who has the last message to take."""
+_HELD = 4
+"""So many pages wait for an answer until there is news; others are told to ask again. A
+browser opens six connections to a server at most, for all its tabs together."""
+_MESSAGE = re.compile(r"/message\?page=([0-9a-z]{1,16})&seen=([0-9]{1,9})")
 _THREADS = 64
 """With more threads than that nobody else is answered."""
 
@@ -57,9 +67,6 @@ def serving(port: int) -> Iterator[Watch]:
         # It looks so often whether it is to end.
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
         thread.start()
-        with contextlib.suppress(OSError):
-            address = f"http://{_HOST}:{server.server_port}/"
-            print(f"to be watched at {address}", file=sys.stderr, flush=True)
         try:
             yield server.watch
         finally:
@@ -89,8 +96,16 @@ class _Followed(Watching):
         self.live.found(finding)
 
 
+class _Message(NamedTuple):
+    """What pages are told: the first has number 1, and the last is `over`."""
+
+    number: int
+    text: str
+    over: bool
+
+
 class _Server(ThreadingHTTPServer):
-    """A thread for every connection; pages are kept up to date over one that stays."""
+    """A thread for every connection; a page asks for each message anew."""
 
     daemon_threads = True
 
@@ -99,10 +114,11 @@ class _Server(ThreadingHTTPServer):
         self.names = {f"{name}:{self.server_port}" for name in (_HOST, "localhost")}
         self.live: Live | None = None
         self.over = threading.Event()
-        self.streams = 0
-        self.changed = threading.Condition()
+        self.held = threading.BoundedSemaphore(_HELD)
+        self._awaited: dict[str, float] = {}
+        self._changed = threading.Condition()
         self._lock = threading.Lock()
-        self._text, self._due, self._last = "", 0.0, False
+        self._newest, self._due = _Message(0, "", False), 0.0
 
     def server_bind(self) -> None:
         # Without asking the network for the name of this machine.
@@ -116,25 +132,50 @@ class _Server(ThreadingHTTPServer):
         """A browser that went away is nobody's concern."""
 
     def watch(self, setup: Setup, total_steps: int) -> Watching:
+        # Only now: what is wrong with the config has been said before.
+        with contextlib.suppress(OSError):
+            address = f"http://{_HOST}:{self.server_port}/"
+            print(f"to be watched at {address}", file=sys.stderr, flush=True)
         followed = _Followed(setup, total_steps)
         self.live = followed.live
         return followed
 
-    def message(self, live: Live, over: bool) -> str:
+    def message(self, live: Live, over: bool) -> _Message:
         """The newest message, for all pages the same."""
         with self._lock:
-            began = time.monotonic()
-            if (over and not self._last) or (not over and began >= self._due):
-                self._text, self._last = live.message(over), over
+            began, last = time.monotonic(), self._newest
+            if not last.over and (over or began >= self._due):
+                text = live.message(over)
                 now = time.monotonic()
                 self._due = now + max(_PAUSE, _SHARE * (now - began))
-            return self._text
+                if text != last.text:
+                    self._newest = _Message(last.number + 1, text, over)
+            return self._newest
+
+    def pause(self) -> bool:
+        """Wait until the next message may be made; whether the run is over."""
+        return self.over.wait(max(0.0, self._due - time.monotonic()))
+
+    def expect(self, page: str, seconds: float) -> None:
+        """Wait at the end for a page that has the last message to take, if so long."""
+        with self._changed:
+            self._awaited[page] = time.monotonic() + seconds
+            self._forget()
+            self._changed.notify_all()
+
+    def _forget(self) -> None:
+        """Wait no longer for pages that do not ask again."""
+        now = time.monotonic()
+        self._awaited = {p: until for p, until in self._awaited.items() if until > now}
 
     def end(self) -> None:
         """Let every page take the last message, and listen no more."""
         self.over.set()
-        with self.changed:
-            self.changed.wait_for(lambda: not self.streams, _LAST)
+        until = time.monotonic() + _LAST
+        with self._changed:
+            while self._awaited and time.monotonic() < until:
+                self._changed.wait(_SOON)
+                self._forget()
         self.shutdown()
 
 
@@ -146,50 +187,57 @@ class _Handler(BaseHTTPRequestHandler):
     """Seconds until a browser that neither speaks nor listens is given up."""
 
     def do_GET(self) -> None:
-        live = self.server.live
+        live, asked = self.server.live, _MESSAGE.fullmatch(self.path)
         if self.headers.get("Host") not in self.server.names:
             self.send_error(HTTPStatus.FORBIDDEN)
-        elif self.path not in ("/", "/events"):
+        elif self.path.partition("?")[0] != "/" and asked is None:
             self.send_error(HTTPStatus.NOT_FOUND)
         elif live is None or not live.begun:
             self._head("text/plain", HTTPStatus.SERVICE_UNAVAILABLE, Refresh="1")
             self._body("The run has not begun.\n")
-        elif self.path == "/":
+        elif asked is None:
             page = live.page()
             self._head("text/html")
             self._body(page)
         else:
-            self._head("text/event-stream")
-            if self.command == "GET":
-                self._stream(live)
+            self._tell(live, asked[1], int(asked[2]))
 
     def do_HEAD(self) -> None:
         self.do_GET()
 
-    def _stream(self, live: Live) -> None:
-        """Messages until the run ends, or the page is closed."""
-        server, sent, over = self.server, "", False
-        with self._counted():
-            while not over:
-                over = server.over.is_set()
-                text = server.message(live, over)
-                # A comment finds out whether anybody is still there.
-                self._body(f"data: {text}\n\n" if text != sent else ":\n\n")
-                sent = text
-                server.over.wait(_PAUSE)
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        def count(by: int) -> None:
-            with self.server.changed:
-                self.server.streams += by
-                self.server.changed.notify_all()
-
-        count(1)
+    def _tell(self, live: Live, page: str, seen: int) -> None:
+        """Tell a page the message after the one it has seen, or that there is none."""
+        left = 0.0
+        self.server.expect(page, math.inf)
         try:
-            yield
+            message = self._newer(live, seen)
+            if message.number == seen:
+                self._head("application/json", HTTPStatus.NO_CONTENT)
+            else:
+                self._head("application/json")
+                self._body(f'{{"number":{message.number},"told":{message.text}}}')
+            left = 0.0 if message.over else _LAST
         finally:
-            count(-1)
+            self.server.expect(page, left)
+
+    def _newer(self, live: Live, seen: int) -> _Message:
+        """The newest message; where it was seen and there is room, the next."""
+        server = self.server
+        found = server.message(live, server.over.is_set())
+        if found.number != seen or not server.held.acquire(blocking=False):
+            return found
+        try:
+            while found.number == seen and not self._left():
+                found = server.message(live, server.pause())
+        finally:
+            server.held.release()
+        return found
+
+    def _left(self) -> bool:
+        """Whether the browser has closed the connection."""
+        poll = select.poll()
+        poll.register(self.connection, select.POLLIN)
+        return bool(poll.poll(0)) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _head(self, kind: str, status: int = HTTPStatus.OK, **more: str) -> None:
         self.send_response(status)

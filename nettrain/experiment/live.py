@@ -15,6 +15,7 @@ from nettrain.experiment.status import read_status
 from nettrain.record import json_text
 from nettrain.record.folder import REPORT, RUN, RunFolder
 from nettrain.record.metrics import Row
+from nettrain.show.columns import timed
 from nettrain.show.page.report import Report, curves, live, parts
 from nettrain.training.outcome import EPOCH_LOSS
 
@@ -32,13 +33,13 @@ class Live(Nobody):
         self._prior = setup.recipe.loss.prior(targets)
         self._folder: RunFolder | None = None
         self._per_epoch = setup.plan().steps_per_epoch
-        self._curves = _Curves([], self._per_epoch)
+        self._curves = _Curves([])
         self._found: dict[tuple[str, str | None], Mapping[str, Any]] = {}
 
     # ------------------------------------------------------------ told by training
 
     def begin(self, folder: RunFolder, rows: Sequence[Row]) -> None:
-        self._curves, self._folder = _Curves(rows, self._per_epoch), folder
+        self._curves, self._folder = _Curves(rows), folder
 
     def step(self, step: int, epoch: int, loss: float, learning_rate: float) -> None:
         self._curves.append(step, epoch, loss, learning_rate)
@@ -87,10 +88,11 @@ class Live(Nobody):
         if facts["status"] != "running":
             return gathered(self._folder, facts, prior=self._prior)
         return Report(
+            folder=str(self._folder.path),
             facts={**facts, "summary": {"last": self._curves.last}},
             found=list(self._found.values()),
             config=self._folder.read_text(RESOLVED),
-            metrics=self._curves.columns(),
+            metrics=timed(self._curves.columns(), self._per_epoch),
             statistics={},
             plots={},
             pictures={},
@@ -100,7 +102,7 @@ class Live(Nobody):
     def _state(self, now: Report, over: bool) -> str:
         assert self._folder is not None
         if over:
-            page = self._folder.path / REPORT
+            page = self._folder.path.absolute() / REPORT
             there = self._folder.disk.exists(page)
             more = f" {page} has its graph too." if there else ""
             return f"The run has ended: {now.facts['status']}.{more}"
@@ -116,8 +118,7 @@ class _Curves:
     length that every column has.
     """
 
-    def __init__(self, rows: Sequence[Row], per_epoch: int) -> None:
-        self._per_epoch = per_epoch
+    def __init__(self, rows: Sequence[Row]) -> None:
         self._columns = {
             name: array("d", [float(row.get(name, np.nan)) for row in rows])
             for name in ("step", "epoch", "train/loss", "learning_rate")
@@ -150,11 +151,7 @@ class _Curves:
         return int(self._columns["step"][-1]), int(epochs[-1])
 
     def columns(self) -> dict[str, np.ndarray]:
-        """As `nettrain.record.metrics.columns` gives them.
-
-        While the first epoch lasts there is a row without numbers for its planned end:
-        steps are told in epochs by the last one of the first.
-        """
+        """As `nettrain.record.metrics.columns` gives them."""
         ends = self._ends[:]
         copies = {name: column[:] for name, column in self._columns.items()}
         count = min(map(len, copies.values()))
@@ -165,7 +162,4 @@ class _Curves:
                     if name not in made:
                         made[name] = np.full(count, np.nan)
                     made[name][index] = value
-        if count and made["epoch"][-1] == 1 and made["step"][-1] < self._per_epoch:
-            ahead = {"step": self._per_epoch, "epoch": 1}
-            made = {n: np.append(v, ahead.get(n, np.nan)) for n, v in made.items()}
         return made

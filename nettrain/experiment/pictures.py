@@ -3,69 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
-from nettrain.experiment.load import read_findings
-from nettrain.record.folder import RunFolder
-from nettrain.record.metrics import columns, read_metrics
-from nettrain.record.statistics import read_statistics
+from nettrain.record.folder import PLOTS, RunFolder
+from nettrain.show.columns import Columns
 
 
-def draw(
-    folder: RunFolder,
+def drawn(
+    metrics: Columns,
+    statistics: Columns,
     *,
-    dead: Mapping[str, np.ndarray],
-    best_epoch: int | None,
-    monitor: str,
-    prior: float,
-    predicted: Mapping[str, float],
-    graph: str,
-    png: bool = False,
-) -> None:
-    """Write every picture of `plots/`.
+    lost: int | None,
+    best_epoch: int | None = None,
+    monitor: str = "validation/loss",
+    prior: float | None = None,
+    predicted: Mapping[str, float] | None = None,
+    dead: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, str]:
+    """What the files of a run show, finished or not, by name.
 
     Args:
-        folder: a run whose metrics, statistics and findings are complete.
-        dead: layer -> (epochs, units), true where a unit was dead.
+        metrics, statistics: the recorded columns.
+        lost: the epoch in which a gradient was found to vanish or explode, if one did.
         best_epoch, monitor: the epoch that was best, and by which metric.
         prior: H0, the loss of guessing.
         predicted: path of a node -> factor by which its gradient should differ.
-        graph: the network's graph as SVG.
-        png: whether all but the graph are wanted as PNG too.
+        dead: layer -> (epochs, units), true where a unit was dead; None if not known.
     """
-    from nettrain.show import curves, gradients, style, units
-    from nettrain.show.again import again
+    from nettrain.show import curves, gradients, units
     from nettrain.show.waterfall import waterfall
 
-    pictures = {"graph.svg": graph}
-    metrics = columns(read_metrics(folder.disk, folder.metrics))
+    made = {}
     if metrics:  # else the very first step was not finite
-        pictures["cost.svg"] = curves.cost(
+        made["cost.svg"] = curves.cost(
             metrics, best_epoch=best_epoch, monitor=monitor, prior=prior
         )
-    statistics: Mapping[str, Any] = read_statistics(folder.disk, folder.statistics)
     if len(statistics["step"]):
-        pictures["gradient-flow.svg"] = gradients.gradient_flow(statistics)
-        pictures["gradient-waterfall.svg"] = waterfall(
-            statistics, epoch=_lost(folder), predicted=predicted
+        made["gradient-flow.svg"] = gradients.gradient_flow(statistics)
+        made["gradient-waterfall.svg"] = waterfall(
+            statistics, epoch=lost, predicted=predicted
         )
-        pictures["activations.svg"] = units.activations(statistics)
-        pictures["updates.svg"] = gradients.updates(statistics)
-        pictures["dead-neurons.svg"] = units.dead_neurons(dead)
-    for name in folder.pictures():
-        kept = again(name, folder.read_text(f"plots/{name}")) if png else None
+        made["activations.svg"] = units.activations(statistics)
+        made["updates.svg"] = gradients.updates(statistics)
+        if dead is not None:
+            made["dead-neurons.svg"] = units.dead_neurons(dead)
+    return made
+
+
+def write(folder: RunFolder, made: Mapping[str, str], png: bool) -> None:
+    """Put pictures into `plots/`.
+
+    Args:
+        png: whether all that can be are wanted as PNG too, and with them those that
+            stand there already.
+    """
+    from nettrain.show import style
+    from nettrain.show.again import again
+
+    pictures = dict(made)
+    there = [name for name in folder.pictures() if png and name.endswith(".svg")]
+    for name in there:
+        kept = again(name, folder.read_text(f"{PLOTS}/{name}"))
         if kept is not None:
             pictures[name] = kept
     for name, picture in pictures.items():
-        folder.write_text(f"plots/{name}", picture)
+        folder.write_text(f"{PLOTS}/{name}", picture)
         if png and isinstance(picture, style.Picture):
-            folder.write(f"plots/{name.removesuffix('.svg')}.png", picture.png())
-
-
-def _lost(folder: RunFolder) -> int | None:
-    """The epoch in which a gradient was found to vanish or explode, if one did."""
-    rows = read_findings(folder)
-    epochs = [row["epoch"] for row in rows if row["id"] in ("G1", "G2")]
-    return next(iter(epochs), None)
+            folder.write(f"{PLOTS}/{name.removesuffix('.svg')}.png", picture.png())

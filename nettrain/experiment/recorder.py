@@ -172,6 +172,8 @@ class Files:
         elif isinstance(event, Measured):
             for row in event.rows:
                 self._statistics.append(row)
+            if self._board:
+                self._board.measure(event.rows)
         elif isinstance(event, EpochEnded):
             if self._board:
                 self._board.weigh(event.step)

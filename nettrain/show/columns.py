@@ -11,6 +11,9 @@ import numpy as np
 Columns = Mapping[str, Sequence[Any]]
 """Column name -> its values, all of one length; a missing number is None or NaN."""
 
+_TIME = "time"
+"""The column that `timed` adds."""
+
 
 def numbers(columns: Columns, name: str) -> np.ndarray:
     """A column as floats, NaN where a value is missing or the column is."""
@@ -19,11 +22,28 @@ def numbers(columns: Columns, name: str) -> np.ndarray:
     return np.asarray(columns[name], dtype=float)
 
 
-def steps_per_epoch(columns: Columns) -> int:
-    """Updates in one epoch: the last step recorded in the first epoch."""
+def timed(columns: Columns, per_epoch: int | None) -> Columns:
+    """The columns with their time in epochs.
+
+    Args:
+        columns: with `step`, unless there is no row.
+        per_epoch: planned updates of an epoch; None or 0 of a run that does not say.
+    """
+    if not per_epoch or "step" not in columns:
+        return columns
+    return {**columns, _TIME: numbers(columns, "step") / per_epoch}
+
+
+def time_in_epochs(columns: Columns) -> np.ndarray:
+    """The time (R,) of each row in epochs, by the plan of the run.
+
+    Of one that does not say its plan, by the last step recorded in its first epoch.
+    """
+    if _TIME in columns:
+        return numbers(columns, _TIME)
     step, epoch = numbers(columns, "step"), numbers(columns, "epoch")
     first = step[epoch == epoch.min()] if len(epoch) else step
-    return max(1, int(first.max())) if len(first) else 1
+    return step / max(1.0, first.max(initial=1.0))
 
 
 @dataclass(frozen=True)
@@ -34,13 +54,13 @@ class History:
         nodes: N node paths in forward order.
         steps: M recorded steps, ascending.
         epochs: the epoch of each, from 1.
-        per_epoch: updates in one epoch.
+        time: of each, in epochs.
     """
 
     nodes: tuple[str, ...]
     steps: np.ndarray
     epochs: np.ndarray
-    per_epoch: int
+    time: np.ndarray
     _columns: Columns
     _places: tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -54,13 +74,15 @@ class History:
     def labels(self) -> list[str]:
         """`step 1` within the first epoch, else `epoch 2`, for each moment."""
         return [
-            f"step {step:.0f}" if step < self.per_epoch else f"epoch {epoch:.0f}"
-            for step, epoch in zip(self.steps, self.epochs, strict=True)
+            f"step {step:.0f}" if time < 1 else f"epoch {epoch:.0f}"
+            for step, epoch, time in zip(
+                self.steps, self.epochs, self.time, strict=True
+            )
         ]
 
     def epoch_ends(self, most: int) -> list[int]:
         """Indices of at most `most` moments: the first, then ends of epochs, evenly."""
-        ends = [i for i, step in enumerate(self.steps) if step >= self.per_epoch]
+        ends = [i for i, time in enumerate(self.time) if time >= 1]
         moments = [0, *ends] if not ends or ends[0] else ends
         chosen = np.linspace(0, len(moments) - 1, min(most, len(moments))).round()
         return [moments[int(i)] for i in chosen]
@@ -74,11 +96,9 @@ def history(columns: Columns, role: str) -> History:
     step = numbers(columns, "step")
     steps, first, moment = np.unique(step[rows], return_index=True, return_inverse=True)
     epochs = numbers(columns, "epoch")[rows][first]
+    time = time_in_epochs(columns)[rows][first]
     node = np.array([nodes[path] for path in paths], dtype=int)
-    per_epoch = steps_per_epoch(columns)
-    return History(
-        tuple(nodes), steps, epochs, per_epoch, columns, (rows, node, moment)
-    )
+    return History(tuple(nodes), steps, epochs, time, columns, (rows, node, moment))
 
 
 def layer_names(nodes: Sequence[str]) -> list[str]:

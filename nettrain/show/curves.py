@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nettrain.show import palette, style
-from nettrain.show.columns import Columns, numbers, steps_per_epoch
+from nettrain.show.columns import Columns, numbers, time_in_epochs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,16 +73,11 @@ def metric_names(columns: Columns) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in _LOSSES]
 
 
-def time_in_epochs(columns: Columns) -> np.ndarray:
-    """The time of each row, in epochs."""
-    return numbers(columns, "step") / steps_per_epoch(columns)
-
-
 def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     time, step_loss = time_in_epochs(columns), numbers(columns, "train/loss")
     curves = [(numbers(columns, c), hue, label) for c, hue, label in _CURVES]
     # Single batches may dip far below the curves; the view follows the usual ones.
-    batches = style.finite(step_loss)
+    batches = deciding(style.finite(step_loss))
     usual = np.quantile(batches, (0.02, 0.98)) if len(batches) else np.array([0.0, 1.0])
     shown = style.finite(np.concatenate((*(values for values, _, _ in curves), usual)))
     if prior is not None and prior > _FAR * shown.max(initial=0.0) > 0:
@@ -90,7 +85,13 @@ def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     _scale(axes, style.finite(np.append(shown, prior or np.nan)))
     faint = palette.colour("pale_blue")
     axes.plot(
-        *envelope(time, step_loss), color=faint, linewidth=0.8, label="each batch"
+        *envelope(time, step_loss),
+        color=faint,
+        linewidth=0.8,
+        label="each batch",
+        marker=style.marker(len(style.finite(step_loss))),
+        markersize=3.5,
+        clip_on=len(style.finite(step_loss)) > 1,
     )
     for values, hue, label in curves:
         seen = np.isfinite(values)
@@ -101,9 +102,16 @@ def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
             prior, color=palette.colour("muted"), linewidth=1, linestyle=(0, (5, 4))
         )
         _note(axes, 0.995, prior, f"guessing: H0 = {style.number(prior)}", "right")
-    axes.set_xlim(0, max(time.max(initial=0), 1e-9))
-    style.linear_axis(axes.xaxis, 8)
+    style.epoch_axis(axes, time, 8)
     _legend(axes)
+
+
+def deciding(batches: np.ndarray) -> np.ndarray:
+    """The losses of batches that decide about a scale.
+
+    One that is fitted exactly is 0, and must not turn a logarithmic axis linear.
+    """
+    return batches[batches != 0]
 
 
 def envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -147,13 +155,12 @@ def _scale(axes: Axes, values: np.ndarray) -> None:
 def _curve(
     axes: Axes, time: np.ndarray, values: np.ndarray, name: str, label: str
 ) -> None:
-    marker = "o" if len(values) <= 12 else None
     axes.plot(
         time,
         values,
         color=palette.colour(name),
         label=label,
-        marker=marker,
+        marker=style.marker(len(values)),
         markersize=3.5,
     )
 
@@ -268,8 +275,7 @@ def _panel(
         values = numbers(columns, column)
         seen = np.isfinite(values)
         _curve(axes, time[seen], values[seen], hue, part)
-    axes.set_xlim(0, max(time.max(initial=0), 1e-9))
-    style.linear_axis(axes.xaxis, 4)
+    style.epoch_axis(axes, time, 4)
     if best is not None and parts:
         _best_line(axes, time[numbers(columns, "epoch") == best].max(initial=0))
     if index == count - 1:

@@ -8,7 +8,7 @@ WATERFALL, FLOW = "gradient-waterfall.svg", "gradient-flow.svg"
 UNITS, SPREAD, UPDATES = "dead-neurons.svg", "activations.svg", "updates.svg"
 COST, RATES = "cost.svg", "learning-rate.svg"
 
-_OF = {
+_OF: dict[str, str | None] = {
     "G1": WATERFALL,
     "G2": WATERFALL,
     "I3": WATERFALL,
@@ -23,15 +23,20 @@ _OF = {
     "P2": COST,
     "L1": UPDATES,
     "L2": UPDATES,
+    "D3": None,
 }
-"""Everything else is seen in the cost: against the prior, and against validation."""
+"""Everything else is seen in the cost: against the prior, and against validation. A
+defect of the data is seen in none."""
 
 
 def picture(id_: str, drawn: Collection[str]) -> str | None:
-    """The picture of a finding, or the cost where that was not drawn.
+    """The picture of a finding, or the cost where that was not drawn; None without one.
 
     Args:
         id_: of the finding, such as `G1`.
         drawn: the files that the run has in `plots/`.
     """
-    return next((name for name in (_OF.get(id_), COST) if name in drawn), None)
+    wanted = _OF.get(id_, COST)
+    if wanted is None:
+        return None
+    return next((name for name in (wanted, COST) if name in drawn), None)

@@ -166,7 +166,7 @@ def updates(columns: Columns, *, healthy: tuple[float, float] = HEALTHY_UPDATES)
             x="epoch",
             y="‖ΔW‖ / ‖W‖ per update",
         )
-        _ratios(axes, motion.steps / motion.per_epoch, ratios[moving], names, healthy)
+        _ratios(axes, motion.time, ratios[moving], names, healthy)
         return style.svg(figure, _updates_title(ratios, healthy))
 
 
@@ -205,9 +205,16 @@ def _ratios(
     )
     for row, name, hue in zip(ratios, names, hues, strict=False):
         kept = np.isfinite(row)
-        axes.plot(time[kept], row[kept], color=hue, label=name.removeprefix("model/"))
-    axes.set_xlim(0, max(time.max(), 1e-9))
-    style.linear_axis(axes.xaxis, 8)
+        axes.plot(
+            time[kept],
+            row[kept],
+            color=hue,
+            label=name.removeprefix("model/"),
+            marker=style.marker(kept.sum()),
+            markersize=3.5,
+            clip_on=kept.sum() > 1,
+        )
+    style.epoch_axis(axes, time, 8)
     _keys(axes, few)
 
 

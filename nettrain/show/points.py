@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,14 +19,25 @@ if TYPE_CHECKING:
 
 _RAMP = [f"time{i}" for i in range(8)]
 """From the worst points to the best ones."""
-_BEST = "orange"
-_PANEL, _PANEL_HEIGHT = 300, 210
-_COLUMNS = 3
+_BEST, _LOST = "orange", "red"
+_ROOM = 270
+"""Pixels across of a panel's frame."""
+_LETTER = 5.4
+"""Pixels that a letter of a tick takes."""
+_MOST = 18
+"""Letters of the name of a value."""
+_SLANT = math.radians(35)
+"""Of such names where they have not the room to lie."""
+_NO_VALUE = 1.1
+"""Where, on the axis of the objective, the lines of points end that have no value."""
 _PAIRS = 3
 _GRID = 48
-"""Cells of a surface along each side."""
+"""Cells of a surface along an axis of numbers."""
 _WIDTH = 0.12
 """Standard deviation of the kernel that smooths a surface, as a share of an axis."""
+_FAINT = ((0.0, 1.5, 1.0), (1.5, 2.25, 0.5), (2.25, 3.0, 0.2))
+"""How strong the cells of a surface are from and up to so many of these deviations from
+the nearest point; farther away nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -63,20 +75,40 @@ class Key:
         scaled = self._scaled(self.values)
         return float(scaled.min()), float(scaled.max())
 
+    @property
+    def cells(self) -> int:
+        """Cells of a surface along its axis: of a list one for each value."""
+        return len(self.labels) or _GRID
+
+    @property
+    def apart(self) -> np.ndarray:
+        """(cells, P) squared distance of each cell to each point, in 2 · `_WIDTH`².
+
+        Values of a list have no order: another one is infinitely far away.
+        """
+        if self.labels:
+            same = self.values == np.arange(self.cells)[:, None]
+            return np.where(same, 0.0, np.inf)
+        centres = (np.arange(self.cells) + 0.5) / self.cells
+        return (centres[:, None] - self.shares) ** 2 / (2 * _WIDTH**2)
+
     def _scaled(self, values: np.ndarray) -> np.ndarray:
         return np.log10(values) if self.log else np.asarray(values, float)
 
 
 @dataclass(frozen=True)
 class Points:
-    """What came of the points of a sweep that have a value.
+    """What came of the points of a sweep.
 
     Attributes:
         metric: the objective.
         lower: whether lower is better.
         keys: that take more than one value.
-        mean: (P,) of the objective, the best point first.
+        mean: (P,) of the objective, the best point first; NaN of those that diverged or
+            failed, which come last.
         half: (P,) half its interval, NaN without one.
+        numbers: (P,) of the points, in the order in which they were tried.
+        until: (P,) percent of its plan that each was trained for.
     """
 
     metric: str
@@ -84,6 +116,8 @@ class Points:
     keys: tuple[Key, ...]
     mean: np.ndarray
     half: np.ndarray
+    numbers: np.ndarray
+    until: np.ndarray | float = 100.0
 
     @property
     def log(self) -> bool:
@@ -91,15 +125,51 @@ class Points:
         return style.spans_decades(self.mean)
 
     @property
+    def known(self) -> np.ndarray:
+        """(P,) whether each has a value."""
+        return np.isfinite(self.mean)
+
+    @property
+    def shorter(self) -> np.ndarray:
+        """(P,) whether each has a value but was given up before its end."""
+        until = np.broadcast_to(self.until, self.mean.shape)
+        return self.known & (until < until.max())
+
+    @property
     def goodness(self) -> np.ndarray:
-        """(P,) from 0, the worst, to 1, the best, by rank."""
-        rank = np.argsort(np.argsort(self.mean if self.lower else -self.mean))
-        return 1 - rank / max(1, len(rank) - 1)
+        """(P,) from 0, the worst, to 1, the best, by rank; NaN without a value.
+
+        What was trained longer stands before, as in the table. Equal ones share the
+        mean of their ranks.
+        """
+        known = self.known
+        until = np.broadcast_to(self.until, self.mean.shape)[known]
+        value = self.mean[known] if self.lower else -self.mean[known]
+        _, which, count = np.unique(
+            np.column_stack((-until, value)),
+            axis=0,
+            return_inverse=True,
+            return_counts=True,
+        )
+        rank = np.cumsum(count) - (count + 1) / 2
+        found = np.full(len(known), np.nan)
+        found[known] = 1 - rank[which.ravel()] / max(1, known.sum() - 1)
+        return found
 
     def colours(self) -> list[str]:
         """The colour of each point: the better, the darker."""
-        at = np.minimum((self.goodness * len(_RAMP)).astype(int), len(_RAMP) - 1)
-        return [palette.colour(_RAMP[i]) for i in at]
+        return [palette.colour(_RAMP[i]) for i in _class(np.nan_to_num(self.goodness))]
+
+    @property
+    def signs(self) -> list[str]:
+        """What the marks of points that are not like the others mean."""
+        said = ["○ given up earlier"] if self.shorter.any() else []
+        return [*said, *([] if self.known.all() else ["× no value"])]
+
+
+def _class(share: np.ndarray) -> np.ndarray:
+    """The place in `_RAMP` of shares from 0 to 1, whatever the last bit of them."""
+    return np.minimum((share * len(_RAMP) + 1e-9).astype(int), len(_RAMP) - 1)
 
 
 # ---------------------------------------------------------------- parallel coordinates
@@ -107,35 +177,50 @@ class Points:
 
 def parallel(points: Points) -> str:
     """A line per point through an axis per key, and the objective at the right."""
-    axes_of = [*points.keys, Key(points.metric, points.log, points.mean)]
-    gap = 170
-    width = 150 + gap * (len(axes_of) - 1) + 90
+    known = points.known
+    last = Key(points.metric, points.log, points.mean[known])
+    count = len(points.keys)
+    gap = min(420, max(170, 860 // max(1, count)))
+    width = 120 + gap * count + 110
+    said = ["dashed: given up earlier"] if points.shorter.any() else []
+    said += [] if known.all() else ["dotted: no value"]
     with style.sheet():
-        figure = style.figure(width, 420)
-        axes = style.axes(
-            figure, (90, 64, gap * (len(axes_of) - 1), 300), title="All points", grid=""
-        )
-        _scale(figure, 240, 40)
+        figure = style.figure(width, 400 + 20 * bool(said))
+        title = f"All {len(known)} points"
+        axes = style.axes(figure, (120, 60, gap * count, 300), grid="")
+        figure.text(20 / width, 1 - 24 / figure.bbox.height, title, fontsize=11)
+        _scale(figure, points, width - 280, 16)
         axes.spines[:].set_visible(False)
-        axes.set_xlim(0, max(1, len(axes_of) - 1))
+        axes.set_xlim(0, max(1, count))
         axes.set_ylim(-0.03, 1.03)
         axes.set_xticks([])
         axes.set_yticks([])
-        shares = np.array([key.shares for key in axes_of])
-        colours = points.colours()
-        for i in reversed(range(len(points.mean))):
-            line = {"color": colours[i], "linewidth": 1.2, "alpha": 0.9}
-            if i == 0:
-                line = {"color": palette.colour(_BEST), "linewidth": 2.6}
-            axes.plot(range(len(axes_of)), shares[:, i], **line)
-        for place, key in enumerate(axes_of):
-            _upright(axes, place, key)
+        shares = np.full((count + 1, len(known)), _NO_VALUE)
+        shares[:-1] = np.array([key.shares for key in points.keys])
+        shares[-1, known] = last.shares
+        for i in reversed(range(len(known))):
+            axes.plot(range(count + 1), shares[:, i], clip_on=False, **_line(points, i))
+        for place, key in enumerate((*points.keys, last)):
+            _upright(axes, place, key, to_right=place == count)
+        if not known.all():
+            axes.annotate("no value", (count, _NO_VALUE), **_beside_axis(to_right=True))
+        _caption(figure, 20, 398, ", ".join(said))
         best = style.number(float(points.mean[0]))
-        title = f"All {len(points.mean)} points; the best has {points.metric} {best}"
+        title = f"{title}; the best has {points.metric} {best}"
         return style.svg(figure, title)
 
 
-def _upright(axes: Axes, place: int, key: Key) -> None:
+def _line(points: Points, i: int) -> dict[str, Any]:
+    """How the line of a point looks."""
+    if i == 0:
+        return {"color": palette.colour(_BEST), "linewidth": 2.6}
+    look = {"color": points.colours()[i], "linewidth": 1.2, "alpha": 0.9}
+    if not points.known[i]:
+        return look | {"color": palette.colour(_LOST), "linestyle": (0, (1, 2))}
+    return look | ({"linestyle": (0, (5, 3))} if points.shorter[i] else {})
+
+
+def _upright(axes: Axes, place: int, key: Key, to_right: bool) -> None:
     """One axis of parallel coordinates, with its name and a few values."""
     axes.axvline(place, color=palette.colour("pale"), linewidth=1.2, zorder=0)
     axes.annotate(
@@ -143,18 +228,33 @@ def _upright(axes: Axes, place: int, key: Key) -> None:
         horizontalalignment="center", verticalalignment="top",
     )  # fmt: skip
     for share, text in _ticks(key):
-        axes.annotate(
-            text, (place, share), xytext=(-5, 0), textcoords="offset points",
-            fontsize=8, color=palette.colour("muted"), horizontalalignment="right",
-            verticalalignment="center", zorder=9,
-            bbox={"facecolor": palette.colour("paper"), "edgecolor": "none", "pad": 1},
-        )  # fmt: skip
+        axes.annotate(text, (place, share), **_beside_axis(to_right))
+
+
+def _beside_axis(to_right: bool) -> dict[str, Any]:
+    """How a value stands at its axis: at the last one where there is no line."""
+    return {
+        "xytext": (5 if to_right else -5, 0),
+        "textcoords": "offset points",
+        "fontsize": 8,
+        "color": palette.colour("muted"),
+        "horizontalalignment": "left" if to_right else "right",
+        "verticalalignment": "center",
+        "zorder": 9,
+        "annotation_clip": False,
+        "bbox": {
+            "facecolor": palette.colour("paper"),
+            "edgecolor": "none",
+            "pad": 1,
+            "alpha": 0.9,
+        },
+    }
 
 
 def _ticks(key: Key) -> list[tuple[float, str]]:
     low, high = key.ends
     if key.labels:
-        stride = math.ceil(len(key.labels) / 12)
+        stride = math.ceil(len(key.labels) / 20)
         return [
             ((i - low) / (high - low), _cut(label))
             for i, label in enumerate(key.labels)
@@ -162,91 +262,152 @@ def _ticks(key: Key) -> list[tuple[float, str]]:
         ]
     if high == low:
         return [(0.5, style.number(float(key.values[0])))]
-    places = [0.0, 0.25, 0.5, 0.75, 1.0]
-    values = [low + share * (high - low) for share in places]
+    values = np.linspace(low, high, 5)
+    if (key.values == key.values.round()).all():  # ticks of whole numbers are whole
+        rounded = np.unique((10**values if key.log else values).round())
+        values = np.log10(rounded) if key.log else rounded
     return [
-        (share, style.number(10**value if key.log else value))
-        for share, value in zip(places, values, strict=True)
+        ((value - low) / (high - low), style.number(10**value if key.log else value))
+        for value in values
     ]
 
 
 def _cut(label: str) -> str:
-    return label if len(label) <= 18 else label[:17] + "…"
+    """A value in few letters: without its brackets, both of its ends."""
+    plain = re.sub(r"[{}\[\]]", "", label)
+    half = _MOST // 2
+    return plain if len(plain) <= _MOST else f"{plain[:half]}…{plain[1 - half :]}"
 
 
 # ---------------------------------------------------------------- slices
 
 
-def slices(points: Points) -> str:
+def slices(points: Points) -> tuple[str, ...]:
     """For each key the objective over its values, with intervals."""
-    rows = math.ceil(len(points.keys) / _COLUMNS)
-    columns = min(len(points.keys), _COLUMNS)
     with style.sheet():
-        figure = style.figure(90 + columns * (_PANEL + 20), 40 + rows * 300)
-        for index, key in enumerate(points.keys):
-            row, column = divmod(index, _COLUMNS)
-            box = (
-                76 + column * (_PANEL + 20),
-                46 + row * 300,
-                _PANEL - 40,
-                _PANEL_HEIGHT,
-            )
-            y = points.metric if column == 0 else ""
-            axes = style.axes(figure, box, x=key.short, y=y)
-            _slice(axes, points, key)
-        return style.svg(figure, f"{points.metric} over each key")
+        return tuple(_slice(points, key) for key in points.keys)
 
 
-def _slice(axes: Axes, points: Points, key: Key) -> None:
+def _slice(points: Points, key: Key) -> str:
+    drop = _drop(key, _ROOM)
+    said = _meaning(points, key)
+    figure = style.figure(_ROOM + 100, 280 + drop + 18 * len(said))
+    axes = style.axes(figure, (76, 24, _ROOM, 210), x=key.short, y=points.metric)
     low, high = _view(points)
     if points.log:
         style.log_axis(axes, low, high)
     else:
         axes.set_ylim(low, high)
         style.linear_axis(axes.yaxis)
-    _across(axes.xaxis, axes, key)
-    x = key.values + (_beside(key.values) if key.labels else 0.0)
+    _across(axes, key)
+    x = key.values + (_beside(key.values, points.numbers) if key.labels else 0.0)
     for i in reversed(range(len(x))):
-        best = i == 0
-        hue = palette.colour(_BEST if best else "blue")
-        if np.isfinite(points.half[i]):
-            ends = points.mean[i] - points.half[i], points.mean[i] + points.half[i]
-            faint = hue if best else palette.colour("pale_blue")
-            axes.plot([x[i], x[i]], ends, color=faint, linewidth=1.4)
+        _mark(axes, points, i, x[i], (low, high))
+    _caption(figure, 20, 276 + drop, "\n".join(said))
+    return style.svg(figure, f"{points.metric} over {key.name}")
+
+
+def _mark(
+    axes: Axes, points: Points, i: int, x: float, view: tuple[float, float]
+) -> None:
+    """A point of a slice with its interval."""
+    if not points.known[i]:
         axes.plot(
-            [x[i]], [points.mean[i]], "o", color=hue, markersize=7 if best else 4.5
-        )
+            [x], [1.0 if points.lower else 0.0], "x", color=palette.colour(_LOST),
+            markersize=6, transform=axes.get_xaxis_transform(), clip_on=False,
+        )  # fmt: skip
+        return
+    hue = palette.colour("blue" if i else _BEST)
+    if np.isfinite(points.half[i]):
+        faint = palette.colour("pale_blue") if i else hue
+        ends = points.mean[i] - points.half[i], points.mean[i] + points.half[i]
+        axes.plot([x, x], np.clip(ends, *view), color=faint, linewidth=1.4)
+        for end, edge, arrow in zip(ends, view, "v^", strict=True):
+            if (end < edge) == (arrow == "v") and end != edge:
+                axes.plot([x], [edge], arrow, color=faint, markersize=5, clip_on=False)
+    face = palette.colour("paper") if points.shorter[i] else hue
+    axes.plot(
+        [x], [points.mean[i]], "o", color=hue, markersize=4.5 if i else 7,
+        markerfacecolor=face,
+    )  # fmt: skip
+
+
+def _meaning(points: Points, key: Key) -> list[str]:
+    """Lines of what a slice does not say by itself."""
+    said = points.signs
+    low, high = _view(points)
+    ends = points.mean - points.half, points.mean + points.half
+    if (ends[0] < low).any() or (ends[1] > high).any():
+        said.append("▲ ▼ the interval goes on")
+    lines = [", ".join(said)] if said else []
+    if key.labels:
+        lines += ["Points with the same value of a list stand side by side"]
+        lines += ["in the order of their numbers; the step aside means nothing."]
+    return lines
+
+
+def _caption(figure: Figure, left: float, top: float, text: str) -> None:
+    """What a picture does not say by itself, at a place in pixels."""
+    width, height = figure.bbox.width, figure.bbox.height
+    figure.text(
+        left / width, 1 - top / height, text, fontsize=9, linespacing=1.4,
+        verticalalignment="top", color=palette.colour("muted"),
+    )  # fmt: skip
 
 
 def _view(points: Points) -> tuple[float, float]:
     """All means, and of intervals what leaves the means room."""
-    low, high = float(points.mean.min()), float(points.mean.max())
+    mean = points.mean[points.known]
+    low, high = float(mean.min()), float(mean.max())
     if points.log:
         return low / 1.5, high * 1.5
     room = (high - low) or abs(high) or 1.0
-    reach = np.minimum(np.nan_to_num(points.half, nan=0.0), room)
-    bottom = max(float((points.mean - reach).min()), low - room)
-    top = min(float((points.mean + reach).max()), high + room)
+    reach = np.minimum(np.nan_to_num(points.half[points.known], nan=0.0), room)
+    bottom = max(float((mean - reach).min()), low - room)
+    top = min(float((mean + reach).max()), high + room)
     return bottom - 0.05 * room, top + 0.05 * room
 
 
-def _beside(values: np.ndarray) -> np.ndarray:
-    """Steps to the side for points that have the same value of a list."""
+def _beside(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Steps to the side for points that have the same value of a list.
+
+    They go by the points' numbers: in the order of their results, as the points stand,
+    they would draw a trend that there is not.
+    """
     moved = np.zeros(len(values))
+    order = np.argsort(numbers)
     for value in np.unique(values):
-        at = np.flatnonzero(values == value)
+        at = order[values[order] == value]
         moved[at] = (np.arange(len(at)) - (len(at) - 1) / 2) * min(0.12, 0.6 / len(at))
     return moved
 
 
-def _across(axis: object, axes: Axes, key: Key) -> None:
+def _drop(key: Key, room: float) -> int:
+    """By how many pixels the names of values go deeper than a line, slanted; or 0."""
+    longest = max((len(_cut(label)) for label in key.labels), default=0)
+    fits = longest * _LETTER + 8 <= room / max(1, len(key.labels))
+    return 0 if fits else round(longest * _LETTER * math.sin(_SLANT))
+
+
+def _name(axes: Axes, key: Key, places: Sequence[float], names: Sequence[str]) -> None:
+    """Names of values under an x axis, slanted where they need it."""
+    slanted = {
+        "rotation": math.degrees(_SLANT),
+        "horizontalalignment": "right",
+        "rotation_mode": "anchor",
+    }
+    axes.set_xticks(places, names, **(slanted if _drop(key, _ROOM) else {}))
+
+
+def _across(axes: Axes, key: Key) -> None:
     """The x axis of a key."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     low, high = key.ends
     if key.labels:
         axes.set_xlim(low, high)
-        style.layer_ticks(axes.xaxis, [_cut(x) for x in key.labels], _PANEL - 40)
+        ticks = [(low + share * (high - low), name) for share, name in _ticks(key)]
+        _name(axes, key, *zip(*ticks, strict=True))
         return
     room = 0.05 * (high - low) or 0.5
     if not key.log:
@@ -265,21 +426,33 @@ def _across(axis: object, axes: Axes, key: Key) -> None:
 # ---------------------------------------------------------------- surfaces
 
 
-def surfaces(points: Points) -> str:
+def surfaces(points: Points) -> tuple[str, ...]:
     """The objective over pairs of keys: those that explain most of it."""
     keys = sorted(points.keys, key=lambda key: -_explained(points, key))
-    pairs = list(itertools.combinations(keys, 2))[:_PAIRS]
     with style.sheet():
-        figure = style.figure(100 + len(pairs) * (_PANEL + 40), 350)
-        for index, (x, y) in enumerate(pairs):
-            box = (86 + index * (_PANEL + 40), 52, _PANEL - 60, 230)
-            axes = style.axes(figure, box, x=x.short, y=y.short, grid="")
-            _surface(axes, points, x, y)
-        _scale(figure, 86, 20)
-        return style.svg(figure, f"{points.metric} over pairs of keys")
+        pairs = itertools.islice(itertools.combinations(keys, 2), _PAIRS)
+        return tuple(_pair(points, x, y) for x, y in pairs)
 
 
-def _scale(figure: Figure, left: float, top: float) -> None:
+def _pair(points: Points, x: Key, y: Key) -> str:
+    longest = max(len(text) for _, text in _ticks(y))
+    left, drop = 44 + round(longest * _LETTER), _drop(x, _ROOM)
+    width = max(left + _ROOM + 30, 400)
+    figure = style.figure(width, 390 + drop)
+    box = (left, 46, _ROOM, 240)
+    axes = style.axes(figure, box, x=x.short, y=y.short, grid="")
+    _surface(axes, points, x, y)
+    _scale(figure, points, (width - 150) / 2, 16)
+    said = "Colour: the rank of the points around, smoothed;\nit fades away from them"
+    if x.labels or y.labels:
+        said = "Colour: the mean rank of the points with these values;\n"
+        said += "it is blank where nothing was measured"
+    signs = [] if points.known.all() else ["× no value"]
+    _caption(figure, 20, 338 + drop, "; ".join([said, *signs]) + ".")
+    return style.svg(figure, f"{points.metric} over {x.name} and {y.name}")
+
+
+def _scale(figure: Figure, points: Points, left: float, top: float) -> None:
     """What the colours say."""
     axes = style.axes(figure, (left, top, 150, 10), grid="")
     axes.spines[:].set_visible(False)
@@ -288,9 +461,10 @@ def _scale(figure: Figure, left: float, top: float) -> None:
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     axes.set_xticks([])
+    best, worst = (style.number(x) for x in points.mean[points.known][[0, -1]])
     for place, side, text in (
-        (-0.3, "right", "worse"),
-        (len(_RAMP) + 0.3, "left", "better"),
+        (-0.3, "right", f"worst {worst}"),
+        (len(_RAMP) + 0.3, "left", f"best {best}"),
     ):
         axes.text(
             place, 0.5, text, fontsize=9, horizontalalignment=side,
@@ -299,36 +473,63 @@ def _scale(figure: Figure, left: float, top: float) -> None:
 
 
 def _explained(points: Points, key: Key) -> float:
-    """The share of the objective's rank that a parabola over the key explains."""
-    x, y = key.shares, points.goodness
-    fitted = np.polynomial.Polynomial.fit(x, y, min(2, len(set(x)) - 1))(x)
+    """The share of the rank's variance that a key explains.
+
+    Of a list by the means of its values, of numbers by a parabola over them.
+    """
+    x, y = key.shares[points.known], points.goodness[points.known]
+    if key.labels:
+        fitted = np.array([y[x == place].mean() for place in x])
+    else:
+        fitted = np.polynomial.Polynomial.fit(x, y, min(2, len(set(x)) - 1))(x)
     return 1.0 - float(np.var(y - fitted) / (np.var(y) or 1.0))
 
 
 def _surface(axes: Axes, points: Points, x: Key, y: Key) -> None:
     """A kernel mean of the points' rank in cells, and the points themselves."""
-    across, up = x.shares, y.shares
-    centres = (np.arange(_GRID) + 0.5) / _GRID
-    far = (
-        (centres[None, :, None] - across) ** 2 + (centres[:, None, None] - up) ** 2
-    ) / (2 * _WIDTH**2)
-    weight = np.exp(-(far - far.min(axis=-1, keepdims=True)))
-    mean = (weight * points.goodness).sum(axis=-1) / weight.sum(axis=-1)
-    classes = np.minimum((mean * len(_RAMP)).astype(int), len(_RAMP) - 1)
-    style.cells(axes, classes, _RAMP)
-    axes.set_xlim(0, _GRID)
-    axes.set_ylim(0, _GRID)
+    classes, deviations = _smoothed(points, x, y)
+    for near, away, alpha in _FAINT:
+        shown = (deviations >= near) & (deviations < away)
+        style.cells(axes, np.where(shown, classes, -1), _RAMP, alpha)
+    axes.set_xlim(0, x.cells)
+    axes.set_ylim(0, y.cells)
     ink, paper = palette.colour("ink"), palette.colour("paper")
+    across, up = x.shares * x.cells, y.shares * y.cells
+    if x.labels:
+        axes.vlines(range(1, x.cells), 0, y.cells, color=paper, linewidth=2)
+        _, place = np.unique(np.column_stack((across, up)), axis=0, return_inverse=True)
+        across = across + _beside(place.ravel(), points.numbers)
+    if y.labels:
+        axes.hlines(range(1, y.cells), 0, x.cells, color=paper, linewidth=2)
     for i in reversed(range(len(across))):
-        face = palette.colour(_BEST) if i == 0 else paper
+        look = {"markersize": 5 if i else 8, "markeredgecolor": ink}
+        look |= {"markerfacecolor": paper if i else palette.colour(_BEST)}
+        if not points.known[i]:
+            look |= {"marker": "x", "markeredgecolor": palette.colour(_LOST)}
         axes.plot(
-            [across[i] * _GRID], [up[i] * _GRID], "o", markersize=8 if i == 0 else 5,
-            markerfacecolor=face, markeredgecolor=ink, markeredgewidth=0.8,
+            [across[i]], [up[i]], **{"marker": "o", "markeredgewidth": 0.8} | look,
             clip_on=False,
         )  # fmt: skip
-    for axis, key in ((axes.xaxis, x), (axes.yaxis, y)):
-        ticks = _ticks(key)
-        axis.set_ticks([s * _GRID for s, _ in ticks], [text for _, text in ticks])
+    _name(axes, x, *zip(*((s * x.cells, t) for s, t in _ticks(x)), strict=True))
+    axes.set_yticks(*zip(*((s * y.cells, t) for s, t in _ticks(y)), strict=True))
+
+
+def _smoothed(points: Points, x: Key, y: Key) -> tuple[np.ndarray, np.ndarray]:
+    """The colour of each cell, -1 of none, and how far its nearest point is.
+
+    Returns:
+        (y.cells, x.cells) places in `_RAMP`, and deviations of the kernel.
+    """
+    known = points.known
+    far = y.apart[:, None, :] + x.apart[None, :, :]
+    lost = far[..., ~known].min(axis=-1, initial=np.inf)
+    far = far[..., known]
+    nearest = far.min(axis=-1)
+    reached = np.isfinite(nearest) & (nearest <= lost)
+    weight = np.exp(-(far - np.where(reached, nearest, 0.0)[..., None]))
+    total = np.where(reached, weight.sum(axis=-1), 1.0)
+    mean = (weight * points.goodness[known]).sum(axis=-1) / total
+    return np.where(reached, _class(mean), -1), np.sqrt(2 * nearest)
 
 
 # ---------------------------------------------------------------- learning curves
@@ -362,7 +563,8 @@ def curves(
                 )
         for epoch, value in runs[0] if runs else ():
             axes.plot(epoch, value, color=palette.colour(_BEST), linewidth=2)
-        style.linear_axis(axes.xaxis, 8)
+        epochs = np.concatenate([np.zeros(0), *(e for e, _ in every)])
+        style.epoch_axis(axes, epochs, 8)
         axes.plot(
             [], [], color=palette.colour(_BEST), label=f"point {names[0]}, the best"
         )

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import html
 import math
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any, TextIO
 
+from nettrain.show.width import columns
+
 _LINES = 20
+_MONITOR = "validation/loss"
+"""The metric that a narrow bar keeps longest."""
+_GAP = 2
+_PLACE = "|{bar:12}|"
+_PLACE_WIDTH = 14
+_CODE = "font-family:monospace;font-size:var(--jp-code-font-size,13px)"
+_SECONDS = 0.1
+"""Between two drawings of a bar."""
 
 
 class Progress:
@@ -21,7 +32,8 @@ class Progress:
     Args:
         total_steps: the planned number of updates.
         terminal: whether the stream is one.
-        stream: where to write, standard error if left out.
+        stream: where to write; if left out standard error, which is red in a notebook,
+            so that there it is standard output.
         done: updates made before, where a run is resumed.
         notebook: whether the stream is shown in one.
     """
@@ -36,13 +48,16 @@ class Progress:
         notebook: bool = False,
     ) -> None:
         self._total, self._steps, self._first = total_steps, done, done
-        self._stream = stream or sys.stderr
+        self._stream = stream or (sys.stdout if notebook else sys.stderr)
         self._epoch, self._loss, self._rate = 0, math.nan, math.nan
         self._metrics: Mapping[str, float] = {}
         self._began = time.monotonic()
-        self._stride, self._unwritten = 0, False
-        shown = terminal or notebook
-        self._bar = _bar(self, self._stream, notebook) if shown else None
+        self._stride, self._unwritten, self._over = 0, False, False
+        self._bar: Any = None
+        if notebook:
+            self._bar = _Cell(self)
+        elif terminal:
+            self._bar = _bar(self, self._stream)
 
     def step(self, steps: int, epoch: int, loss: float, rate: float) -> None:
         """After an update: how many there are by now, the batch's loss, the rate."""
@@ -71,6 +86,7 @@ class Progress:
 
     def close(self) -> None:
         """Leave the last state standing."""
+        self._over = True
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -84,27 +100,67 @@ class Progress:
 
     def _write_line(self) -> None:
         self._unwritten = False
-        print(f"{self.status()}  {self._left()}", file=self._stream, flush=True)
+        line = f"{self.status()}  {self._left()}".rstrip()
+        print(line, file=self._stream, flush=True)
 
     def _left(self) -> str:
-        """The time left at the pace so far, `done` at the end."""
+        """The time left at the pace so far, `done` at the planned end."""
         made, missing = self._steps - self._first, self._total - self._steps
-        if missing <= 0 or made <= 0:
-            return "done" if missing <= 0 else ""
+        if missing <= 0:
+            return "done"
+        if made <= 0 or self._over:
+            return ""
         seconds = (time.monotonic() - self._began) / made * missing
         return f"{duration(math.ceil(seconds))} left"
 
     def status(self) -> str:
         """`epoch 3  loss 0.31  validation loss 0.33  accuracy 0.91  rate 0.001`."""
+        return (" " * _GAP).join(text for _, text in self._parts())
+
+    def _parts(self) -> list[tuple[int, str]]:
+        """What the status is made of; in each case the more important the lower."""
         if not self._epoch:
-            return ""
-        parts = [f"epoch {self._epoch}", f"loss {self._loss:.4g}"]
+            return []
+        parts = [(1, f"epoch {self._epoch}"), (2, f"loss {self._loss:.4g}")]
         for name, value in self._metrics.items():
-            if name != "train/loss" and not name.startswith("train/"):
-                parts.append(f"{name.replace('/', ' ')} {value:.4g}")
+            if not name.startswith("train/"):
+                rank = 0 if name == _MONITOR else 4
+                parts.append((rank, f"{name.replace('/', ' ')} {value:.4g}"))
         if not math.isnan(self._rate):
-            parts.append(f"rate {self._rate:.3g}")
-        return "  ".join(parts)
+            parts.append((6, f"rate {self._rate:.3g}"))
+        return parts
+
+    def fitted(self, wide: int | None) -> str:
+        """The form of a bar's line: what has room in it, the most important first.
+
+        Args:
+            wide: columns of the terminal; None where a line has no end.
+        """
+        parts = [(5, _PLACE), (3, self._left()), *self._parts()]
+        room = math.inf if wide is None else wide - len("100%") - 1
+        kept = set[int]()
+        for index in sorted(range(len(parts)), key=lambda i: parts[i][0]):
+            text = parts[index][1]
+            taken = _GAP + (_PLACE_WIDTH if text == _PLACE else len(text))
+            if text and taken <= room:
+                kept.add(index)
+                room -= taken
+        texts = [
+            text if text == _PLACE else text.replace("{", "{{").replace("}", "}}")
+            for text in (parts[index][1] for index in sorted(kept))
+        ]
+        whole = (" " * _GAP).join(["{percentage:3.0f}%", *texts])
+        return whole.replace("%  |", "% |", 1)
+
+    def look(self) -> dict[str, str]:
+        """A bar in a notebook, by the kind of what it is."""
+        share = self._steps / self._total if self._total else 1.0
+        parts = [f"{share:4.0%}", self._left(), self.status()]
+        text = (" " * _GAP).join(part for part in parts if part)
+        bar = f'<progress value="{share:.4f}" style="vertical-align:middle"></progress>'
+        told = f'<span style="white-space:pre-wrap">{html.escape(text)}</span>'
+        shown = f'<div style="{_CODE}">{bar} {told}</div>'
+        return {"text/plain": text, "text/html": shown}
 
 
 def duration(seconds: float) -> str:
@@ -119,42 +175,50 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _bar(progress: Progress, stream: TextIO, notebook: bool) -> Any:
-    """A tqdm bar that asks for the status only when it draws itself."""
-    kind, widget = _kind(notebook)
+def _bar(progress: Progress, stream: TextIO) -> Any:
+    """A tqdm bar that asks for its line only when it draws itself."""
+    from tqdm import tqdm
 
-    class Bar(kind):  # type: ignore[misc, valid-type]
+    class Bar(tqdm):  # type: ignore[misc, type-arg]
         # No second thread: the clock is looked at on every update.
         monitor_interval = 0
 
         @property
         def format_dict(self) -> dict[str, Any]:
-            return super().format_dict | {"prefix": progress.status()}
+            wide = columns(stream)
+            form = {"ncols": wide, "bar_format": progress.fitted(wide)}
+            return super().format_dict | form
 
-        def display(self, *given: Any, **more: Any) -> Any:
-            if more.get("bar_style") == "danger":
-                more["bar_style"] = ""  # a run that ends early has not failed
-            return super().display(*given, **more)
-
-    drawn = "{bar}" if widget else "{bar:12}"
     return Bar(
         total=progress._total,
         initial=progress._first,
         file=stream,
-        dynamic_ncols=not widget,
-        mininterval=0.1,
+        mininterval=_SECONDS,
         miniters=1,
-        bar_format=f"{{percentage:3.0f}}% |{drawn}| {{remaining}} left  {{desc}}",
     )
 
 
-def _kind(notebook: bool) -> tuple[Any, bool]:
-    """Which tqdm, and whether it is a widget: in a notebook that has such."""
-    from tqdm import tqdm
+class _Cell:
+    """A bar in a notebook: an output that is replaced, so that its last state is saved.
 
-    if notebook:
-        from tqdm.notebook import IProgress, tqdm_notebook
+    A widget would not be: what is saved of it is how it began.
+    """
 
-        if IProgress is not None:
-            return tqdm_notebook, True
-    return tqdm, False
+    def __init__(self, progress: Progress) -> None:
+        from IPython.display import display
+
+        self._progress, self._due = progress, 0.0
+        self._shown = display(progress.look(), raw=True, display_id=True)
+
+    def update(self, _steps: int) -> None:
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + _SECONDS
+            self.close()
+
+    def write(self, text: str, file: TextIO) -> None:
+        """Below the bar."""
+        print(text, file=file, flush=True)
+
+    def close(self) -> None:
+        self._shown.update(self._progress.look(), raw=True)

@@ -235,6 +235,25 @@ def linear_axis(axis: Any, ticks: int = 6) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(round(value, 10))))
 
 
+def epoch_axis(axes: Axes, time: np.ndarray, ticks: int) -> None:
+    """An x axis from 0 to the last of times in epochs, with ticks at whole epochs.
+
+    Where there are fewer than two epochs they stand between.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(0, max(time.max(initial=0), 1e-9))
+    linear_axis(axes.xaxis, ticks)
+    axes.xaxis.set_major_locator(
+        MaxNLocator(ticks, integer=True, min_n_ticks=3, steps=[1, 2, 5, 10])
+    )
+
+
+def marker(count: int) -> str | None:
+    """How the points of a line are drawn: of many only the line is."""
+    return "o" if count <= 12 else None
+
+
 def layer_ticks(
     axis: Any,
     names: Sequence[str],
@@ -254,11 +273,14 @@ def layer_ticks(
     axis.set_ticks(places, [*names[::stride]])
 
 
-def cells(axes: Axes, classes: np.ndarray, colours: Sequence[str]) -> None:
+def cells(
+    axes: Axes, classes: np.ndarray, colours: Sequence[str], alpha: float = 1.0
+) -> None:
     """A map of coloured cells: classes (rows, columns) of indices into `colours`.
 
     Cell (i, j) covers x in [j, j+1], y in [i, i+1]. Each colour is one path and equal
-    neighbours of a row are one rectangle, so a large map stays a small file.
+    neighbours of a row are one rectangle, so a large map stays a small file. A cell of
+    -1 is left out.
     """
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
@@ -274,7 +296,9 @@ def cells(axes: Axes, classes: np.ndarray, colours: Sequence[str]) -> None:
         if corners:
             path = Path(np.array(corners, float), codes * (len(corners) // 5))
             # Smoothed edges would leave seams between neighbouring rectangles.
-            patch = PathPatch(path, facecolor=colour(name), linewidth=0, aa=False)
+            patch = PathPatch(
+                path, facecolor=colour(name), linewidth=0, aa=False, alpha=alpha
+            )
             axes.add_patch(patch)
 
 

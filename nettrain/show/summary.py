@@ -11,8 +11,8 @@ from nettrain.config.writer import inline
 from nettrain.errors import visible
 from nettrain.show.progress import duration
 from nettrain.show.style import number
+from nettrain.show.width import folded, width
 
-_WIDTH = 88
 _INDENT = 10
 _CODES = {"bold": "1", "faint": "2", "error": "1;31", "warning": "1;33", "note": "1;36"}
 _PARTS = ("train", "validation", "test")
@@ -48,7 +48,8 @@ def summary(
     """
     pen = _Pen(colour)
     ended = visible(f"{duration(seconds)}, written to {folder}")
-    blocks = [_table(metrics, pen), "\n".join([ended, *_watched(diagnosis or {})])]
+    ending = "\n".join([ended, *_watched(diagnosis or {})])
+    blocks = [_table(metrics, pen), folded(ending, 2, pen.width)]
     for finding, follows in grouped(findings):
         run = folder if finding.get("primary") else ""
         trial = command(patch(finding), config if as_given else "", run)
@@ -69,10 +70,14 @@ def _watched(diagnosis: Mapping[str, Any]) -> Iterator[str]:
 
 
 class _Pen:
-    """Writes in colour on a terminal, plainly elsewhere."""
+    """Writes in colour on a terminal, plainly elsewhere.
 
-    def __init__(self, colour: bool, width: int = _WIDTH) -> None:
-        self.colour, self.width = colour, width
+    Attributes:
+        width: of the text; commands, edits and excerpts stay whole.
+    """
+
+    def __init__(self, colour: bool, indent: int = 0) -> None:
+        self.colour, self.width = colour, width() - indent
 
     def __call__(self, text: str, look: str) -> str:
         return f"\033[{_CODES[look]}m{text}\033[0m" if self.colour else text
@@ -82,11 +87,15 @@ class _Pen:
 
 
 def rows(metrics: Mapping[str, Any]) -> list[list[str]]:
-    """Heads, then a row per metric: the last values, the test's, the best's epoch.
+    """Heads, then a row per metric: the model's values, the test's, the best's epoch.
 
     Columns in which no metric has anything are left out, tables (a confusion) too.
+
+    Args:
+        metrics: the `summary` of run.json.
     """
-    last, best = (_epoch_loss(metrics.get(of, {})) for of in ("last", "best"))
+    last = _epoch_loss(metrics.get("kept") or metrics.get("last", {}))
+    best = _epoch_loss(metrics.get("best", {}))
     named = [*last, *(name for name in metrics if name.startswith("test/")), *best]
     pairs = [name.partition("/") for name in named]
     names = dict.fromkeys(m for part, _, m in pairs if part in _PARTS and m != "step")
@@ -97,6 +106,13 @@ def rows(metrics: Mapping[str, Any]) -> list[list[str]]:
     found = [row for row in found if any(row[1:])]
     kept = [i for i in range(len(heads)) if i == 0 or any(row[i] for row in found)]
     return [[row[i] for i in kept] for row in (heads, *found)]
+
+
+def whose(metrics: Mapping[str, Any]) -> str:
+    """Which epoch's weights all of a row but its best are of, where not the last's."""
+    if "kept" not in metrics:
+        return ""
+    return f"of the weights kept, those of epoch {metrics['kept']['epoch']}"
 
 
 def _table(metrics: Mapping[str, Any], pen: _Pen) -> str:
@@ -111,6 +127,8 @@ def _table(metrics: Mapping[str, Any], pen: _Pen) -> str:
         ).rstrip()
         for line in lines
     ]
+    if told := whose(metrics):
+        texts.append(pen(told, "faint"))
     return "\n".join([pen(texts[0], "faint"), *texts[1:]])
 
 
@@ -157,7 +175,7 @@ def line(finding: Finding, *, colour: bool = False) -> str:
     head = pen(visible(f"{finding['severity']}[{finding['id']}]"), finding["severity"])
     numbers = ", ".join(measured(finding)[:2])
     told = numbers or (finding.get("why") or "").partition(";")[0]
-    told = textwrap.shorten(told, _WIDTH, placeholder=" …")
+    told = textwrap.shorten(told, pen.width, placeholder=" …")
     text = f" {title(finding)} at {where(finding)}" + (told and f": {told}")
     return head + visible(text)
 
@@ -178,7 +196,7 @@ def message(
     excerpt: str = "",
     picture: str = "",
     trial: str = "",
-    width: int = _WIDTH,
+    indent: int = 0,
     colour: bool = False,
 ) -> str:
     """A finding in full: title, where, measured, why, what to change, what follows.
@@ -189,9 +207,9 @@ def message(
         excerpt: that line, with a caret under it.
         picture: the file in which it can be seen.
         trial: the command that tries the remedy.
-        width: of the text; commands, edits and excerpts stay whole.
+        indent: by how much the caller will indent it.
     """
-    pen = _Pen(colour, width)
+    pen = _Pen(colour, indent)
     head = visible(f"{finding['severity']}[{finding['id']}]")
     primary = ": the primary cause" if finding.get("primary") else ""
     called = visible(f" {title(finding)}{primary}")
@@ -248,7 +266,11 @@ def measured(finding: Finding) -> list[str]:
 
 
 def _told(value: Any) -> str:
-    return number(value) if isinstance(value, (int, float)) else str(value)
+    """A number as the words beside it have it: `40`, `1.3e+13`, `3.1e-06`."""
+    if not isinstance(value, (int, float)):
+        return str(value)
+    short = number(value)
+    return f"{value:.2g}" if "e" in short else short
 
 
 def _row(head: str, text: str, pen: _Pen) -> str:

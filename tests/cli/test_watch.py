@@ -1,15 +1,12 @@
-"""`--watch`: a page that follows a run; who may ask for it; all else is offline."""
+"""`--watch`: a page that follows a run; and who may ask for it."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,12 +23,13 @@ from nettrain.experiment.run import Ended, resume, run
 from nettrain.experiment.setup import Setup
 from nettrain.span import Span
 from tests.browser import browser, found
-from tests.cli.conftest import ROOT, Call
 from tests.experiment.conftest import SMALL
 
 SIX_PER_EPOCH = {**SMALL, "name": "flowers"}
 EPOCH = 6
 """Updates in one of its four epochs."""
+MESSAGE = "/message?page=a1&seen=0"
+"""What a page asks first."""
 
 
 class Run:
@@ -42,8 +40,9 @@ class Run:
         ended: how it did.
     """
 
-    def __init__(self, port: int, watch: Any, stops: Sequence[int]) -> None:
-        self.port, self._watch = port, watch
+    def __init__(self, watch: Any, stops: Sequence[int]) -> None:
+        self._watch, self._server = watch, watch.__self__
+        self.port = self._server.server_port
         self._gates = {step: threading.Event() for step in stops}
         self._reached = {step: threading.Event() for step in stops}
         self.ended: Ended | None = None
@@ -91,23 +90,23 @@ class Run:
 
     def messages(self) -> Iterator[dict[str, Any]]:
         """What a page is told, until the last word."""
-        for line in self.ask("/events"):
-            if line.startswith(b"data: "):
-                yield json.loads(line[6:])
+        seen, over = 0, False
+        while not over:
+            answer = self.ask(f"/message?page=test&seen={seen}")
+            if answer.status == 200:
+                told = json.load(answer)
+                seen, over = told["number"], told["told"]["over"]
+                yield told["told"]
 
 
 @pytest.fixture
-def made(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Any]]:
+def made() -> Iterator[Callable[..., Any]]:
     """Serve a run that stops at some steps; a context."""
 
     @contextlib.contextmanager
     def serve(*stops: int) -> Iterator[Run]:
-        capsys.readouterr()
         with serving(0) as watch:
-            told = capsys.readouterr().err
-            port = re.fullmatch(r"to be watched at http://127\.0\.0\.1:(\d+)/\n", told)
-            assert port
-            made = Run(int(port[1]), watch, stops)
+            made = Run(watch, stops)
             try:
                 yield made
             finally:
@@ -121,6 +120,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages follow each other quickly."""
     monkeypatch.setattr(watching, "_PAUSE", 0.02)
     monkeypatch.setattr(watching, "_SHARE", 0)
+    monkeypatch.setattr(watching, "_LAST", 0.8)
 
 
 def closed(port: int, host: str = "127.0.0.1") -> bool:
@@ -176,7 +176,8 @@ def test_a_browser_follows_a_run_to_its_end(made: Any, tmp_path: Path) -> None:
         assert closed(run_.port)
         assert page.problems == []
         asked = {url for url in page.requests if not url.startswith("data:")}
-        assert asked == {address, f"{address}events"}
+        message = re.escape(address) + r"message\?page=[0-9a-z]+&seen=\d+"
+        assert {url for url in asked if not re.fullmatch(message, url)} == {address}
 
 
 @pytest.mark.skipif(found() is None, reason="there is no Chromium here")
@@ -211,23 +212,145 @@ def test_messages_and_the_last_word(
     with made(3) as run_:
         run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run")
         run_.at(3)
-        stream = run_.messages()
-        first = next(stream)
+        first = next(run_.messages())
         assert first["state"].startswith("Epoch 1, step 3 of 24.")
         assert first["over"] is False
         loss = first["charts"][0]
         assert [s["label"] for s in loss["series"]] == ["each batch", "guessing"]
-        assert loss["x"] == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 1], rel=1e-4)
+        assert loss["x"] == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6], rel=1e-4)
+        told: list[dict[str, Any]] = []
+        pages = [threading.Thread(target=_listen, args=(run_, told)) for _ in "ab"]
+        for page in pages:
+            page.start()
         run_.over()
         # The files are complete by now: they hold what they would hold unwatched.
         assert (tmp_path / "run/report.html").exists()
-    assert len(made_last) == 1  # it was waited for
-    *_, last = stream
+    for page in pages:
+        page.join(60)
+    assert len(made_last) == 1  # for both, and they were waited for
+    last, other = (message for message in told if message["over"])
+    assert last == other
     assert last["over"] is True
     assert last["charts"][0]["x"][-1] == 4
     rows = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
     assert f"{json.loads(rows[-1])['test/loss']:.4g}" in last["parts"]["summary"]
     assert closed(run_.port)
+
+
+def _listen(run_: Run, told: list[dict[str, Any]]) -> None:
+    """Take all messages, as a page does."""
+    told.extend(run_.messages())
+
+
+def test_who_asks_again_in_time_has_the_last_word(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_LAST", 30.0)
+    with made(2) as run_:
+        run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run")
+        run_.at(2)
+        assert json.load(run_.ask("/message?page=a&seen=0"))["told"]["over"] is False
+        late: list[Any] = []
+
+        def ask() -> None:
+            run_._server.over.wait(60)
+            time.sleep(0.3)
+            late.append(json.load(run_.ask("/message?page=a&seen=1")))
+
+        page = threading.Thread(target=ask)
+        page.start()
+    page.join(60)
+    assert late[0]["told"]["over"] is True
+
+
+def test_a_message_is_made_once_and_no_sooner_than_it_is_due(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[bool] = []
+    real = Live.message
+
+    def slow(live: Live, over: bool) -> str:
+        counted.append(over)
+        time.sleep(0.05)
+        return real(live, over)
+
+    monkeypatch.setattr(Live, "message", slow)
+    monkeypatch.setattr(watching, "_SHARE", 100)
+    with made(2, 4) as run_:
+        run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run")
+        run_.at(2)
+        first = [run_.ask(f"/message?page={page}&seen=0").read() for page in "abc"]
+        assert len(set(first)) == 1
+        run_.on(2)
+        run_.at(4)
+        assert run_.ask("/message?page=d&seen=0").read() == first[0]
+        assert counted == [False]  # the next is due in five seconds
+    assert counted == [False, True] or counted == [False]
+
+
+def test_some_pages_wait_for_news_and_others_are_put_off(
+    made: Any, tmp_path: Path
+) -> None:
+    def waiting(page: str) -> socket.socket:
+        one = socket.create_connection(("127.0.0.1", run_.port), 30)
+        asked = f"GET /message?page={page}&seen={seen} HTTP/1.1"
+        one.sendall(f"{asked}\r\nHost: 127.0.0.1:{run_.port}\r\n\r\n".encode())
+        return one
+
+    def free() -> int:
+        return run_._server.held._value
+
+    def until(left: int) -> None:
+        for _ in range(500):
+            if free() == left:
+                return
+            time.sleep(0.01)
+        raise AssertionError(free())
+
+    with made(2, 4) as run_:
+        run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run")
+        run_.at(2)
+        seen = json.load(run_.ask("/message?page=z&seen=0"))["number"]
+        pages = [waiting(page) for page in "abcd"]
+        until(0)
+        answer = run_.ask(f"/message?page=e&seen={seen}")
+        assert answer.status == 204 and answer.read() == b""
+        pages.pop().close()
+        until(1)  # who has left makes room
+        run_.on(2)
+        run_.at(4)
+        for page in pages:
+            told = b"".join(iter(lambda page=page: page.recv(65536), b""))
+            assert b'"state":"Epoch 1, step' in told
+            page.close()
+        until(4)
+
+
+@pytest.mark.skipif(found() is None, reason="there is no Chromium here")
+def test_a_browser_may_have_many_tabs(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_LAST", 3.0)
+    program = found()
+    assert program is not None
+    text = "document.getElementById('live').textContent"
+    with browser(program, tmp_path / "profile") as page:
+        with made(2, 4) as run_:
+            run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run")
+            run_.at(2)
+            tabs = []
+            for _ in range(7):
+                tabs.append(page.new_tab())
+                page.visit(f"http://127.0.0.1:{run_.port}/")
+                page.until(f"{text}.includes('step 2')")
+            run_.on(2)
+            run_.at(4)
+            for tab in tabs:
+                page.front(tab)
+                page.until(f"{text}.includes('step 4')")
+        for tab in tabs:
+            page.front(tab)
+            page.until(f"{text}.includes('ended')")
 
 
 def test_a_resumed_run_has_its_curves_from_the_beginning(
@@ -272,10 +395,15 @@ def test_only_who_knows_its_name_is_answered(made: Any, tmp_path: Path) -> None:
             f"127.0.0.1:{port}.evil.example",
             "",
         ):
-            for path in ("/", "/events"):
+            for path in ("/", MESSAGE):
                 assert run_.ask(path, Host=host).status == 403, host
+        for path in ("/?", "/?x=1"):
+            assert run_.ask(path).status == 200, path
         for path in (
-            "/?",
+            "/message",
+            "/message?page=a&seen=",
+            "/message?page=A&seen=0",
+            f"{MESSAGE}&more=1",
             "/run.json",
             "/../run.json",
             "/%2e%2e/run.json",
@@ -285,7 +413,7 @@ def test_only_who_knows_its_name_is_answered(made: Any, tmp_path: Path) -> None:
             assert run_.ask(path).status == 404, path
         for method in ("POST", "PUT", "DELETE", "OPTIONS", "CONNECT"):
             assert run_.ask("/", method).status == 501, method
-        for path in ("/", "/events"):
+        for path in ("/", MESSAGE):
             with socket.create_connection(("127.0.0.1", port), 30) as one:
                 host = f"Host: 127.0.0.1:{port}"
                 one.sendall(f"HEAD {path} HTTP/1.0\r\n{host}\r\n\r\n".encode())
@@ -305,7 +433,7 @@ def test_only_who_knows_its_name_is_answered(made: Any, tmp_path: Path) -> None:
         assert not closed(port)
         assert closed(port, "127.0.0.2")  # nor by any other address of this machine
     static = (tmp_path / "run/report.html").read_text()
-    assert "connect-src" not in static and "EventSource" not in static
+    assert "connect-src" not in static and "fetch(" not in static
 
 
 def test_who_does_not_listen_holds_nobody_up(
@@ -318,7 +446,7 @@ def test_who_does_not_listen_holds_nobody_up(
         run_.at(1)
         deaf.connect(("127.0.0.1", run_.port))
         host = f"Host: 127.0.0.1:{run_.port}"
-        deaf.sendall(f"GET /events HTTP/1.1\r\n{host}\r\n\r\n".encode())
+        deaf.sendall(f"GET {MESSAGE} HTTP/1.1\r\n{host}\r\n\r\n".encode())
         deaf.recv(10)
     assert closed(run_.port)
 
@@ -334,129 +462,7 @@ def test_what_fails_here_does_not_end_the_run(
     with made(1) as run_:
         run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run")
         run_.at(1)
-        assert list(run_.messages()) == []
-        with pytest.raises(http.client.RemoteDisconnected):
-            run_.ask("/")
+        for path in ("/", MESSAGE):
+            with pytest.raises(http.client.RemoteDisconnected):
+                run_.ask(path)
     assert run_.ended.outcome.status == "finished"
-
-
-# ---------------------------------------------------------------- the verbs
-
-
-def state(path: Path) -> list[bytes]:
-    """What a run has computed."""
-    return [
-        (path / "metrics.jsonl").read_bytes(),
-        *(p.read_bytes() for p in sorted((path / "checkpoints").iterdir())),
-    ]
-
-
-def test_a_watched_run_is_the_same_run(call: Call, folder: Path) -> None:
-    assert call("run", "config.yaml", "--out", "one").code == 0
-    answer = call("run", "config.yaml", "--out", "other", "--watch")
-    assert answer.code == 0
-    address, *lines = answer.err.splitlines()
-    assert address.startswith("to be watched at http://127.0.0.1:")
-    epochs = [line.split("  ")[0] for line in lines if line.startswith("epoch")]
-    assert epochs == ["epoch 1", "epoch 2"]
-    assert closed(int(address.rpartition(":")[2].rstrip("/")))
-    assert state(folder / "one") == state(folder / "other")
-    again = call("resume", "one", "train.epochs=3", "--watch")
-    assert again.code == 0
-    assert "to be watched at" in again.err
-
-
-def test_a_port_that_is_taken_is_said_before_anything_is_done(
-    call: Call, folder: Path
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        answer = call("run", "config.yaml", "--watch", "--port", port, "--out", "made")
-    assert answer.code == 2
-    assert f"error[usage-port] port {port} cannot be listened on: Add" in answer.err
-    assert not (folder / "made").exists()
-    made = call("run", "config.yaml", "--watch", "--port", port, "--out", "made")
-    assert made.err.startswith(f"to be watched at http://127.0.0.1:{port}/\n")
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--port", "8080"], "--port is that of --watch"),
-        (["--watch", "--seeds", "2"], "--watch follows a single run"),
-        (["--watch", "--port", "80"], "expected 1024 to 65535"),
-    ],
-)
-def test_what_does_not_go_together(
-    call: Call, folder: Path, words: list[str], said: str
-) -> None:
-    answer = call("run", "config.yaml", *words)
-    assert answer.code == 2
-    assert said in answer.err
-    assert not (folder / "runs").exists()
-
-
-# ---------------------------------------------------------------- offline, piped
-
-GUARD = """\
-import sys
-
-def heard(event, given):
-    if event.startswith(("socket.", "urllib.", "http.", "webbrowser.")):
-        with open({log!r}, "a") as file:
-            file.write(f"{{event}} {{given!r:.200}}\\n")
-
-sys.addaudithook(heard)
-"""
-SWEEP = """\
-base: config.yaml
-space: {optimizer.adam.learning_rate: [0.05, 0.1]}
-method: grid
-objective: {metric: validation/loss, goal: min}
-"""
-CALLS = """\
-from nettrain.cli.main import main
-for words in {calls!r}:
-    code = main(words)
-    print("exit", code, *words)
-    assert code == 0, words
-import socket, subprocess, sys
-ask = "import socket; socket.gethostname()"
-exec(ask)  # what would be heard of this process, and of another one
-subprocess.run([sys.executable, "-c", ask], check=True)
-"""
-
-
-def test_no_verb_asks_the_network_and_a_pipe_gets_plain_lines(folder: Path) -> None:
-    log = folder / "heard.txt"
-    (folder / "guard").mkdir()
-    (folder / "guard/sitecustomize.py").write_text(GUARD.format(log=str(log)))
-    (folder / "sweep.yaml").write_text(SWEEP)
-    calls = [
-        ["check", "config.yaml"],
-        ["run", "config.yaml", "train.epochs=1", "--out", "a"],
-        ["run", "config.yaml", "train.epochs=1", "seed=1", "--out", "b"],
-        ["resume", "a", "train.epochs=2"],
-        ["doctor", "a"],
-        ["report", "a"],
-        ["evaluate", "a"],
-        ["compare", "a", "b"],
-        ["sweep", "sweep.yaml", "--out", "swept", "--workers", "2"],
-        ["runs", "."],
-        ["list", "losses"],
-        ["explain", "train.epochs"],
-    ]
-    nowhere = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
-    done = subprocess.run(
-        [sys.executable, "-c", CALLS.format(calls=calls)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **nowhere, "PYTHONPATH": f"{folder / 'guard'}:{ROOT}"},
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert log.read_text() == "socket.gethostname ()\n" * 2
-    assert done.stdout.count("exit 0 ") == len(calls)
-    assert "\033" not in done.stdout + done.stderr
-    assert "\r" not in done.stdout + done.stderr
-    assert "epoch 1  loss" in done.stderr and "epoch 1  loss" not in done.stdout

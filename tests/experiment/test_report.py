@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
 import nettrain as nt
 from nettrain.errors import Error
+from nettrain.experiment.recorder import Nobody
 from nettrain.experiment.report import redraw
-from nettrain.experiment.run import run
+from nettrain.experiment.run import resume, run
+from nettrain.experiment.setup import Setup
+from nettrain.record.folder import RunFolder
 from tests.experiment.conftest import ROOT, SMALL
 from tests.show.test_page import Parts
 
@@ -121,14 +126,112 @@ def test_data_that_have_changed_are_no_basis_for_a_graph(
     assert Parts(redraw(path).read_text()).data["graph"] is None
 
 
-def test_a_run_that_has_not_ended_has_no_page(folder: Path) -> None:
+@pytest.fixture
+def stopped(folder: Path) -> Path:
+    """What a killed run leaves: four whole rows in its second of six epochs."""
     facts = json.loads((folder / "run.json").read_text())
-    facts = {k: v for k, v in facts.items() if k != "summary"} | {"status": "running"}
-    (folder / "run.json").write_text(json.dumps(facts))
-    before = (folder / "report.html").read_bytes()
-    with pytest.raises(Error, match="nettrain resume"):
+    facts = {k: v for k, v in facts.items() if k not in ("summary", "reason")}
+    begun = facts | {"status": "running", "step": 0, "epoch": 0}
+    (folder / "run.json").write_text(json.dumps(begun))
+    for name in ("metrics.jsonl", "statistics.csv"):
+        lines = (folder / name).read_text().splitlines(keepends=True)
+        whole = lines[:STEPS] if name == "metrics.jsonl" else lines[:9]
+        (folder / name).write_text("".join(whole) + lines[STEPS][:7])
+    (folder / "findings.json").unlink()
+    shutil.rmtree(folder / "plots")
+    (folder / "plots").mkdir()
+    (folder / "report.html").unlink()
+    told = {"event": "finding", "time": "2000", "id": "A1", "name": "dead-units"}
+    told |= {"severity": "warning", "node": "model/dense1/activation", "epoch": 1}
+    lines = [told | {"step": 1}, told | {"step": 3}, told | {"step": 999, "id": "G1"}]
+    lines.append(told | {"step": 1, "severity": "<b>"})
+    with (folder / "events.jsonl").open("a") as events:
+        events.writelines(json.dumps(line) + "\n" for line in lines)
+    return folder
+
+
+STEPS = 8
+"""Updates of which the killed run has whole rows; an epoch has six."""
+
+
+def test_a_killed_run_has_the_page_of_what_is_there(stopped: Path) -> None:
+    assert redraw(stopped, png=True) == stopped / "report.html"
+    page = Parts((stopped / "report.html").read_text())
+    assert "Not finished Findings so far: 1." in page.said
+    assert f"killed at epoch 2, step {STEPS} nettrain resume {stopped}" in page.said
+    assert "warning A1 dead units at model/dense1/activation, epoch 1, step 3" in (
+        page.said
+    )
+    assert "It could not be drawn: the run has not come to its end" in page.said
+    loss = page.data["charts"][0]
+    assert loss["x"][-1] == pytest.approx(STEPS / 6, rel=1e-4)
+    last = json.loads((stopped / "metrics.jsonl").read_text().splitlines()[5])
+    assert f"loss {last['train/epoch_loss']:.4g}" in page.said
+    assert "(epoch 1)" in page.said
+    assert {chart["best"] for chart in page.data["charts"]} == {1.0}
+    assert "best epoch 1" in (stopped / "plots/cost.svg").read_text()
+    drawn = {p.name for p in (stopped / "plots").iterdir()}
+    assert {"cost.svg", "cost.png", "updates.svg", "gradient-flow.svg"} <= drawn
+    assert "graph.svg" not in drawn
+    resume(stopped)  # and it goes on as if nobody had looked
+    assert "Not finished" not in Parts((stopped / "report.html").read_text()).said
+
+
+def test_a_killed_run_in_its_first_epoch_has_its_plans_time(stopped: Path) -> None:
+    lines = (stopped / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (stopped / "metrics.jsonl").write_text("".join(lines[:2]))
+    page = Parts(redraw(stopped).read_text())
+    assert page.data["charts"][0]["x"] == pytest.approx([1 / 6, 2 / 6], rel=1e-4)
+    assert "No epoch was finished." in page.said
+
+
+def test_a_running_run_is_told_beside_its_folder_and_not_touched(
+    stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with RunFolder.open(stopped).lock():
+        files = [p for p in sorted(stopped.rglob("*")) if p.is_file()]
+        before = [(p, p.read_bytes(), p.stat().st_mtime_ns) for p in files]
+        page = redraw(stopped)
+        assert page == Path("small-run-so-far.html")
+        with pytest.raises(Error, match="in use"):
+            redraw(stopped, png=True)
+        files = [p for p in sorted(stopped.rglob("*")) if p.is_file()]
+        assert [(p, p.read_bytes(), p.stat().st_mtime_ns) for p in files] == before
+    said = Parts(page.read_text()).said
+    assert f"running at epoch 2, step {STEPS}" in said
+    assert "nettrain resume" not in said
+    assert "Gradient flow" in said  # drawn, though its folder has no picture
+    assert [p.name for p in Path().iterdir()] == [page.name]
+
+
+def test_an_ended_run_in_use_is_waited_for(folder: Path) -> None:
+    with RunFolder.open(folder).lock(), pytest.raises(Error, match="in use"):
         redraw(folder)
-    assert (folder / "report.html").read_bytes() == before
+
+
+def test_pictures_again_and_again(folder: Path) -> None:
+    redraw(folder, png=True)
+    redraw(folder, png=True)
+
+
+def test_an_interrupted_run_in_its_first_epoch(tmp_path: Path) -> None:
+    def stop(setup: Setup, total: int) -> Nobody:
+        seen = Nobody()
+        seen.step = lambda n, *_: n == 2 and os.kill(os.getpid(), signal.SIGINT)
+        return seen
+
+    ended = run(SMALL, out=tmp_path / "run", watch=stop)
+    assert ended.outcome is not None and ended.outcome.status == "interrupted"
+    page = Parts(redraw(tmp_path / "run").read_text())
+    steps = ended.outcome.step
+    assert steps < 6
+    assert page.data["charts"][0]["x"][-1] == pytest.approx(steps / 6, rel=1e-4)
+    assert (
+        f"interrupted at epoch 1, step {steps}: a signal nettrain resume" in page.said
+    )
+    assert page.data["graph"] is not None
 
 
 def test_pictures_as_png(folder: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from nettrain.show.columns import history, layer_names, numbers
+from nettrain.show.columns import history, layer_names, numbers, time_in_epochs, timed
 
-from .pictures import PER_EPOCH, statistics
+from .pictures import PER_EPOCH, metrics, statistics
 
 
 def test_rows_become_nodes_by_moments() -> None:
@@ -25,6 +26,21 @@ def test_rows_become_nodes_by_moments() -> None:
 def test_moments_in_the_first_epoch_are_steps_and_its_end_is_an_epoch() -> None:
     found = history(statistics(epochs=2), "activation")
     assert found.labels() == ["step 1", "step 2", "epoch 1", "epoch 2"]
+
+
+def test_time_goes_by_the_plan_and_else_by_the_first_epoch() -> None:
+    first = {name: column[:5] for name, column in metrics().items()}
+    assert time_in_epochs(first).tolist() == [0.2, 0.4, 0.6, 0.8, 1.0]
+    for unsaid in (None, 0):
+        assert time_in_epochs(timed(first, unsaid)).tolist()[-1] == 1.0
+    assert time_in_epochs(timed(first, 50)).tolist() == pytest.approx(
+        [0.02, 0.04, 0.06, 0.08, 0.1]
+    )
+    assert timed({}, 50) == {}
+    found = history(timed(statistics(epochs=2), 2 * PER_EPOCH), "activation")
+    assert found.time.tolist() == [0.05, 0.1, 0.5, 1.0]
+    assert found.labels() == ["step 1", "step 2", "step 10", "epoch 2"]
+    assert found.epoch_ends(7) == [0, 3]
 
 
 def test_a_missing_row_is_a_gap() -> None:

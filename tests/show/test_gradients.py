@@ -56,7 +56,8 @@ def test_a_dead_output_still_draws() -> None:
 def test_one_layer_at_one_moment() -> None:
     columns = {k: v[:3] for k, v in statistics(layers=1).items()}
     texts(gradient_flow(columns))
-    texts(updates(columns))
+    once = updates(columns)
+    assert once.count("<use ") > updates(statistics(epochs=30)).count("<use ")
 
 
 def test_updates_name_each_weight_and_the_band() -> None:

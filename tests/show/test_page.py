@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nettrain.show.columns import timed
+from nettrain.show.curves import cost
 from nettrain.show.drawing import Arrow, Box, Drawing, Step
-from nettrain.show.page import Report, Told, comparison, graph_page, report
+from nettrain.show.page import Link, Report, Told, comparison, graph_page, report
 from nettrain.show.page.charts import charts, overlaid, plain, thinned
 from nettrain.show.page.document import embedded, picture
-from nettrain.show.page.graph import graph_data, unfolded
-from nettrain.show.page.recorded import _NUMBERS, recorded
+from nettrain.show.page.sweep import sweep
+from nettrain.show.page.text import table
 
-from .pictures import article, blocks, metrics, network, statistics
+from .pictures import article, metrics, network, statistics, texts
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
@@ -86,6 +88,7 @@ def told(**more: Any) -> Report:
         "environment": {"numpy": "2.x"},
     }
     given: dict[str, Any] = {
+        "folder": "runs/made-up/1",
         "facts": facts,
         "found": [],
         "config": "seed: 3  # made-up.yaml:2\n",
@@ -106,6 +109,7 @@ def compared(**more: Any) -> Told:
         "verdicts": ["validation/loss: A is better than B"],
         "notes": ["trained on different data"],
         "tables": {
+            "Configs": [["", "runs"], ["A", "2"], ["B", "1"]],
             "What differs": [["", "A", "B"], ["optimizer", "adam", "sgd"]],
             "Results": [["", "", "mean"], ["validation/loss", "A", "0.5"]],
             "Findings": [["", "A", "B"]],
@@ -216,10 +220,34 @@ def test_json_in_a_script_says_the_same() -> None:
 
 def test_pictures_are_images_with_their_title() -> None:
     parts = Parts(picture("<svg><title>a &lt; b</title></svg>"))
-    ((tag, attributes),) = parts.elements
+    (_, around), (tag, attributes) = parts.elements
+    assert around["class"] == "wide"
     assert (tag, attributes["alt"]) == ("img", "a < b")
+    assert "style" not in attributes  # how wide it is, it does not say
     source = base64.b64decode((attributes["src"] or "").partition(",")[2])
     assert source == b"<svg><title>a &lt; b</title></svg>"
+
+
+def test_pictures_and_tables_stay_wide_enough_to_be_read() -> None:
+    svg = '<svg xmlns="x" class="nettrain" width="980" height="20"><title/></svg>'
+    _, (_, attributes) = Parts(picture(svg)).elements
+    assert attributes["style"] == (
+        "width:1372px;min-width:clamp(0px,calc((735px - 100%) * 999),980px)"
+    )
+    parts = Parts(report(told()))
+    tags = [(tag, a.get("class")) for tag, a in parts.elements]
+    for place in (i for i, (tag, _) in enumerate(tags) if tag == "table"):
+        environment = tags[place - 1][0] == "summary"
+        assert tags[place - 1] == ("div", "wide") or environment
+
+
+def test_panels_of_a_sweep_stand_together() -> None:
+    panels = {"Alone": ("<svg/>", "<svg/>"), "All": "<svg/>", "None": "", "No": ()}
+    page = sweep("s", [], [], [], panels)
+    assert page.count('class="picture"') == 3
+    (grid,) = re.findall('<div class="panels">(.*?)</section>', page)
+    assert grid.count('class="picture"') == 2
+    assert ">None<" not in page and ">No<" not in page
 
 
 # ---------------------------------------------------------------- findings
@@ -244,12 +272,29 @@ def test_the_verdict_tells_the_primary_cause() -> None:
         ({"status": "failed", "diagnosis": None}, [], "The run failed"),
         ({"status": "running", "diagnosis": None}, [], "Not finished"),
         ({"status": "interrupted", "diagnosis": None}, [], "Not finished"),
+        ({"status": "killed", "diagnosis": None}, [], "Not finished"),
         ({}, [finding("L4", "warning", primary=True)], "Name of l4"),
     ],
 )
 def test_verdicts(facts: dict[str, Any], found: list[Any], begins: str) -> None:
     verdict = told(facts={**told().facts, **facts}, found=found).verdict
     assert Parts(verdict).said.startswith(begins)
+
+
+@pytest.mark.parametrize("status", ["interrupted", "killed", "failed", "running"])
+def test_a_run_without_an_end_says_how_far_it_came_and_how_to_go_on(
+    status: str,
+) -> None:
+    facts = {**told().facts, "status": status, "reason": "", "epoch": 2, "step": 88}
+    stopped = told(facts=facts, folder="a b/1", plots={})
+    said = Parts(report(stopped)).said
+    assert f"{status} at epoch 2, step 88" in said
+    on = status == "running"
+    assert ("The cause is told at the end." in said) is on
+    assert ("They are drawn when the run is finished." in said) is on
+    assert ("nettrain resume 'a b/1'" in said) is not on
+    assert ("They are drawn by nettrain report 'a b/1'" in said) is not on
+    assert "nettrain resume" not in Parts(report(told())).said
 
 
 def test_findings_stand_in_order_with_their_consequences() -> None:
@@ -273,7 +318,7 @@ def test_findings_stand_in_order_with_their_consequences() -> None:
     assert places == sorted(places)
     assert "What follows from G1: 1 finding" in said
     for text in (
-        "measured 3.1e-6 threshold 0.001 healthy 0.02 … 1 config made-up.yaml:14",
+        "measured 3.1e-06 threshold 0.001 healthy 0.02 … 1 config made-up.yaml:14",
         "What to change: use relu",
         "patch: - {do: set, path: model.dense1.activation, value: relu}",
         "nettrain run somewhere/made-up.yaml model.dense1.activation=relu",
@@ -327,6 +372,27 @@ def test_a_learning_rate_is_drawn_where_it_varies() -> None:
     varying = charts(metrics(learning_rate=0.1 / steps), None, None)
     assert [c["title"] for c in fixed] == ["loss", "accuracy"]
     assert [c["title"] for c in varying] == ["loss", "accuracy", "learning rate"]
+
+
+def test_time_is_by_the_plan_of_the_run() -> None:
+    first = timed({name: column[:4] for name, column in metrics().items()}, 40)
+    assert charts(first, None, 2.3)[0]["x"] == [0.0, 0.025, 0.05, 0.075, 0.1]
+    drawn = overlaid({"A": [timed(metrics(epochs=1), 40)], "B": [metrics(epochs=1)]})
+    assert drawn[0]["x"] == [0.25, 1.0]
+
+
+def test_a_batch_that_is_fitted_exactly_leaves_the_scale_as_it_was() -> None:
+    steep = 10.0 ** -np.linspace(0, 3, 60)
+    ends = np.isfinite(metrics()["train/epoch_loss"])
+    names = ("train/epoch_loss", "validation/loss")
+    columns = metrics(**{name: np.where(ends, steep, np.nan) for name in names})
+    for batches in (steep, np.where(np.arange(60) == 33, 0.0, steep)):
+        columns["train/loss"] = batches
+        assert charts(columns, None, 2.3)[0]["log"] is True
+        assert "10⁻³" in texts(cost(columns))
+    columns["validation/loss"] = np.where(ends, 0.0, np.nan)  # this one must be seen
+    assert charts(columns, None, 2.3)[0]["log"] is False
+    assert "10⁻³" not in texts(cost(columns))
 
 
 def test_what_is_not_finite_is_a_gap() -> None:
@@ -411,10 +477,31 @@ def test_a_long_band_is_of_all_runs_at_each_of_its_points() -> None:
     assert band["high"] == pytest.approx(values.max(axis=0), abs=1e-4)
 
 
+def test_the_curves_of_a_comparison_are_a_table_too() -> None:
+    """With least and largest of several runs, and at most 60 rows."""
+    low = {"epoch": 1.0 + np.arange(200.0), "step": 1.0 + np.arange(200.0)}
+    low |= {"train/epoch_loss": np.full(200, 0.25)}
+    high = {**low, "train/epoch_loss": np.full(200, 0.5)}
+    short = {name: values[:1] for name, values in high.items()}
+    parts = Parts(comparison(compared(curves={"A": [low, high], "B": [short]})))
+    assert "loss epoch A (train) B (train) 1 0.375 (0.25 to 0.5) 0.5 " in parts.said
+    cells = parts.said.partition("A (train) B (train) ")[2].split(" Results")[0]
+    assert cells.endswith(" 200 0.375 (0.25 to 0.5)")
+    assert 2 < cells.count("0.375") <= 60
+
+
+def test_a_cell_that_leads_to_a_file() -> None:
+    file = "../a b/ü:<\udcff>/report.html"
+    text = table([[Link("<one>", file), "two"], ["x", Link("y", "c:/d")]])
+    leads = [a["href"] for tag, a in Parts(text).elements if tag == "a"]
+    assert leads == ["../a%20b/%C3%BC%3A%3C%FF%3E/report.html", "c%3A/d"]
+    assert "&lt;one&gt;</a></th><td>two</td>" in text
+
+
 def test_a_comparison_has_its_tables_that_have_rows() -> None:
     parts = Parts(comparison(compared()))
     heads = [a["id"] for tag, a in parts.elements if tag == "section"]
-    assert heads == ["what-differs", "curves", "results"]
+    assert heads == ["configs", "what-differs", "curves", "results"]
     for text in ("validation/loss: A is better than B", "trained on different data"):
         assert text in parts.said
     assert "A line is the mean over runs" in parts.said
@@ -440,127 +527,3 @@ def test_names_cannot_break_out_of_a_comparison() -> None:
     }
     assert parts.data["charts"][0]["series"][0]["label"] == f"{NASTY} (validation)"
     assert "".join(parts.texts[""]).count(NASTY) >= 5
-
-
-# ---------------------------------------------------------------- the graph
-
-
-def test_scopes_are_unfolded_down_to_layers_while_few_are_seen() -> None:
-    assert unfolded(network().boxes) == ["model"]  # `cost` has operations of its own
-    assert unfolded(network(range(400)).boxes) == []
-    inner = [Box(f"{i}", "n", scope=f"model/repeat/{i}/dense") for i in range(3)]
-    below = ["model", "model/repeat", *(f"model/repeat/{i}" for i in range(3))]
-    assert unfolded(inner) == below
-
-
-def test_a_scope_has_the_colour_of_its_pre_activations() -> None:
-    boxes = [
-        Box("w", "weight", scope="model/dense1", health=1.0, origin="x/c.yaml:7"),
-        Box("z", "pre_activation", scope="model/dense1", health=0.1),
-        Box("l", "loss", scope="loss", health=0.5),
-        Box("t", "targets"),
-    ]
-    scopes = graph_data(Drawing(boxes))["scopes"]
-    assert scopes["model/dense1"] == {"count": 2, "origin": "c.yaml:7", "colour": [1]}
-    assert scopes["model"]["colour"] == [1]
-    assert scopes["loss"]["colour"] == [2]
-    assert set(scopes) == {"model", "model/dense1", "loss"}
-
-
-def named(*ids: str) -> list[Box]:
-    return [Box(id_, "n") for id_ in ids]
-
-
-def test_statistics_stand_at_their_nodes_and_moments() -> None:
-    found = recorded(statistics(), named("model/dense1/pre_activation", "unknown"))
-    assert found["moments"][:3] == [[1, 1], [2, 1], [10, 1]]
-    (node,) = found["statistics"]
-    rms = found["statistics"][node]["gradient_rms"]
-    assert rms[0] == pytest.approx(0.1 * 0.8**2, rel=1e-3)
-    assert rms[2] == pytest.approx(0.1 * 0.8**2 / 10, rel=1e-3)
-    assert "update_ratio" not in found["statistics"][node]  # an activation has none
-
-
-def test_health_over_time_is_against_the_output() -> None:
-    columns = statistics(decay=1e-4)
-    nodes = [f"model/dense{i}/pre_activation" for i in (1, 2, 3)]
-    healths = recorded(columns, named(*nodes))["healths_then"]
-    assert [healths[node][0] for node in nodes] == [0, 1, 4]  # 1e-8, 1e-4, 1
-
-
-def test_what_stands_in_a_loop_has_its_time_steps_together() -> None:
-    columns = statistics(layers=12, decay=0.5)
-    steps = [f"model/dense{i}/pre_activation" for i in range(1, 12)]
-    output = "model/dense12/pre_activation"
-    boxes = [Box("scan/z", "z", records=[*steps, "not recorded"]), *named(output)]
-    found = recorded(columns, boxes)
-    weakest = 0.1 * 0.5**11
-    together = found["statistics"]["scan/z"]
-    assert together["gradient_rms"][0] == pytest.approx(weakest, rel=1e-3)
-    assert together["value_std"][0] == 1.0
-    assert (together["value_max"][0], together["value_min"][0]) == (4.0, 0.0)
-    assert together["value_zero"][0] == pytest.approx(0.5)  # 0.0 to 1.0
-    assert found["healths_then"]["scan/z"][0] == 2  # 2 ** -11
-    told = found["time_steps"]["scan/z"]
-    assert told[0] == steps[0] and told[-1] == steps[-1] and len(told) == 8
-    assert set(found["statistics"]) == {"scan/z", output, *told}
-
-
-def test_a_time_step_without_gradient_is_no_weakest_one() -> None:
-    columns = statistics()
-    first = columns["node"] == "model/dense1/pre_activation"
-    columns["gradient_rms"][first] = 0.0
-    steps = [f"model/dense{i}/pre_activation" for i in (1, 2)]
-    for records, rms in ((steps, 0.08), (steps[:1], 0.0)):
-        found = recorded(columns, [Box("z", "z", records=records)])
-        assert found["statistics"]["z"]["gradient_rms"][0] == pytest.approx(rms)
-
-
-def test_repeated_blocks_are_told_once_beside_the_whole() -> None:
-    data = graph_data(blocks(3, [0.9, 0.2, 0.9]), statistics())
-    once, ids = data["once"], [node["id"] for node in data["nodes"]]
-    assert once["hidden"] == ["model/block1", "model/block3"]
-    said = "×3, the one with the weakest gradient at the end"
-    assert once["notes"] == {"model/block2": said}
-    assert once["open"] == ["model", "model/block2"]
-    pairs = {(ids[a], ids[b]) for a, b, _ in once["arrows"]}
-    assert ("x", "model/block2/a/tanh") in pairs
-    assert len(data["arrows"]) == 3 * len(pairs)
-    assert graph_data(network())["once"] is None
-    assert 'id="once"' in graph_page(blocks(2))
-    assert 'id="once"' not in graph_page(network())
-
-
-def test_many_statistics_are_thinned_to_what_a_page_can_hold() -> None:
-    columns = statistics(layers=50, epochs=300)
-    nodes = sorted(set(columns["node"].tolist()))
-    found = recorded(columns, named(*nodes))
-    count = sum(len(v) for of in found["statistics"].values() for v in of.values())
-    assert len(found["moments"]) < 300
-    assert count <= _NUMBERS
-    assert found["moments"][0] == [1, 1]
-    assert found["moments"][-1] == [3000, 300]
-
-
-def test_every_node_is_in_the_list_with_its_numbers() -> None:
-    parts = Parts(graph_page(article()))
-    numbers = [a["data-node"] for _, a in parts.elements if "data-node" in a]
-    assert numbers == ["0", "1", "2", "3", "4"]
-    said = parts.said.replace(" ,", ",")
-    assert "operation, x + y, value 5, gradient -4, from x, y" in said
-    listed = Parts(graph_page(network())).said
-    assert "dense2 (5 nodes)" in listed
-
-
-def test_steps_are_listed_by_phase() -> None:
-    parts = Parts(graph_page(article()))
-    numbers = [a["data-step"] for _, a in parts.elements if "data-step" in a]
-    assert numbers == ["1", "2", "3"]
-    boxes = [step["box"] for step in parts.data["graph"]["steps"]]
-    assert boxes == ["q", "x", "z"]
-    without = Parts(graph_page(network()))
-    assert not [a for _, a in without.elements if a.get("id") == "next"]
-
-
-def test_an_empty_graph_is_a_page() -> None:
-    assert Parts(graph_page(Drawing([]))).data["graph"]["nodes"] == []

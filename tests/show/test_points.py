@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
+from nettrain.show import palette
 from nettrain.show import points as show
+from nettrain.show.style import Picture
 
 from .pictures import texts
 
@@ -22,11 +25,27 @@ def made(
     mean: tuple[float, ...] = (0.1, 0.2, 0.2, 0.9),
     half: tuple[float, ...] = (0.01, 0.3, math.nan, 0.0),
     lower: bool = True,
+    until: tuple[float, ...] = (100.0,) * 9,
 ) -> show.Points:
     count = len(keys[0].values)
     return show.Points(
-        "validation/loss", lower, keys, np.array(mean)[:count], np.array(half)[:count]
+        "validation/loss",
+        lower,
+        keys,
+        np.array(mean)[:count],
+        np.array(half)[:count],
+        np.array([3, 1, 4, 2])[:count],
+        np.array(until)[:count],
     )
+
+
+def said(drawn: str | tuple[str, ...]) -> list[str]:
+    """The texts of a picture, or of all panels."""
+    panels = (drawn,) if isinstance(drawn, str) else drawn
+    return [text for panel in panels for text in texts(panel)]
+
+
+PICTURES = (show.parallel, show.slices, show.surfaces)
 
 
 @pytest.mark.parametrize("keys", [(RATE,), (KIND,), (RATE, UNITS, KIND)])
@@ -36,11 +55,11 @@ def test_every_picture_names_its_keys_and_the_metric(
     points = made(*keys)
     wanted = {key.name for key in keys}
     for picture in (show.parallel(points), show.slices(points)):
-        found = set(texts(picture))
+        found = set(said(picture))
         assert wanted | {"validation/loss"} <= found
     if len(keys) > 1:
-        found = set(texts(show.surfaces(points)))
-        assert wanted <= found and {"worse", "better"} <= found
+        found = set(said(show.surfaces(points)))
+        assert wanted <= found and {"worst 0.9", "best 0.1"} <= found
 
 
 def test_values_stand_where_they_belong() -> None:
@@ -52,6 +71,10 @@ def test_values_stand_where_they_belong() -> None:
     assert show._ticks(RATE)[0] == (0.0, "0.0001")
     assert show._ticks(RATE)[-1] == (1.0, "0.1")
     assert [share for share, _ in show._ticks(KIND)] == [0.25, 0.75]
+    assert [text for _, text in show._ticks(UNITS)] == ["2", "4", "6", "7", "9"]
+    assert show._ticks(UNITS)[1][0] == pytest.approx(2 / 7)
+    powers = show.Key("p", True, np.array([2.0, 64.0]))
+    assert [text for _, text in show._ticks(powers)] == ["2", "5", "11", "27", "64"]
 
 
 def test_the_better_the_darker() -> None:
@@ -82,14 +105,167 @@ def test_strange_results_are_drawn(
         show.Key("list", False, np.array([0.0, 0.0]), ("only",)),
     ]
     points = made(*keys, mean=mean, half=half)
-    for draw in (show.parallel, show.slices, show.surfaces):
-        assert texts(draw(points))
+    for draw in PICTURES:
+        assert said(draw(points))
+
+
+def test_equal_points_have_one_colour() -> None:
+    points = made(RATE, mean=(0.1, 0.2, 0.2, 0.9))
+    assert points.goodness.tolist() == pytest.approx([1, 0.5, 0.5, 0])
+    every = made(RATE, mean=(0.5,) * 4)
+    assert every.goodness.tolist() == [0.5] * 4
+    # Where the mean of equal ranks lies on the edge between two colours.
+    shares = np.arange(9) / 8
+    assert (show._class(shares - 1e-15) == show._class(shares + 1e-15)).all()
+
+
+def test_points_given_up_earlier_stand_behind_and_look_otherwise() -> None:
+    points = made(RATE, mean=(0.5, 0.7, 0.1, 0.2), until=(100.0, 100.0, 25.0, 25.0))
+    assert points.goodness.tolist() == pytest.approx([1, 2 / 3, 1 / 3, 0])
+    drawn = show.parallel(points)
+    assert "dashed: given up earlier" in texts(drawn)
+    lines = lines_of(drawn)[:4]  # the best is drawn last
+    assert [line.get_linestyle() for line in lines] == ["--", "--", "-", "-"]
+    (slice_,) = show.slices(points)
+    assert "○ given up earlier" in " ".join(texts(slice_))
+    paper = palette.colour("paper")
+    faces = [m.get_markerfacecolor() for m in lines_of(slice_) if m.get_marker() == "o"]
+    assert [face == paper for face in faces] == [True, True, False, False]
+    assert "given up" not in " ".join([*said(show.slices(made(RATE)))])
+
+
+def lines_of(drawn: str) -> list[Any]:
+    assert isinstance(drawn, Picture)
+    return list(drawn.figure.axes[0].lines)
+
+
+def test_a_point_without_a_value_is_drawn_too() -> None:
+    mean = (0.1, 0.2, 0.9, math.nan)
+    points = made(RATE, KIND, mean=mean, half=(math.nan,) * 4)
+    assert points.goodness[:3].tolist() == [1, 0.5, 0] and np.isnan(points.goodness[3])
+    drawn = show.parallel(points)
+    assert {"All 4 points", "no value", "dotted: no value"} <= set(texts(drawn))
+    ends = [line.get_ydata()[-1] for line in lines_of(drawn)[:4]]
+    assert ends == pytest.approx([show._NO_VALUE, 1, 1 / 8, 0])
+    for panel in (*show.slices(points), *show.surfaces(points)):
+        crosses = [line for line in lines_of(panel) if line.get_marker() == "x"]
+        assert len(crosses) == 1 and "× no value" in " ".join(texts(panel))
+    for lower, edge in ((True, 1.0), (False, 0.0)):
+        points = made(RATE, mean=mean, half=(math.nan,) * 4, lower=lower)
+        (cross,) = (
+            m for m in lines_of(show.slices(points)[0]) if m.get_marker() == "x"
+        )
+        assert cross.get_ydata() == [edge]
+    assert "no value" not in " ".join(said(show.slices(made(KIND))))
+
+
+def test_an_interval_that_goes_on_says_so() -> None:
+    mean, half = (0.1, 0.2, 0.3, 0.4), (0.01, 9.0, math.nan, 0.0)
+    (drawn,) = show.slices(made(RATE, mean=mean, half=half))
+    low, high = lines_of(drawn)[0].axes.get_ylim()
+    arrows = {m.get_marker(): m.get_ydata()[0] for m in lines_of(drawn)}
+    assert (arrows["^"], arrows["v"]) == (high, low)
+    assert "the interval goes on" in " ".join(texts(drawn))
+    (drawn,) = show.slices(made(RATE, mean=mean, half=(0.01,) * 4))
+    assert not {"^", "v"} & {line.get_marker() for line in lines_of(drawn)}
+    assert "goes on" not in " ".join(texts(drawn))
+
+
+def test_values_stand_at_the_last_axis_where_no_line_is() -> None:
+    drawn = show.parallel(made(RATE, KIND))
+    assert isinstance(drawn, Picture)
+    side = {t.get_text(): t.get_ha() for t in drawn.figure.axes[0].texts}
+    assert side["0.9"] == "left" and side["relu"] == side["0.0001"] == "right"
+
+
+LONG = "{adam: {learning_rate: 0.05}}"
+
+
+def test_every_value_of_a_list_is_named() -> None:
+    names = ("sgd", LONG, "adam", "rmsprop")
+    key = show.Key("optimizer", False, np.arange(4.0), names)
+    cut = show._cut(LONG)
+    assert cut == "adam: lea…te: 0.05" and len(cut) == show._MOST
+    points = made(key, KIND, mean=(0.1, 0.2, 0.3, 0.4))
+    for drawn in (show.parallel(points), show.slices(points)[0]):
+        assert {"sgd", cut, "adam", "rmsprop"} <= set(texts(drawn))
+    (pair,) = show.surfaces(points)
+    assert {"sgd", cut, "adam", "rmsprop"} <= set(texts(pair))
+    # Slanted, they reach no deeper than the axis' own name; short ones lie.
+    assert show._drop(key, show._ROOM) > 40
+    assert show._drop(show.Key("a", False, np.arange(2.0), ("sgd", "adam")), 270) == 0
+
+
+def test_values_without_an_order_are_tiles_and_blank_where_nothing_was() -> None:
+    kind = show.Key("kind", False, np.array([0.0, 0.0, 1.0, 2.0]), ("a", "b", "c", "d"))
+    size = show.Key("size", False, np.array([0.0, 1.0, 0.5, 0.5]))
+    points = made(kind, size, mean=(0.1, 0.2, 0.3, math.nan))
+    classes, deviations = show._smoothed(points, kind, size)
+    assert classes.shape == (show._GRID, 4)
+    assert (classes[:, 2:] == -1).all()  # a diverged one alone, and no point at all
+    assert set(classes[:, 0]) == {4, 5, 6, 7}  # along numbers it is smoothed
+    assert set(classes[:, 1]) == {0}  # and from one value to another it is not
+    assert deviations[0, 1] > 3 > deviations[show._GRID // 2, 1]
+    (drawn,) = show.surfaces(points)
+    assert "it is blank where nothing was measured" in " ".join(texts(drawn))
+    both, _ = show._smoothed(made(kind, KIND, mean=(0.1, 0.2, 0.3, 0.4)), kind, KIND)
+    assert both.tolist() == [[7, -1, 0, -1], [5, 2, -1, -1]]
+    same = show.Key("k", False, np.array([0.0, 0.0, 1.0, 1.0]), ("a", "b"))
+    (drawn,) = show.surfaces(made(same, same))
+    assert len({tuple(map(float, m.get_xydata()[0])) for m in lines_of(drawn)}) == 4
+
+
+def test_where_the_nearest_point_diverged_a_surface_is_blank() -> None:
+    x = show.Key("x", False, np.array([0.0, 0.5, 1.0]))
+    y = show.Key("y", False, np.array([0.0, 0.5, 1.0]))
+    points = made(x, y, mean=(0.1, 0.2, math.nan))
+    classes, _ = show._smoothed(points, x, y)
+    assert (classes[-12:, -12:] == -1).all() and (classes[:24, :24] >= 0).all()
+
+
+def test_a_list_is_explained_by_the_means_of_its_values() -> None:
+    mean = (0.1, 0.2, 0.3, 0.4)
+    kind = show.Key("k", False, np.array([1.0, 0.0, 2.0, 1.0]), ("a", "b", "c"))
+    assert show._explained(made(kind, mean=mean), kind) == pytest.approx(0.1)
+    apart = show.Key("k", False, np.array([0.0, 2.0, 1.0, 3.0]), ("a", "b", "c", "d"))
+    assert show._explained(made(apart, mean=mean), apart) == pytest.approx(1)
+    line = show.Key("n", False, np.array([1.0, 2.0, 3.0, 4.0]))
+    assert show._explained(made(line, mean=mean), line) == pytest.approx(1)
+
+
+def test_points_of_one_value_stand_in_the_order_of_their_numbers() -> None:
+    values = np.array([0.0, 1.0, 1.0, 1.0])
+    moved = show._beside(values, np.array([9, 7, 2, 5]))
+    assert moved[0] == 0
+    assert np.argsort(moved[1:]).tolist() == [1, 2, 0]
+    assert moved[1:].sum() == pytest.approx(0)
+    told = " ".join(said(show.slices(made(KIND))))
+    assert "in the order of their numbers" in told and "means nothing" in told
+    assert "means nothing" not in " ".join(said(show.slices(made(RATE))))
+
+
+def test_a_surface_fades_where_no_point_is_near() -> None:
+    corner = np.array([0.0, 0.01, 0.02, 1.0])
+    x, y = show.Key("x", False, corner), show.Key("y", False, corner)
+    (drawn,) = show.surfaces(made(x, y))
+    assert isinstance(drawn, Picture)
+    surface = drawn.figure.axes[0].patches
+    covered, faint = 0.0, 0.0
+    for patch in surface:
+        corners = patch.get_path().vertices.reshape(-1, 5, 2)
+        area = np.prod(corners[:, 2] - corners[:, 0], axis=1).sum()
+        covered += area
+        faint += area * (patch.get_alpha() < 1)
+        assert (abs(corners[:, 2, 0] - corners[:, 2, 1]) < 0.6 * show._GRID).all()
+    assert 0.05 < covered / show._GRID**2 < 0.4  # around two corners of four
+    assert faint > covered / 3
+    assert "it fades away from them" in " ".join(texts(drawn))
 
 
 def test_a_point_that_almost_diverged_does_not_flatten_the_others() -> None:
     assert not made(RATE).log
     far = made(RATE, mean=(0.1, 0.11, 0.3, 1e12))
-    found = texts(show.slices(far))
+    found = said(show.slices(far))
     assert far.log and {"10¹⁰", "0.1"} & set(found)
     shares = show.Key("x", far.log, far.mean).shares
     assert shares[2] > 0.03
@@ -98,8 +274,8 @@ def test_a_point_that_almost_diverged_does_not_flatten_the_others() -> None:
 def test_hostile_names_are_text() -> None:
     hostile = show.Key(NASTY, False, np.array([0.0, 1.0]), ("$x$", "<script>"))
     points = made(hostile, RATE.__class__("b", True, np.array([1.0, 2.0])))
-    for draw in (show.parallel, show.slices, show.surfaces):
-        found = texts(draw(points))
+    for draw in PICTURES:
+        found = said(draw(points))
         assert NASTY in found
     assert "$x$" in texts(show.parallel(points))
 

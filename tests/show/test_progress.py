@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from nettrain.show import progress as module
 from nettrain.show.progress import Progress, duration
 
 
@@ -75,6 +76,69 @@ def test_a_bar_on_a_terminal_shows_status_and_keeps_notes() -> None:
     last = written.rpartition("\r")[2]
     assert "100%" in last
     assert "epoch 2  loss 0.1  validation loss 2  rate 0.001" in last
+
+
+def bar(columns: int | None) -> str:
+    """Its line in a terminal so wide, as tqdm is told to write it."""
+    progress = Progress(10, False, io.StringIO())
+    progress._began -= 4.5
+    progress.step(5, 2, 0.03131, 0.001)
+    values = {"train/loss": 0.5, "validation/accuracy": 0.9, "validation/loss": 0.25}
+    progress.epoch(2, values)
+    return progress.fitted(columns)
+
+
+def test_a_wide_bar_has_everything() -> None:
+    whole = "{percentage:3.0f}% |{bar:12}|  5 s left  epoch 2  loss 0.03131  "
+    whole += "validation accuracy 0.9  validation loss 0.25  rate 0.001"
+    assert bar(None) == bar(200) == whole
+
+
+def test_a_narrow_bar_keeps_what_matters_most() -> None:
+    dropped = ["rate", "{bar", "accuracy", "left", " loss 0.03", "epoch", "validation"]
+    seen = []
+    for columns in range(130, 4, -1):
+        made = bar(columns)
+        shown = made.replace("{percentage:3.0f}", "100").replace("{bar:12}", "#" * 12)
+        assert len(shown) < columns  # the last column is left free
+        seen += [name for name in dropped if name not in made and name not in seen]
+        if len(shown) + 30 < columns:  # nothing that has room is left out
+            assert made == bar(None)
+    # The accuracy is wider than the bar, and goes before it is reached.
+    assert sorted(seen[:3]) == ["accuracy", "rate", "{bar"]
+    assert seen[3:] == ["left", " loss 0.03", "epoch", "validation"]
+    assert "validation loss 0.25" in bar(60) and "epoch 2" in bar(60)
+
+
+def test_names_are_no_forms() -> None:
+    progress = Progress(10, True, io.StringIO())
+    progress.step(5, 1, 0.5, 0.1)
+    progress.epoch(1, {"validation/{x}": 1.0})
+    assert "validation {{x}} 1" in progress.fitted(None)
+    progress.close()
+
+
+def test_the_bar_asks_for_the_width_of_its_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+    real = Progress.fitted
+    monkeypatch.setattr(
+        module.Progress, "fitted", lambda p, c: asked.append(c) or real(p, c)
+    )
+    monkeypatch.setenv("COLUMNS", "50")
+    stream = io.StringIO()
+    progress = Progress(10, True, stream)
+    train(progress, 2, 5)
+    progress.close()
+    assert set(asked) == {50}
+    last = stream.getvalue().rpartition("\r")[2]
+    assert "validation loss 2" in last and len(last.rstrip("\n")) < 50
+
+
+def test_of_a_run_that_ended_early_no_time_is_left() -> None:
+    assert "left" not in lines(47, planned=100)[-1]
+    assert "left" in lines(47, planned=100)[-2]
 
 
 def test_a_loss_that_is_not_a_number_is_shown() -> None:

@@ -66,6 +66,18 @@ def test_every_colour_changes_in_the_dark() -> None:
     assert not plain
 
 
+@pytest.mark.parametrize(
+    ("last", "wanted"),
+    [(3.0, [0, 1, 2, 3]), (10.0, [0, 2, 4, 6, 8, 10]), (0.1, [0, 0.02, 0.04, 0.06])],
+)
+def test_epochs_are_told_as_whole_ones(last: float, wanted: list[float]) -> None:
+    with style.sheet():
+        axes = style.axes(style.figure(300, 200), (50, 30, 220, 130))
+        style.epoch_axis(axes, np.array([0.0, last]), 6)
+    assert axes.get_xticks()[: len(wanted)].tolist() == pytest.approx(wanted)
+    assert axes.get_xlim() == (0, last)
+
+
 def test_the_persons_own_settings_change_nothing_and_stay() -> None:
     usual = picture()
     ours = {"axes.facecolor": "pink", "axes.linewidth": 9.0, "svg.fonttype": "path"}

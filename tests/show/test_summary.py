@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from nettrain.show.summary import command, grouped, line, message, patch, summary
+import pytest
+
+from nettrain.show.summary import (
+    command,
+    grouped,
+    line,
+    measured,
+    message,
+    patch,
+    summary,
+)
 
 METRICS = {
     "test/accuracy": 0.975,
@@ -62,6 +72,14 @@ def test_the_training_loss_is_that_of_the_epochs_end() -> None:
     assert not any("epoch_loss" in row for row in found)
 
 
+def test_a_row_is_of_one_model_and_says_of_which() -> None:
+    kept = {"train/loss": 0.3, "validation/loss": 0.2, "step": 40, "epoch": 2}
+    found = summary(METRICS | {"kept": kept}, seconds=1, folder="a").splitlines()
+    assert found[1].split() == ["loss", "0.3", "0.2", "0.09"]
+    assert found[3] == "of the weights kept, those of epoch 2"
+    assert "kept" not in text()
+
+
 def test_columns_that_are_empty_are_left_out() -> None:
     found = summary({"last": {"train/loss": 1.0}}, seconds=1, folder="a")
     assert found.splitlines()[0].split() == ["train"]
@@ -87,7 +105,7 @@ def test_a_message_has_all_its_parts_in_order() -> None:
         "mlp.yaml:14",
         "14 |   - dense: 8",
         "^^^^",
-        "3.1e-6, threshold 0.001, healthy 0.02 … 1",
+        "3.1e-06, threshold 0.001, healthy 0.02 … 1",
         "Each sigmoid multiplies",
         "picture   run/plots/gradient-waterfall.svg",
         "Use relu.",
@@ -177,10 +195,29 @@ def test_long_reasons_are_wrapped() -> None:
     assert max(map(len, found.splitlines())) <= 88
 
 
+def test_the_width_is_that_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    changed = {"changed": ["word " * 30]}
+    found = text(finding(why="word " * 60), diagnosis=changed)
+    prose = [
+        row for row in found.splitlines() if row.startswith((" " * 12 + "word", "jud"))
+    ]
+    assert 50 < max(map(len, prose)) <= 60
+    inner = message(finding(why="word " * 60), indent=8).splitlines()
+    assert max(map(len, [row for row in inner if " word" in row])) <= 52
+    assert len(line(finding(measured=None, why="17, " * 200))) < 150
+
+
+@pytest.mark.parametrize("value", [1.02e13, 3.12e-6, 0.25, 40.0, 1234.0, 0.0])
+def test_a_measured_number_is_written_as_in_the_words_beside_it(value: float) -> None:
+    (told,) = measured({"measured": value})
+    assert told == {1234.0: "1234"}.get(value, f"{value:.2g}")
+
+
 def test_one_line_while_training() -> None:
     expected = (
         "error[G1] vanishing gradient at model/dense2/pre_activation, epoch 2, "
-        "step 88: 3.1e-6, threshold 0.001"
+        "step 88: 3.1e-06, threshold 0.001"
     )
     assert line(finding()) == expected
     why = "exp: input 743 > 88.7; losses before: 1 2 3"

@@ -8,5 +8,6 @@ else, and nothing be fetched.
 from nettrain.show.page.comparison import Told, comparison
 from nettrain.show.page.graph import graph_page
 from nettrain.show.page.report import Report, report
+from nettrain.show.page.text import Link
 
-__all__ = ["Report", "Told", "comparison", "graph_page", "report"]
+__all__ = ["Link", "Report", "Told", "comparison", "graph_page", "report"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nettrain.show import palette
-from nettrain.show.columns import Columns, numbers
-from nettrain.show.curves import envelope, extremes, metric_names, time_in_epochs
+from nettrain.show.columns import Columns, numbers, time_in_epochs
+from nettrain.show.curves import deciding, envelope, extremes, metric_names
 from nettrain.show.style import spans_decades
 
 Chart = dict[str, Any]
@@ -21,6 +21,7 @@ Line = tuple[np.ndarray, ...]
 """Where it has points, their values, and, with a band, its lower and upper edge."""
 
 _PARTS = (("train", "blue"), ("validation", "orange"))
+_BATCHES = "each batch"
 _LOSS = {"train": "train/epoch_loss", "validation": "validation/loss"}
 
 
@@ -39,7 +40,7 @@ def charts(
     time = time_in_epochs(columns)
     at = _best(columns, time, best_epoch)
     batches = envelope(time, numbers(columns, "train/loss"))
-    lines: dict[str, tuple[str, Line]] = {"each batch": ("pale_blue", batches)}
+    lines: dict[str, tuple[str, Line]] = {_BATCHES: ("pale_blue", batches)}
     lines |= {p: (c, _curve(columns, time, _LOSS[p])) for p, c in _PARTS}
     if prior is not None:
         ends = np.array([0.0, time.max(initial=0.0)])
@@ -119,12 +120,12 @@ def chart(
             values[np.searchsorted(axis, x)] = y
             one[name] = plain(values)
         series.append(one)
-    everything = np.concatenate([np.zeros(0), *(c[1] for _, c in kept.values())])
+    decide = [deciding(c[1]) if k == _BATCHES else c[1] for k, (_, c) in kept.items()]
     return {
         "title": title,
         "x": plain(axis, 6),
         "series": series,
-        "log": spans_decades(everything),
+        "log": spans_decades(np.concatenate([np.zeros(0), *decide])),
         "best": best,
     }
 

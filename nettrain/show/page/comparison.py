@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from html import escape
 
 from nettrain.show.columns import Columns
-from nettrain.show.page import charts
+from nettrain.show.page import charts, tables
 from nettrain.show.page.document import document
 from nettrain.show.page.report import curves_section
-from nettrain.show.page.text import element, section, table
+from nettrain.show.page.text import element, scrolled, section, table
 
 Rows = Sequence[Sequence[str]]
 """Heads, and rows of texts."""
@@ -25,7 +25,7 @@ class Told:
         verdicts: a sentence each: which is better, and whether that is sure.
         notes: what makes the comparison less than it seems.
         tables: by title; one without a row is left out. The curves come after the
-            first, which tells what they are of.
+            first two, which tell what they are of.
         curves: by label the columns of metrics.jsonl of runs that belong together.
         which: whose curves these are, where they are not all.
     """
@@ -43,9 +43,9 @@ def comparison(told: Told) -> str:
     sections = [element("h1", escape(told.title)), _said(told.verdicts, "verdict none")]
     sections.append(_said(told.notes, "verdict warning"))
     drawn = charts.overlaid(told.curves)
-    curves = curves_section(_explained(told) if drawn else _NONE)
-    first, *others = (_table(title, rows) for title, rows in told.tables.items())
-    sections += [first, curves, *others]
+    curves = curves_section(_explained(told) + tables.drawn(drawn) if drawn else _NONE)
+    shown = [_table(title, rows) for title, rows in told.tables.items()]
+    sections += [*shown[:2], curves, *shown[2:]]
     return document(told.title, sections, {"charts": drawn, "graph": None})
 
 
@@ -53,7 +53,7 @@ def _table(title: str, rows: Rows) -> str:
     heads, *others = rows
     if not others:
         return ""
-    wide = element("div", table(others, heads=heads), class_="wide")
+    wide = scrolled(table(others, heads=heads))
     return section(title.lower().replace(" ", "-"), title, wide)
 
 

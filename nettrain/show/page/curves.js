@@ -3,12 +3,28 @@
 /* Curves with uPlot. A chart is {title, x, series: [{label, colour, values}], log, best};
    a series with `low` and `high` has a band between them. */
 
-/** What is drawn of a chart: where it has points, each series, the edges of each band. */
+/** What is drawn of a chart: its places, each series, the edges of each band, its best epoch. */
 nettrain.plotted = (chart, log) => {
   const edges = chart.series.filter((s) => s.low).flatMap((s) => [s.high, s.low]);
   const positive = (value) => (value > 0 ? value : null);
-  const all = [...chart.series.map((s) => s.values), ...edges];
+  const mark = (chart.best ?? null) === null ? [] : [chart.x.map(() => null)];
+  const all = [...chart.series.map((s) => s.values), ...edges, ...mark];
   return [chart.x, ...all.map((values) => (log ? values.map(positive) : values))];
+};
+
+/** Steps from one tick of an axis of epochs to the next: whole ones, where there are two. */
+nettrain.ticks = (() => {
+  const decades = [0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000, 100000];
+  const all = decades.flatMap((ten) => [1, 2, 5].map((n) => Number((n * ten).toPrecision(1))));
+  const whole = all.filter((step) => step >= 1);
+  return (plot, axis, min, max) => (max - min >= 2 ? whole : all);
+})();
+
+/** Lines of a logarithmic grid: of many decades only their ends. */
+nettrain.decades = (plot, splits) => {
+  const whole = (exponent) => Math.abs(exponent - Math.round(exponent)) < 1e-6;
+  const ends = splits.filter((value) => whole(Math.log10(value)));
+  return ends.length > 3 ? splits.map((value) => (ends.includes(value) ? value : null)) : splits;
 };
 
 nettrain.curve = (place, chart, options = {}) => {
@@ -23,9 +39,11 @@ nettrain.curve = (place, chart, options = {}) => {
     ticks: { stroke: colour("pale"), width: 1, size: 4 },
     ...more,
   });
+  const told = (chart.best ?? null) !== null;
   const mark = (plot) => {
     const at = options.at ? options.at() : chart.best;
     if (at === null || at === undefined) return;
+    if (told && !plot.series.at(-1).show) return;
     const x = plot.valToPos(at, "x", true);
     const { top, height } = plot.bbox;
     plot.ctx.save();
@@ -43,9 +61,21 @@ nettrain.curve = (place, chart, options = {}) => {
     width: faint(series) ? 1 : 2,
     dash: series.label === "guessing" ? [6, 4] : undefined,
     spanGaps: true,
-    points: { show: (plot, i) => plot.data[i].filter((v) => v !== null).length <= 12 },
-    value: (plot, value) => number(value),
+    points: {
+      show: (plot, i) =>
+        series.label !== "guessing" && plot.data[i].filter((v) => v !== null).length <= 12,
+      size: 6,
+      fill: colour(series.colour),
+    },
+    // On a logarithmic scale what is not positive is not drawn, but told.
+    value: (plot, value, i, at) => number((at ?? null) === null ? null : series.values[at]),
   }));
+  /** Where the last value of a series is, at the cursor or left of it. */
+  const before = (plot, i, at) => {
+    const values = chart.series[i - 1]?.values;
+    const found = values ? values.findLastIndex((v, n) => n <= at && v !== null) : at;
+    return found < 0 ? null : found;
+  };
   // The edges of a band are series of their own, without a line and not in the legend.
   const bands = [];
   for (const series of chart.series.filter((s) => s.low)) {
@@ -53,6 +83,10 @@ nettrain.curve = (place, chart, options = {}) => {
     const [high, low] = [lines.length + 1, lines.length + 2];
     bands.push({ series: [high, low], fill: colour(series.colour) + "38" });
     lines.push({ ...edge }, { ...edge });
+  }
+  if (told) {
+    const look = { stroke: colour("ink"), width: 1, dash: [2, 4] };
+    lines.push({ label: "best epoch", ...look, value: () => number(chart.best) });
   }
   const together = (plot, index, change) => {
     const banded = chart.series.filter((s) => s.low).indexOf(chart.series[index - 1]);
@@ -66,11 +100,19 @@ nettrain.curve = (place, chart, options = {}) => {
       scales: { x: { time: false }, y: { distr: log ? 3 : 1 } },
       series: [{ label: options.x ?? "epoch", value: (u, v) => number(v) }, ...lines],
       axes: [
-        axis({ size: 30 }),
-        axis({ size: 62, values: (u, ticks) => ticks.map((t) => (t === null ? "" : number(t))) }),
+        axis({ size: 30, incrs: nettrain.ticks }),
+        axis({
+          size: 62,
+          values: (u, ticks) => ticks.map((t) => (t === null ? "" : number(t))),
+          grid: { ...axis().grid, ...(log && { filter: nettrain.decades }) },
+        }),
       ],
       bands,
-      cursor: { drag: { x: true, y: false }, points: { show: (plot, i) => i <= chart.series.length } },
+      cursor: {
+        drag: { x: true, y: false },
+        points: { show: (plot, i) => i <= chart.series.length },
+        dataIdx: before,
+      },
       hooks: { draw: [mark], setSeries: [together] },
     },
     nettrain.plotted(chart, log),
@@ -135,7 +177,10 @@ nettrain.charts = (charts) => {
       if (plot.width !== width) plot.setSize({ width, height: plot.height });
     });
   }).observe(place);
-  const shape = (all) => JSON.stringify(all.map((c) => [c.title, c.series.map((s) => s.label)]));
+  const shape = (all) =>
+    JSON.stringify(
+      all.map((c) => [c.title, (c.best ?? null) === null, c.series.map((s) => s.label)]),
+    );
   return (fresh) => {
     if (shape(fresh) === shape(charts)) {
       charts.forEach((chart, i) => Object.assign(chart, fresh[i]));

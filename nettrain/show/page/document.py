@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape, unescape
@@ -12,6 +13,7 @@ from typing import Any
 
 from nettrain.record import json_text
 from nettrain.show import palette
+from nettrain.show.page.text import scrolled
 
 _HERE = Path(__file__).parent
 _LIBRARIES = {
@@ -20,6 +22,8 @@ _LIBRARIES = {
     "dagre": "dagre.min.js",
 }
 _FOR_CURVES, _FOR_GRAPH = ("uPlot",), ("cytoscape", "dagre")
+_LEAST, _MOST = 0.75, 1.4
+"""The shares of its own width between which a picture fits itself to the page."""
 _GRAPH = ("scopes", "places", "words", "panel", "walk", "graph")
 """Our scripts for the graph."""
 
@@ -68,11 +72,29 @@ def embedded(data: Any) -> str:
 
 
 def picture(svg: str) -> str:
-    """A picture as an image: its scripts, if it had any, would not run."""
+    """A picture as an image: its scripts, if it had any, would not run.
+
+    It grows with the page, and shrinks as far as it can be read; a page that is too
+    narrow for that scrolls it sideways, in its own size.
+    """
     title = escape(unescape(svg.partition("<title>")[2].partition("</title>")[0]))
     coded = base64.b64encode(svg.encode()).decode()
     source = f"data:image/svg+xml;base64,{coded}"
-    return f'<img class="picture" alt="{title}" src="{source}">'
+    wide = re.search(r'<svg [^>]*?\bwidth="([0-9]+)"', svg)
+    fitted = f' style="{_fitted(int(wide[1]))}"' if wide else ""
+    drawn = f'<img class="picture" alt="{title}" src="{source}"{fitted}>'
+    return scrolled(drawn)
+
+
+def _fitted(own: int) -> str:
+    """The style that gives a picture its width on the page.
+
+    A page that lacks a pixel of the least width is far too narrow (· 999): so the least
+    width becomes the picture's own at once.
+    """
+    least, most = (round(own * share) for share in (_LEAST, _MOST))
+    lacking = f"calc(({least}px - 100%) * 999)"
+    return f"width:{most}px;min-width:clamp(0px,{lacking},{own}px)"
 
 
 def _policy(scripts: Sequence[str]) -> str:

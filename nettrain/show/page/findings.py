@@ -20,8 +20,17 @@ def is_sick(findings: Sequence[Finding]) -> bool:
     return any(finding["severity"] != "note" for finding in findings)
 
 
+ENDLESS = ("interrupted", "killed", "failed")
+"""How runs stop that can be gone on with."""
+
+
 def verdict(
-    findings: Sequence[Finding], status: str, reason: str, diagnosed: bool
+    findings: Sequence[Finding],
+    status: str,
+    reason: str,
+    diagnosed: bool,
+    at: str = "",
+    resume: str = "",
 ) -> str:
     """One sentence: healthy, or the primary cause; and how the run ended.
 
@@ -29,15 +38,18 @@ def verdict(
         findings: rows of findings.json.
         status, reason: of run.json.
         diagnosed: whether the run was watched at all.
+        at: how far it came.
+        resume: the command that goes on with it, if it stopped before its end.
     """
     primary = next((f for f in findings if f.get("primary")), None)
     if primary is not None:
         look = str(primary["severity"])
         said = f"{summary.title(primary).capitalize()} at {summary.where(primary)}"
         why = primary.get("why") or ""
-    elif status in ("running", "interrupted"):
+    elif status in ("running", "interrupted", "killed"):
         look, said = "none", "Not finished"
-        why = f"Findings so far: {len(findings)}. The cause is told at the end."
+        why = f"Findings so far: {len(findings)}."
+        why += " The cause is told at the end." * (status == "running")
     elif status != "finished":
         look, said, why = "error", f"The run {status}", reason
     elif not diagnosed:
@@ -45,12 +57,16 @@ def verdict(
     else:
         look, said = "healthy", "Healthy"
         why = "Nothing was found that keeps this network from learning."
-    ended = f"{status}: {reason}" if reason else status
+    unfinished = status in ENDLESS or status == "running"
+    ended = f"{status} at {at}" if at and unfinished else status
+    ended = f"{ended}: {reason}" if reason else ended
+    go_on = _copied("command", resume) if resume and status in ENDLESS else ""
     return element(
         "div",
         element("p", element("strong", escape(said)), class_="said"),
         element("p", escape(why)) if why else "",
         element("p", escape(ended), class_="faint"),
+        go_on,
         class_=f"verdict {look}",
         id="verdict",
     )

@@ -20,18 +20,17 @@ nettrain.renew = (id, html) => {
   if (at >= 0) keys(fresh)[at]?.focus({ preventScroll: true });
 };
 
-/** Follow the run; `draw` draws its charts. */
-nettrain.live = (draw) => {
+/** Follow the run; `draw` draws its charts. Each answer is {number, told: a message}. */
+nettrain.live = async (draw) => {
   const place = document.getElementById("live");
   const shown = new Map();
-  const stream = new EventSource("events");
+  const page = Math.random().toString(36).slice(2, 14);
+  const second = () => new Promise((resolve) => setTimeout(resolve, 1000));
   const end = (text) => {
-    stream.close();
     place.setAttribute("role", "status"); // only the last word is read aloud
     place.textContent = text;
   };
-  stream.addEventListener("message", ({ data }) => {
-    const { parts, charts, state, over } = JSON.parse(data);
+  const take = ({ parts, charts, state, over }) => {
     for (const [id, html] of Object.entries(parts)) {
       if (shown.get(id) !== html) nettrain.renew(id, html);
       shown.set(id, html);
@@ -39,8 +38,24 @@ nettrain.live = (draw) => {
     draw(charts);
     if (over) end(state);
     else place.textContent = state;
-  });
-  stream.addEventListener("error", () => {
-    end("The run does not answer any more. This is what it told last.");
-  });
+    return over;
+  };
+  for (let [seen, failed] = [0, 0]; failed < 3; ) {
+    try {
+      const answer = await fetch(`message?page=${page}&seen=${seen}`);
+      if (!answer.ok) throw new Error(answer.statusText);
+      failed = 0;
+      if (answer.status === 204) {
+        await second(); // too many pages wait for news: this one asks now and then
+        continue;
+      }
+      const { number, told } = await answer.json();
+      seen = number;
+      if (take(told)) return;
+    } catch {
+      failed += 1;
+      await second();
+    }
+  }
+  end("The run does not answer any more. This is what it told last.");
 };

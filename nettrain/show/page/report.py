@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +21,7 @@ class Report:
     """What is told of one run.
 
     Attributes:
+        folder: of the run.
         facts: run.json.
         found: rows of findings.json.
         config: config.resolved.yaml.
@@ -32,6 +34,7 @@ class Report:
         prior: H0, the loss of guessing.
     """
 
+    folder: str
     facts: Mapping[str, Any]
     found: Sequence[Mapping[str, Any]]
     config: str
@@ -46,12 +49,27 @@ class Report:
 
     @property
     def verdict(self) -> str:
+        step = self.facts.get("step")
+        at = f"epoch {self.facts.get('epoch')}, step {step}" if step else ""
         return findings.verdict(
             self.found,
             str(self.facts.get("status", "")),
             str(self.facts.get("reason", "")),
             bool(self.facts.get("diagnosis")),
+            at,
+            self._verb("resume"),
         )
+
+    def _verb(self, name: str) -> str:
+        """The command that does this with the run."""
+        return f"nettrain {name} {shlex.quote(self.folder)}"
+
+    @property
+    def not_drawn(self) -> str:
+        """Why there are no pictures."""
+        if self.facts.get("status") in findings.ENDLESS:
+            return f"They are drawn by {self._verb('report')}"
+        return "They are drawn when the run is finished."
 
 
 def report(run: Report) -> str:
@@ -100,18 +118,16 @@ def parts(run: Report) -> dict[str, str]:
     facts = run.facts
     config = str(facts.get("config") or "")
     pictures = findings.others(run.plots, list(run.pictures.values()))
+    later = element("p", escape(run.not_drawn), class_="faint")
     found = tables.results(facts.get("summary", {}))
     return {
         "verdict": run.verdict,
         "findings": findings.section_of_findings(run.found, run.pictures, config),
         "epochs": element("div", tables.epochs(run.metrics), id="epochs"),
         "summary": section("summary", "Results", found),
-        "pictures": section("pictures", "Pictures", pictures or _LATER),
+        "pictures": section("pictures", "Pictures", pictures or later),
         "environment": tables.environment(facts),
     }
-
-
-_LATER = element("p", "They are drawn when the run is finished.", class_="faint")
 
 
 def curves(run: Report) -> list[charts.Chart]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from nettrain.show.page.document import document, picture
-from nettrain.show.page.text import element, section, table
+from nettrain.show.page.text import element, scrolled, section, table
 
 
 def sweep(
@@ -14,7 +14,7 @@ def sweep(
     verdicts: Sequence[str],
     heads: Sequence[str],
     rows: Sequence[Sequence[str]],
-    pictures: Mapping[str, str],
+    pictures: Mapping[str, str | Sequence[str]],
 ) -> str:
     """The whole page.
 
@@ -23,20 +23,26 @@ def sweep(
         verdicts: what is to be said, a sentence each.
         heads: of the table of points.
         rows: its cells, the best point first.
-        pictures: SVG by title; an empty one is left out.
+        pictures: SVG by title, or several that stand side by side where there is room;
+            an empty one is left out.
     """
     said = [element("p", escape(verdict)) for verdict in verdicts]
-    points = element("div", table(rows, heads=heads), class_="wide")
+    points = scrolled(table(rows, heads=heads))
     sections = [
         element("h1", escape(title)),
         element("div", *said, class_="verdict none"),
         section("points", "Points", points),
         *(
-            section(
-                f"picture-{number}", name, element("div", picture(svg), class_="wide")
-            )
-            for number, (name, svg) in enumerate(pictures.items())
-            if svg
+            section(f"picture-{number}", name, _drawn(drawn))
+            for number, (name, drawn) in enumerate(pictures.items())
+            if drawn
         ),
     ]
     return document(title, sections, {"charts": [], "graph": None})
+
+
+def _drawn(drawn: str | Sequence[str]) -> str:
+    """A picture, or panels."""
+    if isinstance(drawn, str):
+        return picture(drawn)
+    return element("div", *map(picture, drawn), class_="panels")

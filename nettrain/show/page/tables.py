@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -10,18 +10,21 @@ import numpy as np
 
 from nettrain.show import summary
 from nettrain.show.columns import Columns, numbers
-from nettrain.show.page.text import element, folded, section, table
+from nettrain.show.page import charts
+from nettrain.show.page.text import element, folded, scrolled, section, table
 from nettrain.show.style import number
 
 _ROWS = 60
 
 
 def results(found: Mapping[str, Any]) -> str:
-    """The last, test and best value of every metric."""
+    """The model's value of every metric on each part, and the best one."""
     heads, *rows = summary.rows(found)
     if not rows:
         return element("p", "No epoch was finished.")
-    return table(rows, heads=heads)
+    whose = summary.whose(found)
+    told = element("p", f"{whose[0].upper()}{whose[1:]}.") if whose else ""
+    return told + scrolled(table(rows, heads=heads))
 
 
 def config(text: str) -> str:
@@ -65,7 +68,30 @@ def epochs(columns: Columns) -> str:
         for i in kept
     ]
     heads = ["epoch", *(n.replace("epoch_loss", "loss") for n in names)]
-    return folded("The curves as a table", table(rows, heads=heads))
+    return folded("The curves as a table", scrolled(table(rows, heads=heads)))
+
+
+def drawn(of: Sequence[charts.Chart]) -> str:
+    """Charts as tables, at most `_ROWS` rows of each, with the edges of bands."""
+    tables = []
+    for one in of:
+        heads = ["epoch", *(series["label"] for series in one["series"])]
+        rows = [
+            [f"{one['x'][i]:g}", *(_banded(series, i) for series in one["series"])]
+            for i in charts.thinned(len(one["x"]), _ROWS)
+        ]
+        tables.append(scrolled(table(rows, one["title"], heads)))
+    return folded("The curves as a table", *tables) if tables else ""
+
+
+def _banded(series: Mapping[str, Any], at: int) -> str:
+    """`0.2 (0.1 to 0.3)`."""
+    if series["values"][at] is None:
+        return ""
+    told, *edges = (
+        number(series[name][at]) for name in ("values", "low", "high") if name in series
+    )
+    return told + (f" ({' to '.join(edges)})" if edges else "")
 
 
 def _cell(value: float) -> str:

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from html import escape
+from urllib.parse import quote
+
+
+class Link(str):
+    """A text of a table that leads to a file.
+
+    Attributes:
+        file: relative to the folder of the page.
+    """
+
+    file: str
+
+    def __new__(cls, text: str, file: str) -> Link:
+        made = super().__new__(cls, text)
+        made.file = file
+        return made
 
 
 def element(name: str, /, *inside: str, **attributes: str | bool | None) -> str:
@@ -32,12 +49,23 @@ def table(
     body = [
         element(
             "tr",
-            element("th", escape(first), scope="row"),
-            *(element("td", escape(cell)) for cell in others),
+            element("th", _cell(first), scope="row"),
+            *(element("td", _cell(cell)) for cell in others),
         )
         for first, *others in rows
     ]
     return element("table", *parts, element("tbody", *body))
+
+
+def _cell(text: str) -> str:
+    if not isinstance(text, Link):
+        return escape(text)
+    return element("a", escape(text), href=quote(os.fsencode(text.file)))
+
+
+def scrolled(inside: str) -> str:
+    """What stays whole, and is scrolled sideways where the page is narrower."""
+    return element("div", inside, class_="wide")
 
 
 def section(name: str, title: str, *inside: str) -> str:
