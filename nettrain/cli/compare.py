@@ -29,7 +29,7 @@ def compare(arguments: Namespace) -> int:
 
 def write(found: Comparison, path: Path) -> None:
     """The page of a comparison."""
-    Disk().replace(path, found.page(), durable=False)
+    Disk().replace(path, found.page(path.parent), durable=False)
 
 
 def told(found: Comparison) -> str:
@@ -41,6 +41,7 @@ def told(found: Comparison) -> str:
         table(found.results(), left=2),
         table(found.findings()) if len(found.findings()) > 1 else "",
     ]
-    sentences = [*found.verdicts(), *(f"note: {note}" for note in found.notes())]
+    sentences = [*found.verdicts(), *found.meaning()]
+    sentences += (f"note: {note}" for note in found.notes())
     blocks = [visible(found.title), *tables, visible("\n".join(sentences))]
     return "\n\n".join(block for block in blocks if block)

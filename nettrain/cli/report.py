@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -10,19 +11,33 @@ from nettrain.cli.compare import write
 from nettrain.errors import Error, visible
 from nettrain.experiment.report import redraw
 from nettrain.study.compare import Comparison
+from nettrain.study.folders import runs_of
 
 
 def report(arguments: Namespace) -> int:
     """`nettrain report RUN…`."""
     plugin.load(arguments.plugin)
-    runs, out = arguments.runs, arguments.out
-    if out and len(runs) == 1:
+    named, out = [Path(path) for path in arguments.runs], arguments.out
+    runs = runs_of(named)
+    is_one = named == runs and len(runs) == 1
+    if out and is_one:
         fix = "leave out --out, or name several runs"
         raise Error("usage-arguments", "one run's page stands in its folder", fix=fix)
-    written = [redraw(run, arguments.png) for run in runs]
-    if len(runs) > 1:
-        written = [Path(out or "report.html")]
-        write(Comparison.of(runs), written[0])
-    for path in written:
-        print(visible(f"written to {path}"))
+    several = None if is_one else Comparison.of(named)
+    for run in runs:
+        try:
+            _say(redraw(run, arguments.png))
+        except Error as error:  # as `compare` has it
+            if run in named:
+                raise
+            why = f"left out: {run}: {error.message}"
+            print(visible(why), file=sys.stderr, flush=True)
+    if several is not None:
+        path = Path(out or "report.html")
+        write(several, path)
+        _say(path)
     return 0
+
+
+def _say(path: Path) -> None:
+    print(visible(f"written to {path}"), flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
@@ -14,10 +13,12 @@ from nettrain.cli.terminal import table
 from nettrain.config import resolve
 from nettrain.disk import Disk
 from nettrain.errors import Error, visible
+from nettrain.experiment.kind import refuse_sweep
 from nettrain.experiment.run import Ended
 from nettrain.experiment.run import run as train
 from nettrain.experiment.schema import Experiment
 from nettrain.record.folder import REPORT, RUN, check_name, numbered
+from nettrain.study import verdict
 from nettrain.study.compare import Comparison
 from nettrain.study.groups import Group
 
@@ -25,7 +26,9 @@ from nettrain.study.groups import Group
 def run(arguments: Namespace) -> int:
     """`nettrain run CONFIG --seeds N`: seed, seed+1, … one after the other."""
     config, overrides = arguments.config, arguments.overrides
-    experiment = resolve(config, overrides, schema=Experiment).build()
+    resolved = resolve(config, overrides, schema=Experiment)
+    refuse_sweep(resolved)
+    experiment = resolved.build()
     place = _Place(arguments.out, experiment.name)
     folders: list[Path] = []
     diverged: list[int] = []
@@ -107,6 +110,12 @@ def over_seeds(group: Group) -> list[list[str]]:
     rows = [["", "mean", "± 95 %", *seeds]]
     for name in names:
         known = group.interval(name)
-        values = [r.measures.get(name, math.nan) for r in group.runs if r.measures]
-        rows.append([name, *(f"{v:.4g}" for v in (known.mean, known.half, *values))])
+        values = [r.measures.get(name) for r in group.runs if r.measures]
+        told = [verdict.number(known.mean), verdict.half(known)]
+        rows.append([name, *told, *map(_value, values)])
     return rows if names else []
+
+
+def _value(known: float | None) -> str:
+    """A dash where a run has none, as one that diverged."""
+    return "–" if known is None else verdict.number(known)

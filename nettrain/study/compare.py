@@ -8,6 +8,7 @@ cancels out.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,12 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from nettrain.errors import Error
+from nettrain.record.folder import REPORT
 from nettrain.show import summary
-from nettrain.show.page import Told, comparison
+from nettrain.show.columns import Columns, timed
+from nettrain.show.page import Link, Told, comparison
 from nettrain.show.palette import SERIES
+from nettrain.study import verdict
 from nettrain.study.folders import runs_of
-from nettrain.study.groups import Group, differing, grouped, ranked
-from nettrain.study.intervals import Interval
+from nettrain.study.groups import (
+    Group,
+    differing,
+    grouped,
+    ranked,
+    share_data,
+    within,
+)
+from nettrain.study.intervals import Interval, told_apart
 from nettrain.study.run import Run
 
 Rows = list[list[str]]
@@ -32,7 +43,12 @@ _FEW = 2
 _BESIDE = 6
 """Groups that stand in columns; more stand in rows."""
 _LISTED = 5
-"""Runs that a note lists."""
+"""Runs that a note lists, and names that a title does."""
+_TARGET = ("data.target",)
+_SCALE = ("loss", "data.standardize_target", *_TARGET)
+"""What gives the metric `loss` another scale."""
+_IN_UNITS = ("mae", "rmse")
+"""Metrics in the unit of the target."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,46 +107,103 @@ class Comparison:
         return found
 
     @cached_property
+    def unranked(self) -> dict[str, str]:
+        """By metric why it ranks nothing; "" where it does."""
+        return {name: self._unranked(name) for name in self.metrics}
+
+    def _unranked(self, metric: str) -> str:
+        if not self.goals[metric]:
+            return "a plugin's metric (--plugin)"
+        kind = metric.rpartition("/")[2]
+        scale = _SCALE if kind == "loss" else _TARGET if kind in _IN_UNITS else ()
+        others = [key for key in self.keys if within(key, scale)]
+        if not others:
+            return ""
+        what = "losses" if kind == "loss" else "targets"
+        return f"the {what} differ ({others[0]})"
+
+    @cached_property
     def order(self) -> dict[str, list[Group]]:
         """By metric the groups that have it, the best first where that is known."""
         return {
-            name: ranked(self.groups, name, goal)
-            if goal
-            else [group for group in self.groups if group.values(name)]
+            name: [group for group in self.groups if group.values(name)]
+            if self.unranked[name]
+            else ranked(self.groups, name, goal)
             for name, goal in self.goals.items()
         }
+
+    @cached_property
+    def rivals(self) -> dict[str, dict[Group, verdict.Rival]]:
+        """By metric that ranks them the groups behind the best."""
+        return {n: self._rivals(n) for n, why in self.unranked.items() if not why}
+
+    def _rivals(self, metric: str) -> dict[Group, verdict.Rival]:
+        best, *others = self.order[metric]
+        apart = [group.ahead(best, metric) for group in others]
+        told = told_apart(apart)
+        return {
+            group: verdict.Rival(group.name, a, t, self._turned(metric, best, group, a))
+            for group, a, t in zip(others, apart, told, strict=True)
+        }
+
+    def _turned(self, metric: str, best: Group, group: Group, apart: Interval) -> str:
+        """Why the best comes first, where another is better on the seeds in common."""
+        if apart.mean > 0 if self.goals[metric] == "min" else apart.mean < 0:
+            return ""
+        is_whole = group.unfinished and not best.unfinished
+        return "has finished all its runs" if is_whole else "has the best mean"
 
     # ------------------------------------------------------------ sentences
 
     @property
     def title(self) -> str:
         names = dict.fromkeys(str(run.facts["name"]) for run in self.runs)
-        of = f"{next(iter(names))}: " if len(names) == 1 else ""
-        configs = _count(len(self.groups), "config")
-        return f"{of}{configs}, {_count(len(self.runs), 'run')}"
+        more = len(names) - _LISTED
+        of = ", ".join([*names][:_LISTED]) + (f" and {more} more" * (more > 0))
+        configs = verdict.count(len(self.groups), "config")
+        return f"{of}: {configs}, {verdict.count(len(self.runs), 'run')}"
 
     def label(self, group: Group) -> str:
         """Its name, and what makes it another than the others where that is short."""
-        if len(self.groups) < 2 or len(self.keys) > _FEW:
-            return (
-                group.name if len(self.groups) > 1 else _count(len(group.runs), "run")
-            )
+        if len(self.groups) < 2:
+            return verdict.count(len(group.runs), "run")
+        if len(self.keys) > _FEW:
+            return group.name
         said = [f"{k.rpartition('.')[2]} {group.setting(k)}" for k in self.keys]
         return ": ".join([group.name, ", ".join(said)]) if said else group.name
 
     def verdicts(self) -> Iterator[str]:
         """A sentence for each metric that ranks two configs."""
-        for metric, order in self.order.items():
-            if len(order) > 1 and self.goals[metric]:
-                best, second = order[:2]
-                apart, pairs = second.ahead(best, metric)
-                worse = self._worse(metric, apart)
-                yield f"{metric}: {_verdict(best, second, apart, pairs, worse)}"
+        for metric, rivals in self.rivals.items():
+            if rivals:
+                yield f"{metric}: {self._verdict(metric, rivals)}"
+
+    def _verdict(self, metric: str, rivals: Mapping[Group, verdict.Rival]) -> str:
+        best = self.order[metric][0]
+        if not best.has_mean(metric):
+            return "none is best: no config has numbers of all its runs"
+        second, beside = next(iter(rivals.items()))
+        if not beside.apart.is_tested:
+            open_ = f"whether it beats {second.name} is open"
+            why = _no_interval(best, second, beside.apart)
+            return f"{best.name} is best here, but {open_}: {why}"
+        tested = [one for one in rivals.values() if one.apart.is_tested]
+        return verdict.verdict(best.name, tested, best.folds)
+
+    def meaning(self) -> Iterator[str]:
+        """What the numbers mean, a sentence each."""
+        units = max(len({run.unit for run in g.runs}) for g in self.groups)
+        folds = max(group.folds for group in self.groups)
+        drawn = any(run.drawn for run in self.runs)
+        tested = (
+            sum(one.apart.is_tested for one in rivals.values())
+            for rivals in self.rivals.values()
+        )
+        return verdict.meaning(units, folds, drawn, max(tested, default=0))
 
     def notes(self) -> Iterator[str]:
         """What makes a comparison less than it seems."""
-        data = {run.facts["data_sha256"] for run in self.runs}
-        if len(data) > 1:
+        if not share_data(self.runs):
             yield "trained on different data: the numbers are not of the same task"
         numerics = {run.facts["numerics"] for run in self.runs}
         if len(numerics) > 1:
@@ -176,39 +249,38 @@ class Comparison:
         """A row per metric and group: mean, interval, and the distance to the best."""
         several = len(self.groups) > 1
         heads = ["", "", "mean", "± 95 %"]
-        rows = [heads + (["to the best", "± 95 %", ""] if several else [])]
+        rows = [heads + (["to the best", "± 95 % by itself", ""] if several else [])]
         for metric, order in self.order.items():
             for place, group in enumerate(order):
                 known = group.interval(metric)
                 row = ["" if place else metric, group.name]
-                row += [_number(known.mean), _half(known.half)]
+                row += [verdict.number(known.mean), verdict.half(known)]
                 rows.append(row + (self._behind(metric, group) if several else []))
         return rows
 
     def _behind(self, metric: str, group: Group) -> list[str]:
+        if why := self.unranked[metric]:
+            return ["", "", f"not ranked: {why}"]
         best = self.order[metric][0]
-        if not self.goals[metric]:
-            return ["", "", "not ranked: a plugin's metric (--plugin)"]
         if group is best:
-            return ["", "", "best" if len(self.order[metric]) > 1 else ""]
-        apart, pairs = group.ahead(best, metric)
-        told = _told_apart(apart, pairs, self._worse(metric, apart))
-        return [_signed(apart.mean), _half(apart.half), told]
-
-    def _worse(self, metric: str, apart: Interval) -> bool:
-        """Whether a difference to the best is one for the worse.
-
-        The best mean may be of other seeds, and on those in common not be the best.
-        """
-        return apart.mean > 0 if self.goals[metric] == "min" else apart.mean < 0
+            ranked = len(self.order[metric]) > 1 and best.has_mean(metric)
+            return ["", "", "best" if ranked else ""]
+        _, apart, is_told, turned = self.rivals[metric][group]
+        if apart.agree:
+            told = verdict.agree(best.folds)
+        elif not apart.is_tested:
+            told = _no_interval(best, group, apart)
+        elif not is_told:
+            told = "cannot be told apart"
+        else:
+            told = "better in pairs" if turned else "worse"
+        return [_signed(apart.mean), verdict.half(apart), told]
 
     def findings(self) -> Rows:
         """A row per finding, a column per group: how many of its runs have it."""
         heads = ["", *(group.name for group in self.groups)]
-        return [
-            heads,
-            *([n, *(_having(g, n) for g in self.groups)] for n in self._found),
-        ]
+        rows = ([n, *(_having(g, n) for g in self.groups)] for n in self._found)
+        return _turned([heads, *rows])
 
     @cached_property
     def _found(self) -> list[str]:
@@ -216,29 +288,39 @@ class Comparison:
         rows.sort(key=lambda f: (_SEVERITIES.index(f["severity"]), f["id"]))
         return list(dict.fromkeys(map(_called, rows)))
 
-    def each(self) -> Rows:
-        """A row per run: its group, seed and status, and every number."""
+    def each(self, at: Path | None = None) -> Rows:
+        """A row per run: its group, seed and status, and every number.
+
+        Args:
+            at: a folder from which runs that have pages of their own are linked to.
+        """
         rows = [["", "", "seed", "status", *self.metrics]]
         for group in self.groups:
             for run in group.runs:
                 seed, fold = run.unit
                 unit = f"{seed}, fold {fold}" if run.folds > 1 else str(seed)
                 values = [run.measures.get(name) for name in self.metrics]
-                told = ["–" if v is None else _number(v) for v in values]
-                rows.append([str(run.path), group.name, unit, run.status, *told])
+                told = ["–" if v is None else verdict.number(v) for v in values]
+                path = _linked(run.path, at) if at else str(run.path)
+                rows.append([path, group.name, unit, run.status, *told])
         return rows
 
-    def page(self) -> bytes:
-        """All of it as a page."""
+    def page(self, at: Path | None = None) -> bytes:
+        """All of it as a page.
+
+        Args:
+            at: the folder of the page, which then links to those of its runs.
+        """
         tables = {
+            "Configs": self.overview(),
             "What differs": self.settings(),
             "Results": self.results(),
             "Findings": self.findings(),
-            "Runs": self.each(),
+            "Runs": self.each(at),
         }
         shown, which = self._shown()
-        curves = {self.label(g): [run.metrics for run in g.runs] for g in shown}
-        verdicts, notes = list(self.verdicts()), list(self.notes())
+        curves = {self.label(g): [_over_time(r) for r in g.runs] for g in shown}
+        verdicts, notes = [*self.verdicts(), *self.meaning()], list(self.notes())
         told = Told(self.title, verdicts, notes, tables, curves, which)
         # A name may hold what no UTF-8 has: a lone surrogate stands for a bad byte.
         return comparison(told).encode("utf-8", "backslashreplace")
@@ -248,7 +330,7 @@ class Comparison:
         most = len(SERIES)
         if len(self.groups) <= most:
             return self.groups, ""
-        metric = next((name for name in self.metrics if self.goals[name]), None)
+        metric = next((n for n, why in self.unranked.items() if not why), None)
         if metric is None:
             return self.groups[:most], f"Those of the first {most} configs."
         return self.order[metric][:most], f"Those of the {most} best by {metric}."
@@ -264,6 +346,7 @@ class Comparison:
             },
             "metrics": {name: self._metric(name) for name in self.metrics},
             "verdicts": list(self.verdicts()),
+            "meaning": list(self.meaning()),
             "notes": list(self.notes()),
         }
 
@@ -285,7 +368,7 @@ class Comparison:
         return {"seeds": group.seeds, "runs": runs}
 
     def _metric(self, name: str) -> Mapping[str, Any]:
-        goal, order = self.goals[name], self.order[name]
+        order, why = self.order[name], self.unranked[name]
         found = {}
         for group in order:
             known = group.interval(name)
@@ -293,19 +376,31 @@ class Comparison:
                 "mean": known.mean,
                 "interval": [known.low, known.high],
             }
-            if goal and group is not order[0]:
-                apart, pairs = group.ahead(order[0], name)
+            if not why and group is not order[0]:
+                _, apart, told, _ = self.rivals[name][group]
                 found[group.name] |= {
                     "difference": apart.mean,
                     "difference_interval": [apart.low, apart.high],
-                    "pairs": pairs,
-                    "told_from_best": apart.excludes_zero,
+                    "pairs": apart.n,
+                    "told_from_best": told,
                 }
-        best = order[0].name if goal and order else None
-        return {"goal": goal or None, "best": best, "groups": found}
+        best = order[0].name if not why and order[0].has_mean(name) else None
+        return {
+            "goal": self.goals[name] or None,
+            "not_ranked": why or None,
+            "best": best,
+            "groups": found,
+        }
 
 
 # ---------------------------------------------------------------- words
+
+
+def _linked(run: Path, at: Path) -> str:
+    """Its folder, which leads to its page where it has one."""
+    if not (run / REPORT).exists():
+        return str(run)
+    return Link(str(run), os.path.relpath(run / REPORT, at))
 
 
 def _turned(rows: Rows) -> Rows:
@@ -314,37 +409,17 @@ def _turned(rows: Rows) -> Rows:
     return [list(column) for column in zip(*rows, strict=True)] if many else rows
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def _verdict(
-    best: Group, second: Group, apart: Interval, pairs: int, worse: bool
-) -> str:
-    name, other = best.name, second.name
-    if math.isnan(apart.half):
-        why = _no_interval(pairs)
-        return f"{name} is best here, but whether it beats {other} is open: {why}"
-    how = f"by {_number(abs(apart.mean))} {_half(apart.half)}, {_count(pairs, 'pair')}"
-    if not apart.excludes_zero:
-        return f"{name} is best, but cannot be told from {other} ({how})"
-    if not worse:
-        return f"{name} has the best mean, but {other} is better in pairs ({how})"
-    return f"{name} is better than {other}, the second ({how})"
-
-
-def _no_interval(pairs: int) -> str:
-    if not pairs:
-        return "no seed in common: no interval"
-    return "one seed: no interval" if pairs == 1 else "not all are numbers: no interval"
-
-
-def _told_apart(apart: Interval, pairs: int, worse: bool) -> str:
-    if math.isnan(apart.half):
-        return _no_interval(pairs)
-    if not apart.excludes_zero:
-        return "cannot be told apart"
-    return "worse" if worse else "better in pairs"
+def _no_interval(best: Group, other: Group, apart: Interval) -> str:
+    """Why there is none between two, which are so far apart."""
+    if best.folds != other.folds:
+        return "other folds: no interval"
+    unit = "seed and fold" if best.folds > 1 else "seed"
+    if not apart.n:
+        return f"no {unit} in common: no interval"
+    if apart.n == 1:
+        few = max(len(best.runs), len(other.runs)) == 1
+        return verdict.ONE_SEED if few else f"one {unit} in common: no interval"
+    return "not all are numbers: no interval"
 
 
 def _called(finding: Mapping[str, Any]) -> str:
@@ -367,13 +442,10 @@ def _having(group: Group, name: str) -> str:
     return told + (f", primary in {primary}" if primary else "")
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}"
-
-
 def _signed(value: float) -> str:
     return "" if math.isnan(value) else f"{value:+.3g}"
 
 
-def _half(value: float) -> str:
-    return "–" if math.isnan(value) else f"± {value:.2g}"
+def _over_time(run: Run) -> Columns:
+    """The metrics of a run, with their time by its plan."""
+    return timed(run.metrics, run.facts.get("planned", {}).get("steps_per_epoch"))

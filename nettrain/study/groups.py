@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from string import ascii_uppercase
 
 from nettrain.study.intervals import Interval, difference
@@ -42,9 +43,11 @@ class Group:
     def folds(self) -> int:
         return self.runs[0].folds
 
-    @property
+    @cached_property
     def unfinished(self) -> list[Run]:
-        return [run for run in self.runs if run.status != "finished"]
+        """Those of a seed and fold that no run has finished."""
+        done = {run.unit for run in self.runs if run.status == "finished"}
+        return [run for run in self.runs if run.unit not in done]
 
     def values(self, metric: str) -> dict[tuple[int, int], float]:
         """By seed and fold, of the runs that have it; of equal ones the last."""
@@ -57,12 +60,20 @@ class Group:
     def interval(self, metric: str) -> Interval:
         return Interval.of([*self.values(metric).values()], self.folds)
 
-    def ahead(self, other: Group, metric: str) -> tuple[Interval, int]:
-        """This group's value minus another's, paired, and the number of pairs."""
+    def has_mean(self, metric: str) -> bool:
+        """Whether all that it has are numbers."""
+        return not math.isnan(self.interval(metric).mean)
+
+    def ahead(self, other: Group, metric: str) -> Interval:
+        """This group's value minus another's, paired.
+
+        Folds of cross-validations with other numbers of them are no pairs.
+        """
         mine, theirs = self.values(metric), other.values(metric)
-        shared = [unit for unit in mine if unit in theirs]
+        alike = self.folds == other.folds
+        shared = [unit for unit in mine if unit in theirs and alike]
         pairs = [mine[unit] for unit in shared], [theirs[unit] for unit in shared]
-        return difference(*pairs, self.folds), len(shared)
+        return difference(*pairs, self.folds)
 
     def setting(self, key: str) -> str:
         """What its config says at a key; all that its runs say."""
@@ -72,15 +83,40 @@ class Group:
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
     """Runs by config and data, in the order in which they come."""
-    found: dict[object, list[Run]] = {}
+    found: list[list[Run]] = []
+    alike: dict[object, list[tuple[list[Run], dict[object, str]]]] = {}
     for run in runs:
-        kept = {k: v.text for k, v in run.settings.items() if not _within(k, _OF_A_RUN)}
-        same = frozenset(i for i in kept.items() if not _within(i[0], _NO_MATTER))
-        found.setdefault((same, run.facts["data_sha256"]), []).append(run)
+        same = frozenset(
+            (key, setting.text)
+            for key, setting in run.settings.items()
+            if not within(key, _OF_A_RUN) and not within(key, _NO_MATTER)
+        )
+        known = alike.setdefault(same, [])
+        of = next((of for of, data in known if _is_of(data, run)), None)
+        if of is None:
+            found.append(of := [])
+            known.append((of, {run.draw: run.facts["data_sha256"]}))
+        of.append(run)
     return [
         Group(_letters(i), tuple(sorted(of, key=lambda run: run.unit)))
-        for i, of in enumerate(found.values())
+        for i, of in enumerate(found)
     ]
+
+
+def _is_of(data: dict[object, str], run: Run) -> bool:
+    """Whether a run has the same data as others that draw alike.
+
+    Args:
+        data: hashes by what decides them, to which this run's is added.
+    """
+    known: str = run.facts["data_sha256"]
+    return data.setdefault(run.draw, known) == known
+
+
+def share_data(runs: Sequence[Run]) -> bool:
+    """Whether all were trained on the same rows, or on what one source drew."""
+    data: dict[object, str] = {}
+    return len({run.drawn for run in runs}) < 2 and all(_is_of(data, r) for r in runs)
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
@@ -93,8 +129,8 @@ def differing(runs: Sequence[Run]) -> list[str]:
     return [
         key
         for key in keys
-        if not _within(key, _OF_A_RUN)
-        and _differs([r.settings.get(key) for r in runs], _within(key, _NO_MATTER))
+        if not within(key, _OF_A_RUN)
+        and _differs([r.settings.get(key) for r in runs], within(key, _NO_MATTER))
     ]
 
 
@@ -104,7 +140,8 @@ def _differs(found: Sequence[Setting | None], no_matter: bool) -> bool:
     return len(texts) > 1 and (is_written or not (no_matter or None in texts))
 
 
-def _within(key: str, above: Sequence[str]) -> bool:
+@lru_cache(maxsize=4096)
+def within(key: str, above: tuple[str, ...]) -> bool:
     return any(key == one or key.startswith(f"{one}.") for one in above)
 
 
@@ -112,7 +149,7 @@ def _said(run: Run, key: str) -> str:
     setting = run.settings.get(key)
     if setting is not None:
         return setting.text
-    return "…" if any(k.startswith(f"{key}.") for k in run.settings) else "–"
+    return "…" if key in run.parts else "–"
 
 
 def _letters(number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ import numpy as np
 from nettrain.config.writer import inline
 from nettrain.disk import Disk
 from nettrain.record.folder import METRICS
-from nettrain.record.metrics import columns, read_metrics
-from nettrain.study.results import FINISHED, Results, Row
+from nettrain.record.metrics import columns
+from nettrain.study import verdict as words
+from nettrain.study.epochs import read_ends
+from nettrain.study.failures import failures
+from nettrain.study.intervals import Interval
+from nettrain.study.results import FINISHED, UNFINISHED, Results, Row
 from nettrain.study.space import Axis, IntLog, Log
 from nettrain.training.outcome import in_row
 
@@ -24,26 +29,35 @@ _CURVES = 200
 
 def head(results: Results) -> list[str]:
     """Heads of the table of points."""
-    return ["", "point", *results.keys, results.metric, "± 95 %", "behind the best", ""]
+    behind = "behind the best, by itself"
+    return ["", "point", *results.keys, results.metric, "± 95 %", behind, ""]
 
 
 def cells(results: Results, row: Row, rank: int) -> list[str]:
     """The table's row of a point."""
-    mean, half = row.interval.mean, row.interval.half
-    behind = results.behind(row)
-    gap = f"{behind.mean:.3g} ± {behind.half:.2g}"
+    mean = row.interval.mean
+    rival = results.rivals.get(row.point.number)
+    behind = f"{rival.apart.mean:.3g}{_half(rival.apart, ' ± ')}" if rival else ""
     told = [] if row.status == FINISHED else [row.status]
+    told += ["worse"] if rival and rival.told else []
     if row.until < 100:
-        told.append(f"trained for {row.until:.3g} %")
+        told.append(f"trained for {row.length}")
     return [
         str(rank),
         str(row.point.number),
         *map(_short, row.point.values),
-        "" if math.isnan(mean) else f"{mean:.4g}",
-        "" if math.isnan(half) else f"{half:.2g}",
-        "" if math.isnan(behind.half) or row is results.best else gap,
+        "" if math.isnan(mean) else words.number(mean),
+        _half(row.interval, ""),
+        behind,
         ", ".join(told),
     ]
+
+
+def _half(known: Interval, sign: str) -> str:
+    """Half of an interval behind a sign; nothing where one value has none."""
+    if known.agree:
+        return f"{', ' if sign else ''}all agree"
+    return "" if math.isnan(known.half) else f"{sign}{known.half:.2g}"
 
 
 def _short(value: Any) -> str:
@@ -56,23 +70,77 @@ def verdict(results: Results) -> list[str]:
     best = results.best
     if best is None:
         return ["No point was trained to its end."]
-    name = f"best: point {best.point.number}"
+    first = f"point {best.point.number}"
+    if _known(results) == 1:
+        return [f"{first} is the only one with a value"]
+    said = [f"best: {first}"]
+    rivals = [*results.rivals.values()]
     if len(results.units) < 2:
-        how = "one seed tells no interval: with seeds: 5 the best can be told from luck"
-        return [name, how]
-    equals = results.equals()
-    if equals:
-        second = equals[0]
-        found = results.behind(second)
-        name += (
-            f", but it cannot be told from {len(equals)} "
-            f"other{'s' * (len(equals) > 1)}: point {second.point.number} is "
-            f"{found.mean:.2g} behind, 95 % interval {found.low:.2g} to "
-            f"{found.high:.2g}, paired by seed"
-        )
+        said.append(f"{words.ONE_SEED}; `seeds: 5` in the sweep gives one")
+    elif rivals:
+        said.append(words.verdict(first, rivals, results.folds))
     shorter = sum(row.until < best.until for row in results.rows)
-    more = f"{shorter} were given up earlier, by their value at that time"
-    return [name, *([more] if shorter else [])]
+    given_up = words.count(shorter, "point")
+    more = f"{given_up} given up earlier, by the value at that time"
+    return [*said, *([more] if shorter else [])]
+
+
+def _known(results: Results) -> int:
+    """How many points have a mean."""
+    return sum(not math.isnan(row.interval.mean) for row in results.rows)
+
+
+def meaning(results: Results) -> list[str]:
+    """What the numbers mean, a sentence each."""
+    several = _known(results)
+    drawn = any(row.point.experiment.data.source.drawn for row in results.rows)
+    lucky = (
+        f"The best of {several} means owes something to luck: with other seeds expect "
+        "it to be worse."
+    )
+    units, rivals = len(results.units), len(results.rivals)
+    said = words.meaning(units, results.folds, drawn, rivals)
+    return [*said, *([lucky] if several > 1 else [])]
+
+
+def plain(path: Path, results: Results) -> Mapping[str, Any]:
+    """All of it as JSON.
+
+    Args:
+        path: the sweep's folder.
+    """
+    best = results.best
+    return {
+        "folder": str(path),
+        "metric": results.metric,
+        "goal": results.goal,
+        "units": [unit.label for unit in results.units],
+        "best": best and best.point.number,
+        "verdict": [*verdict(results), *failures(results)],
+        "meaning": meaning(results),
+        "points": [_plain(results, row) for row in results.rows],
+    }
+
+
+def _plain(results: Results, row: Row) -> Mapping[str, Any]:
+    behind, rival = results.behind(row), results.rivals.get(row.point.number)
+    return {
+        "point": row.point.number,
+        "values": dict(zip(results.keys, row.point.values, strict=True)),
+        "trained_percent": row.until,
+        "status": row.status,
+        "why": {
+            unit.label: score.why
+            for unit, score in zip(results.units, row.scores, strict=True)
+            if score.why
+        },
+        "mean": row.interval.mean,
+        "interval": [row.interval.low, row.interval.high],
+        "each": row.values,
+        "behind_best": behind.mean,
+        "behind_best_interval": [behind.low, behind.high],
+        "told_from_best": rival is not None and rival.told,
+    }
 
 
 def page(name: str, results: Results, axes: dict[str, Axis], trials: Path) -> str:
@@ -85,33 +153,45 @@ def page(name: str, results: Results, axes: dict[str, Axis], trials: Path) -> st
         trials: where the run folders are.
     """
     from nettrain.show.page.sweep import sweep
+    from nettrain.show.page.text import Link
 
-    rows = [cells(results, row, n) for n, row in enumerate(results.rows, 1)]
-    drawn = _pictures(results, axes, trials)
-    return sweep(f"Sweep {name}", verdict(results), head(results), rows, drawn)
+    rows = []
+    for rank, row in enumerate(results.rows, 1):
+        first, number, *others = cells(results, row, rank)
+        link = Link(number, f"{trials.name}/{row.point.name}.yaml")
+        rows.append([first, link, *others])
+    said = [*verdict(results), *failures(results), *meaning(results)]
+    pictures = _pictures(results, axes, trials)
+    return sweep(f"Sweep {name}", said, head(results), rows, pictures)
 
 
-def _pictures(results: Results, axes: dict[str, Axis], trials: Path) -> dict[str, str]:
+def _pictures(
+    results: Results, axes: dict[str, Axis], trials: Path
+) -> dict[str, str | Sequence[str]]:
     from nettrain.show import points as show
 
-    known = [row for row in results.rows if not math.isnan(row.interval.mean)]
+    # Drawn without a value too: what diverged or failed is a result.
+    rows = [r for r in results.rows if r.status != UNFINISHED]
+    known = [row for row in rows if math.isfinite(row.interval.mean)]
     if len(known) < 2:
         return {}
     varied = [
         i
         for i, _ in enumerate(axes)
-        if len({repr(r.point.values[i]) for r in known}) > 1
+        if len({repr(r.point.values[i]) for r in rows}) > 1
     ]
     keys = [
-        _key(list(axes.items())[i], [row.point.values[i] for row in known])
+        _key(list(axes.items())[i], [row.point.values[i] for row in rows])
         for i in varied
     ]
     points = show.Points(
         results.metric,
         results.goal == "min",
         tuple(keys),
-        np.array([row.interval.mean for row in known]),
-        np.array([row.interval.half for row in known]),
+        np.array([row.interval.mean for row in rows]),
+        np.array([row.interval.half for row in rows]),
+        np.array([row.point.number for row in rows]),
+        np.array([row.until for row in rows]),
     )
     curves = [_curves(results, row, trials) for row in known[:_CURVES]]
     names = [str(row.point.number) for row in known]
@@ -148,7 +228,7 @@ def _curves(
     name = in_row(results.metric)
     found = []
     for unit in results.units:
-        rows = read_metrics(Disk(), trials / f"{row.point.name}-{unit.name}" / METRICS)
+        rows = read_ends(Disk(), trials / f"{row.point.name}-{unit.name}" / METRICS)
         table = columns([one for one in rows if name in one])
         if name in table:
             found.append((table["epoch"].astype(float), table[name]))

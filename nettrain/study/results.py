@@ -7,8 +7,8 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from nettrain.config.writer import inline
 from nettrain.errors import Error
@@ -17,8 +17,10 @@ from nettrain.experiment.status import read_status
 from nettrain.record.folder import RUN, RunFolder
 from nettrain.record.metrics import columns, read_metrics
 from nettrain.span import Span
-from nettrain.study.intervals import Interval, difference
+from nettrain.study.failures import reason
+from nettrain.study.intervals import Interval, difference, told_apart
 from nettrain.study.points import Point
+from nettrain.study.verdict import Rival
 from nettrain.training.outcome import goal, in_row, kept
 
 UNFINISHED, FINISHED = "unfinished", "finished"
@@ -83,7 +85,8 @@ def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Sc
     steps = found.get("step")
     plan, made = status["planned"], int(steps[-1]) if steps is not None else 0
     last = ends_at(until, plan["steps"], max(1, plan["steps_per_epoch"]))
-    over = status["status"] == "finished"
+    # What is finished has all its rows, unless its file was cut: that is mended.
+    over = status["status"] == "finished" and made >= status["step"]
     if made < last and not over:
         if status["status"] == "diverged":
             return Score("diverged", why=status.get("reason", ""))
@@ -119,6 +122,14 @@ class Row:
     @property
     def values(self) -> list[float]:
         return [one.value for one in self.scores]
+
+    @property
+    def length(self) -> str:
+        """How long it was trained: `3 of 10 epochs`."""
+        epochs = self.point.experiment.train.epochs
+        if epochs is None:
+            return f"{self.until:.3g} %"
+        return f"{Span(self.until, '%').epochs(1, epochs)} of {epochs} epochs"
 
     @property
     def status(self) -> str:
@@ -195,21 +206,27 @@ class Results:
         worse, better = ([sign * v for v in r.values] for r in (row, best))
         return difference(worse, better, self.folds)
 
-    def equals(self) -> list[Row]:
-        """The rows beside the best that cannot be told from it."""
-        best = self.best
-        rivals = [row for row in self.rows if row is not best]
-        behind = [(row, self.behind(row)) for row in rivals]
-        return [
-            row for row, b in behind if not math.isnan(b.mean) and not b.excludes_zero
-        ]
+    @cached_property
+    def rivals(self) -> Mapping[int, Rival]:
+        """The points that have pairs with the best, by number, in the order of rows."""
+        behind = {
+            row.point.number: apart
+            for row in self.rows
+            if row is not self.best and (apart := self.behind(row)).is_tested
+        }
+        told = told_apart([*behind.values()])
+        return {
+            number: Rival(f"point {number}", apart, is_told)
+            for (number, apart), is_told in zip(behind.items(), told, strict=True)
+        }
 
     def csv(self) -> str:
         """`table.csv`: a row per point, every number exact."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         head = ["rank", "point", *self.keys, "trained_percent", "status"]
-        table.writerow([*head, "mean", "low", "high", *(u.label for u in self.units)])
+        labels = [unit.label for unit in self.units]
+        table.writerow([*head, "mean", "low", "high", *labels, "why"])
         for rank, row in enumerate(self.rows, 1):
             values = [inline(value) for value in row.point.values]
             known = row.interval
@@ -217,6 +234,7 @@ class Results:
             table.writerow(
                 [rank, row.point.number, *values, f"{row.until:.6g}", row.status]
                 + ["" if math.isnan(n) else repr(float(n)) for n in numbers]
+                + [reason(self, row)]
             )
         return text.getvalue()
 
@@ -224,26 +242,3 @@ class Results:
 def aim(wanted: str, metric: str, experiment: Experiment) -> str:
     """Whether a metric should fall or rise: what is wanted, or what it is known for."""
     return goal(metric, experiment.metrics) if wanted == "auto" else wanted
-
-
-def plain(results: Results) -> Mapping[str, Any]:
-    """All of it as JSON."""
-    return {
-        "metric": results.metric,
-        "goal": results.goal,
-        "units": [unit.label for unit in results.units],
-        "points": [
-            {
-                "point": row.point.number,
-                "values": dict(zip(results.keys, row.point.values, strict=True)),
-                "trained_percent": row.until,
-                "status": row.status,
-                "mean": row.interval.mean,
-                "interval": [row.interval.low, row.interval.high],
-                "each": row.values,
-                "behind_best": results.behind(row).mean,
-                "told_from_best": results.behind(row).excludes_zero,
-            }
-            for row in results.rows
-        ],
-    }

@@ -6,32 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nettrain.component import INVALID, Problem, build, dotted, registered
 from nettrain.component import Path as Keys
-from nettrain.config.paths import written
+from nettrain.config.annotations import kinds_at
+from nettrain.config.paths import element_names, locate, written
 from nettrain.config.reread import Leaf, nested, reread
-from nettrain.config.tree import from_plain
 from nettrain.config.writer import inline
+from nettrain.data.sources import Source
 from nettrain.errors import Error
 from nettrain.experiment.load import read_findings
 from nettrain.experiment.schema import Experiment
 from nettrain.experiment.status import read_status
 from nettrain.record import json_text
 from nettrain.record.folder import RunFolder
-from nettrain.record.metrics import columns, read_metrics
+from nettrain.record.metrics import columns
+from nettrain.study.epochs import read_ends
+from nettrain.study.lookup import Shape, shape, stem, tree
 from nettrain.training.metrics import Metric
-from nettrain.training.outcome import EPOCH_LOSS, goal, kept
+from nettrain.training.outcome import EPOCH_LOSS, goal, in_row, kept
 from nettrain.training.settings import Stop
 
 SEED, FOLD = ("seed",), ("data", "split", "fold")
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """What a config says at one place.
 
     Attributes:
@@ -52,7 +54,7 @@ class Run:
         facts: run.json.
         leaves: of config.resolved.yaml.
         found: rows of findings.json.
-        metrics: metrics.jsonl as columns.
+        metrics: the ends of epochs in metrics.jsonl, as columns.
     """
 
     path: Path
@@ -76,9 +78,19 @@ class Run:
             message = f"{path / 'config.resolved.yaml'} is damaged: {error.message}"
             raise Error("run-damaged", message) from None
         there = folder.disk.exists(folder.metrics)
-        rows = read_metrics(folder.disk, folder.metrics) if there else []
+        rows = read_ends(folder.disk, folder.metrics) if there else []
         facts, found = read_status(folder), read_findings(folder)
-        return cls(path, facts, leaves, found, columns(rows))
+        run = cls(path, facts, leaves, found, columns(rows))
+        ends = run.metrics.get("step", [0])[-1]
+        if run.status == "finished" and ends < run.facts["step"]:
+            message = f"{folder.metrics} ends before update {facts['step']}, the last"
+            raise Error("run-damaged", message, fix=f"nettrain resume {path}")
+        if run.stop and run.stop.restore_best:
+            monitor = in_row(run.stop.monitor)
+            if EPOCH_LOSS in run.metrics and monitor not in run.metrics:
+                message = f"{folder.metrics} is damaged: it has no {monitor}"
+                raise Error("run-damaged", message)
+        return run
 
     @property
     def status(self) -> str:
@@ -97,6 +109,26 @@ class Run:
         folds = self.leaves.get((*FOLD[:-1], "folds"))
         return folds.value if folds and isinstance(folds.value, int) else 1
 
+    @property
+    def draw(self) -> int | None:
+        """The seed, where it decides which rows there are: else all have the same."""
+        return self.unit[0] if self.drawn else None
+
+    @cached_property
+    def drawn(self) -> str:
+        """The source of its data and all settings of that, where these are drawn from
+        the seed; else, or where it is a plugin's that is not known here, ""."""
+        source = self.settings.get("data.source")
+        kind = registered(Source).get(source.text) if source else None
+        plain = self._section("data", "source") if kind and kind.drawn else ""
+        return inline(plain) if plain else ""
+
+    @cached_property
+    def stop(self) -> Stop | None:
+        """What ends it early; nothing where that is not known here."""
+        plain = self._section("train", "stop")
+        return _built(Stop, plain) if plain else None
+
     def goal(self, name: str) -> str:
         """Whether a metric should fall or rise; "" where it is a plugin's."""
         kind = name.rpartition("/")[2]
@@ -113,9 +145,7 @@ class Run:
         """
         if self.status != "finished":
             return {}
-        plain = self._section("train", "stop")
-        stop: Stop | None = _built(Stop, plain) if plain else None
-        row = kept(self.metrics, stop, self._metrics)
+        row = kept(self.metrics, self.stop, self._metrics)
         at = {} if row is None else {n: float(v[row]) for n, v in self.metrics.items()}
         found = {name: v for name, v in at.items() if name.startswith("validation/")}
         for name, value in self.facts.get("summary", {}).items():
@@ -132,14 +162,19 @@ class Run:
 
         Beside the values: the name of each component, and those in each list.
         """
-        names = _names(
-            tuple((p, _own_name(p, leaf)) for p, leaf in self.leaves.items())
-        )
+        stems = _stems(shape(self.leaves))
         found = {
-            names[path]: Setting(inline(leaf.value), leaf.source == "default")
+            name: Setting(inline(leaf.value), leaf.source == "default")
             for path, leaf in self.leaves.items()
+            if (name := _name(path, stems))
         }
         return {**_components(self.leaves), **found}
+
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """The paths above those of its settings."""
+        paths = (name.split(".") for name in self.settings)
+        return frozenset(".".join(p[:n]) for p in paths for n in range(1, len(p)))
 
     def _section(self, *keys: str) -> Any:
         """What stands at these keys; nothing, `{}`, where they are not there."""
@@ -171,25 +206,34 @@ def _built(wanted: Any, plain: Any) -> Any:
 # ---------------------------------------------------------------- paths
 
 
-def _own_name(path: Keys, leaf: Leaf) -> str | None:
-    named = path[-1] == "name" and isinstance(leaf.value, str)
-    return leaf.value if named else None
+def _name(path: Keys, stems: Mapping[Keys, str]) -> str:
+    """A path as a person writes it: elements of lists go by their names.
+
+    Of a list that `_components` tells, an element that is but a name has none.
+    """
+    above = stem(path)
+    if above == path and not any(isinstance(key, int) for key in path[:-1]):
+        return ""
+    return dotted((*([stems[above]] if above else ()), *path[len(above) :]))
 
 
 @lru_cache(maxsize=64)
-def _names(shape: tuple[tuple[Keys, str | None], ...]) -> dict[Keys, str]:
-    """Each path as a person writes it: elements of lists go by their names.
-
-    Args:
-        shape: every path, with the name that stands there.
-    """
-    tree = from_plain(nested({path: Leaf(name, "") for path, name in shape}))
-    return {
-        path: written(tree, Experiment, path)
-        if any(isinstance(key, int) for key in path)
-        else ".".join(map(str, path))
-        for path, _ in shape
-    }
+def _stems(of: Shape) -> Mapping[Keys, str]:
+    """What the elements of lists are called, with the key of what is in them."""
+    found: dict[Keys, str] = {}
+    lists: dict[Keys, list[str | None]] = {}
+    whole = tree(of)
+    for path, _ in of:
+        above = stem(path)
+        at = max(i for i, key in enumerate(above) if isinstance(key, int))
+        outer, index, kind = above[:at], int(above[at]), above[at + 1 :]
+        if outer not in lists:
+            inside, _ = locate(whole, Experiment, outer)
+            lists[outer] = element_names(inside, kinds_at(Experiment, outer))
+        name = lists[outer][index]
+        head = written(whole, Experiment, outer)
+        found[above] = dotted((head, name) if name else (head, index, *kind))
+    return found
 
 
 def _components(leaves: Mapping[Keys, Leaf]) -> dict[str, Setting]:

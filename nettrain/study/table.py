@@ -27,8 +27,8 @@ from nettrain.study.lookup import lookup
 from nettrain.study.where import Condition
 
 FIELDS = (
-    *("folder", "name", "status", "seed", "epoch", "step"),
-    *("monitor", "last", "best", "findings", "primary", "when"),
+    *("folder", "name", "status", "seed", "epoch", "step", "monitor"),
+    *("last", "best", "best_epoch", "findings", "primary", "when"),
 )
 """What a row says beside its metrics."""
 

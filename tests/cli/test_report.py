@@ -27,13 +27,30 @@ def test_one_run(call: Call, folder: Path, runs: list[str], trained: Path) -> No
 
 
 def test_several_runs(call: Call, folder: Path, runs: list[str]) -> None:
-    assert call("report", *runs).out == "written to report.html\n"
-    assert call("report", *runs, "--out", "both.html").out == "written to both.html\n"
+    each = "".join(f"written to {name}/report.html\n" for name in runs)
+    assert call("report", *runs).out == f"{each}written to report.html\n"
+    answer = call("report", *runs, "--out", "both.html")
+    assert answer.out == f"{each}written to both.html\n"
     page = (folder / "both.html").read_text()
     assert "flowers: 1 config, 2 runs" in page
     assert call("compare", *runs, "--out", "same.html").code == 0
     assert (folder / "same.html").read_text() == page
     assert all((folder / name / "report.html").exists() for name in runs)
+
+
+def test_a_folder_stands_for_the_runs_in_it(
+    call: Call, folder: Path, runs: list[str]
+) -> None:
+    for name in runs:
+        shutil.move(folder / name, folder / "of" / name)
+    (folder / "of/one/statistics.csv").write_text("no statistics\n")
+    answer = call("report", "of", "--out", "both.html")
+    assert answer.code == 0
+    assert answer.out == "written to of/two/report.html\nwritten to both.html\n"
+    assert answer.err.startswith("left out: of/one: ")
+    assert "flowers: 1 config, 2 runs" in (folder / "both.html").read_text()
+    answer = call("report", "of", "of/one")
+    assert (answer.code, answer.out) == (4, "")
 
 
 def test_png(call: Call, folder: Path, runs: list[str]) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from nettrain.cli.runs import _fitted
 from tests.cli.conftest import Call
 
 
@@ -20,7 +23,15 @@ def runs(trained: Path, folder: Path) -> Path:
     return folder / "runs"
 
 
-def test_the_table(call: Call, runs: Path) -> None:
+@pytest.fixture
+def whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No terminal, and nobody says how wide one would be."""
+    monkeypatch.delenv("COLUMNS")
+    size = os.terminal_size((0, 0))
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: size)
+
+
+def test_the_table(call: Call, runs: Path, whole: None) -> None:
     answer = call("runs")
     assert answer.code == 0
     head, *rows = answer.out.splitlines()
@@ -33,7 +44,8 @@ def test_the_table(call: Call, runs: Path) -> None:
     assert rows[0].split()[1] == "finished"  # its folder says the name
     assert rows[1].split()[1:3] == ["flowers", "finished"]
     assert rows[2].split()[1] == "damaged"
-    assert "test/accuracy" in head and "(epoch 2)" in rows[0]
+    assert "test/accuracy" in head and head.split()[8:10] == ["best", "best_epoch"]
+    assert rows[0].split()[8] == "2"
     assert answer.err.startswith("damaged: runs/other/10/run.json is damaged")
 
 
@@ -48,6 +60,45 @@ def test_where_and_sort(call: Call, runs: Path) -> None:
     found = json.loads(answer.out)
     assert [row["status"] for row in found] == ["finished", "finished", "damaged"]
     assert found[0]["metrics"]["test/accuracy"] <= 1
+
+
+@pytest.mark.parametrize("wide", [200, 120, 88, 60, 30, 1])
+def test_the_table_fits_without_cutting_a_number(
+    call: Call, runs: Path, monkeypatch: pytest.MonkeyPatch, wide: int
+) -> None:
+    question = ("runs", "--sort", "test/accuracy", "--where", "status=finished")
+    monkeypatch.setenv("COLUMNS", "999")
+    whole = [row.split() for row in call(*question).out.splitlines()]
+    monkeypatch.setenv("COLUMNS", str(wide))
+    answer = call(*question)
+    lines = answer.out.splitlines()
+    # The folder's last 12 characters, the status, and what was asked for are 37 wide.
+    assert max(map(len, lines)) <= max(wide, 37)
+    heads = lines[0].split()
+    assert {"folder", "status", "test/accuracy"} <= {*heads}
+    left_out = [key for key in whole[0] if key not in heads]
+    said = answer.err.partition(": ")[2].partition(";")[0]
+    assert sorted(re.split(r",\s", said) if said else []) == sorted(left_out)
+    assert bool(left_out) is (wide < 200)
+    for line, row in zip(lines, whole, strict=True):
+        assert {*line.split()[1:]} <= {*row}
+    first = ["…s/flowers/1", "runs/other/2"] if wide < 60 else [r[0] for r in whole[1:]]
+    assert [line.split()[0] for line in lines[1:]] == first
+
+
+def test_a_narrow_column_takes_the_room_of_a_wide_one() -> None:
+    columns = {"folder": ["a"], "status": ["b"], "seed": ["1"], "primary": ["x" * 30]}
+    # folder status seed primary: 6 + 6 + 4 + 30, two blanks between.
+    for wide, expected in (
+        (52, []),
+        (51, ["seed"]),
+        (45, ["primary"]),
+        (19, ["seed", "primary"]),
+    ):
+        shown, left_out = _fitted(columns, [], wide)
+        assert left_out == expected
+        assert [*shown] == [key for key in columns if key not in expected]
+    assert _fitted(columns, ["primary"], 45)[1] == ["seed"]
 
 
 def test_questions_that_have_no_answer(call: Call, runs: Path) -> None:

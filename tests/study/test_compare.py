@@ -66,7 +66,7 @@ def test_what_changes_no_result_is_told_but_the_same_config(tmp_path: Path) -> N
     assert [len(group.runs) for group in found.groups] == [2]
     assert found.keys == ["diagnose", "threads"]
     assert found.groups[0].setting("threads") == "1, 2"
-    assert found.title == "1 config, 2 runs"
+    assert found.title == "one, two: 1 config, 2 runs"
 
 
 def test_other_data_are_another_group_and_said(tmp_path: Path) -> None:
@@ -98,8 +98,44 @@ def test_folds_are_units_of_one_config(tmp_path: Path) -> None:
     # t(.975, 2) = 4.302653 (any table); Nadeau and Bengio's 1/n + 1/(folds - 1).
     wide = 4.302653 * math.sqrt(1 / 3 + 1 / 2)
     assert one.interval("test/accuracy").half == pytest.approx(0.1 * wide, rel=1e-5)
-    apart = two.ahead(one, "test/accuracy")[0]
+    apart = two.ahead(one, "test/accuracy")
     assert apart.half == pytest.approx(0.01 * wide, rel=1e-5)
+
+
+MOONS = {
+    **CONFIG,
+    "data": {"source": {"moons": {"samples": 40}}, "split": {"validation": 0.5}},
+    "model": [{"dense": 1}],
+    "loss": "binary_cross_entropy",
+}
+
+
+def test_data_drawn_from_the_seed_are_others_by_design(tmp_path: Path) -> None:
+    """What is to be the same are those of one seed."""
+    for seed, rate in ((0, 0.1), (0, 0.2), (1, 0.1), (1, 0.2)):
+        of = f"seed={seed}", f"{RATE}={rate}"
+        make(tmp_path / "-".join(of), *of, config=MOONS, data_sha256=str(seed) * 64)
+    found = Comparison.of([tmp_path])
+    assert [group.seeds for group in found.groups] == [[0, 1], [0, 1]]
+    assert list(found.notes()) == []
+    assert found.rivals["test/accuracy"][found.groups[1]].apart.n == 2
+    assert "on data drawn alike" in " ".join(found.meaning())
+    make(tmp_path / "other", f"{RATE}=0.1", "seed=1", config=MOONS, data_sha256="9")
+    assert [g.seeds for g in Comparison.of([tmp_path]).groups] == [[0, 1], [0, 1], [1]]
+    (note,) = Comparison.of([tmp_path]).notes()
+    assert note.startswith("trained on different data")
+
+
+def test_data_that_are_drawn_in_another_way_are_different(tmp_path: Path) -> None:
+    """Also where there is no seed by which to see it."""
+    make(tmp_path / "1", config=MOONS, data_sha256="0")
+    noisy = "data.source={moons: {samples: 40, noise: 0.5}}"
+    make(tmp_path / "2", noisy, "seed=1", config=MOONS, data_sha256="1")
+    (note,) = Comparison.of([tmp_path]).notes()
+    assert note.startswith("trained on different data")
+    make(tmp_path / "digits/1")
+    make(tmp_path / "digits/2", config=MOONS)
+    assert len([*Comparison.of([tmp_path / "digits"]).notes()]) == 1
 
 
 # ---------------------------------------------------------------- what differs
@@ -128,6 +164,19 @@ def test_layers_are_called_as_people_call_them(tmp_path: Path) -> None:
         "model.dropout1.rate": ["–", "0.5", "–"],
         "model.residual1.dense1.units": ["–", "–", "8"],
         "model.residual1.dense1.activation": ["–", "–", "tanh"],
+    }
+
+
+def test_layers_without_settings_are_told_once(tmp_path: Path) -> None:
+    for n, bare in enumerate(("relu", "tanh")):
+        inner = {"residual": [bare, {"dense": 10}]}
+        make(tmp_path / str(n), config=model({"dense": 8}, bare, inner))
+    found = Comparison.of([tmp_path])
+    differ = {key: [g.setting(key) for g in found.groups] for key in found.keys}
+    assert differ == {
+        "model": ["[dense, relu, residual]", "[dense, tanh, residual]"],
+        "model.residual1.relu1": ["relu", "–"],
+        "model.residual1.tanh1": ["–", "tanh"],
     }
 
 
@@ -178,6 +227,39 @@ def test_measures_are_of_the_model_that_the_run_gives(tmp_path: Path) -> None:
     assert Run.read(make(tmp_path / "4", status="interrupted")).measures == {}
 
 
+def test_of_the_metrics_the_ends_of_epochs_are_read(tmp_path: Path) -> None:
+    run = make(tmp_path / "1")
+    path = run / "metrics.jsonl"
+    text = path.read_text()
+    assert Run.read(run).metrics["step"].tolist() == [4, 8, 12]
+    # Where a name in one is damaged, all are read, as of any file.
+    lines = text.splitlines()
+    lines[-1] = lines[-1][:-1] + ',"digest":"' + "0" * 32 + '"}'
+    for at in (3, 7, 11):
+        damaged = [*lines]
+        damaged[at] = lines[at].replace("epoch_loss", "epoch-loss")
+        path.write_text("".join(f"{line}\n" for line in damaged))
+        assert len(Run.read(run).metrics["step"]) == 12
+    path.write_text(text.replace('"epoch":2,"train/loss":0.25,', '"epoch":,'))
+    with pytest.raises(Error, match="damaged") as caught:
+        Run.read(run)
+    assert "metrics.jsonl:8" in str(caught.value)
+    path.write_text(text + '{"step":13,"epoch":4,"train/epoch_loss":')  # being written
+    assert Run.read(run).metrics["epoch"].tolist() == [1, 2, 3]
+
+
+def test_a_run_without_what_decided_its_best_epoch_is_damaged(tmp_path: Path) -> None:
+    stop = "train.stop={monitor: validation/accuracy, restore_best: true}"
+    run = make(tmp_path / "1", stop)
+    path = run / "metrics.jsonl"
+    path.write_text(path.read_text().replace("validation/accuracy", "validation/other"))
+    with pytest.raises(Error, match="it has no validation/accuracy"):
+        Comparison.of([run])
+    early = make(tmp_path / "2", stop, status="interrupted")
+    (early / "metrics.jsonl").write_text('{"step":1,"epoch":1,"train/loss":2.0}\n')
+    assert Run.read(early).measures == {}
+
+
 def test_without_other_rows_it_is_the_training_loss(tmp_path: Path) -> None:
     run = make(tmp_path / "1", test=None)
     kept = ("step", "epoch", "train/loss", "train/epoch_loss")
@@ -203,12 +285,13 @@ def test_pairs_tell_apart_what_intervals_do_not(two: Path) -> None:
     assert one.interval(metric).high > other.interval(metric).low
     differences = np.array([0.010, 0.012, 0.011, 0.009])
     half = 3.182446 * differences.std(ddof=1) / 2
-    apart, pairs = other.ahead(one, metric)
-    assert (apart.mean, pairs) == (pytest.approx(differences.mean()), 4)
+    apart = other.ahead(one, metric)
+    assert (apart.mean, apart.n) == (pytest.approx(differences.mean()), 4)
     assert apart.half == pytest.approx(half, rel=1e-5)
     results = found.results()
     assert row(results, metric, "B") == ["0.4605", "± 0.54", "", "", "best"]
-    assert row(results, "", "B")[2:] == ["+0", "± 0", "cannot be told apart"]
+    alike = ["+0", "all agree", "all seeds agree: no interval"]
+    assert row(results, "", "B")[2:] == alike
     assert results[-1][4:] == ["-0.0105", "± 0.0021", "worse"]
     told = "test/accuracy: B is better than A, the second (by 0.0105 ± 0.0021, 4 pairs)"
     assert told in list(found.verdicts())
@@ -243,6 +326,108 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     ]
 
 
+def rated(root: Path, *behind: list[float], seeds: int = 5) -> Comparison:
+    """The best, and configs that are so far behind it with each seed."""
+    for n, losses in enumerate([[0.0] * seeds, *behind]):
+        for seed, (base, loss) in enumerate(zip(range(seeds), losses, strict=True)):
+            of = f"{RATE}=0.{n + 1}", f"seed={seed}"
+            make(root / f"{n}-{seed}", *of, test=0.5 + 0.01 * base - loss)
+    return Comparison.of([root])
+
+
+def test_that_the_best_can_be_told_holds_for_all_rivals_at_once(tmp_path: Path) -> None:
+    """By itself each of the four is told from the best."""
+    near = [[0.05, 0.2, 0.1, 0.12, 0.22 + n / 100] for n in range(3)]
+    sure = [0.1, 0.1001, 0.1002, 0.1, 0.1001]
+    found = rated(tmp_path, *near, sure)
+    groups = found.plain()["metrics"]["test/accuracy"]["groups"]
+    ends = {name: of.get("difference_interval") for name, of in groups.items()}
+    assert all(high < 0 for low, high in [ends[name] for name in "BCDE"])
+    told = {name: of.get("told_from_best") for name, of in groups.items()}
+    assert told == {"A": None, "B": False, "C": False, "D": False, "E": True}
+    last = {row[1]: row[-1] for row in found.results()[-5:]}
+    assert last == {"A": "best", "E": "worse"} | dict.fromkeys(
+        "BCD", "cannot be told apart"
+    )
+    (said,) = [v for v in found.verdicts() if v.startswith("test/accuracy")]
+    assert "A is best, but cannot be told from B (by 0.138 ± 0.088 by itself" in said
+    assert said.endswith(", 5 pairs), nor from 2 others")
+    assert "all 4 rivals" in " ".join(found.plain()["meaning"])
+    (tmp_path / "one").mkdir()
+    alone = rated(tmp_path / "one", near[0])
+    assert alone.results()[-1][-1] == "worse"
+    assert "rivals" not in " ".join(alone.meaning())
+
+
+def test_better_than_all_others(tmp_path: Path) -> None:
+    sure = [0.1, 0.1001, 0.1002, 0.1, 0.1001]
+    found = rated(tmp_path, sure, [v + 0.1 for v in sure])
+    (said,) = [v for v in found.verdicts() if v.startswith("test/accuracy")]
+    assert said.startswith("test/accuracy: A is better than B, the second (by 0.1001 ±")
+    assert said.endswith(" by itself, 5 pairs), and than 1 other")
+
+
+def test_seeds_that_all_agree_are_no_certainty(tmp_path: Path) -> None:
+    """0.7 - 0.6 is not 0.6 - 0.5 to the last bit."""
+    seeds(tmp_path / "a", tests=[0.5, 0.6])
+    seeds(tmp_path / "b", f"{RATE}=0.1", tests=[0.6, 0.7])
+    found = Comparison.of([tmp_path])
+    told = ["-0.1", "all agree", "all seeds agree: no interval"]
+    assert found.results()[-1][-3:] == told
+    (said,) = [v for v in found.verdicts() if v.startswith("test/accuracy")]
+    assert said == (
+        "test/accuracy: B is best, but cannot be told from A "
+        "(by 0.1, all seeds agree: no interval, 2 pairs)"
+    )
+    behind = found.plain()["metrics"]["test/accuracy"]["groups"]["A"]
+    assert (behind["told_from_best"], behind["pairs"]) == (False, 2)
+    assert found.plain()["metrics"]["validation/accuracy"]["best"] == "A"
+
+
+@pytest.mark.parametrize(
+    ("override", "refused"),
+    [
+        ("loss=mae", {"loss": "the losses differ (loss)"}),
+        ("loss={huber: {delta: 2}}", {"loss": "the losses differ (loss)"}),
+        (
+            "data.standardize_target=true",
+            {"loss": "the losses differ (data.standardize_target)"},
+        ),
+        (
+            "data.target=[b, c]",
+            {
+                "loss": "the losses differ (data.target)",
+                "mae": "the targets differ (data.target)",
+            },
+        ),
+        ("data.batch_size=7", {}),
+    ],
+)
+def test_losses_of_other_units_are_not_ranked(
+    tmp_path: Path, override: str, refused: dict[str, str]
+) -> None:
+    data = {**CONFIG["data"], "source": "table.csv", "target": "a"}
+    config = {**CONFIG, "loss": "mse", "metrics": ["mae", "r2"], "data": data}
+    summary = {"best": {}, "last": {}}
+    for n, of in enumerate(((), (override,))):
+        numbers = {f"test/{k}": 1.5 - n for k in ("loss", "mae", "r2")}
+        make(tmp_path / str(n), *of, config=config, summary={**summary, **numbers})
+    found = Comparison.of([tmp_path])
+    for kind in ("loss", "mae", "r2"):
+        name, why = f"test/{kind}", refused.get(kind, "")
+        assert found.unranked[name] == why
+        first = "A" if why or kind == "r2" else "B"
+        assert found.order[name][0].name == first
+        assert any(v.startswith(name) for v in found.verdicts()) is not bool(why)
+        plain = found.plain()["metrics"][name]
+        assert plain["not_ranked"] == (why or None)
+        assert (plain["best"] is None) is bool(why)
+        second = "B" if plain["best"] != "B" else "A"
+        assert ("difference" in plain["groups"][second]) is not bool(why)
+        if why:
+            assert row(found.results(), name, "A")[-1] == f"not ranked: {why}"
+
+
 def test_other_seeds_are_no_pairs(tmp_path: Path) -> None:
     seeds(tmp_path / "a", tests=[0.1, 0.2])
     for seed in (5, 6):
@@ -250,6 +435,47 @@ def test_other_seeds_are_no_pairs(tmp_path: Path) -> None:
     assert Comparison.of([tmp_path]).results()[-1][-1] == (
         "no seed in common: no interval"
     )
+
+
+def test_one_seed_in_common_is_not_enough(tmp_path: Path) -> None:
+    seeds(tmp_path / "a", tests=[0.1, 0.2])
+    make(tmp_path / "b", f"{RATE}=0.1", "seed=1", test=0.9)
+    assert Comparison.of([tmp_path]).results()[-1][-1] == (
+        "one seed in common: no interval"
+    )
+
+
+def test_folds_of_other_cross_validations_are_no_pairs(tmp_path: Path) -> None:
+    for folds in (3, 4):
+        for fold in range(1, folds + 1):
+            split = f"data.split={{folds: {folds}, fold: {fold}, test: 0.2}}"
+            make(tmp_path / f"{folds}-{fold}", split, test=0.1 * fold)
+    found = Comparison.of([tmp_path])
+    one, two = found.groups
+    apart = two.ahead(one, "test/accuracy")
+    assert apart.n == 0 and math.isnan(apart.mean)
+    assert found.results()[-1][-1] == "other folds: no interval"
+
+
+def test_pairs_of_folds_are_of_one_seed_and_fold(tmp_path: Path) -> None:
+    for fold, rate in enumerate((0.1, 0.2), 1):
+        split = f"data.split={{folds: 3, fold: {fold}, test: 0.2}}"
+        make(tmp_path / str(fold), split, f"{RATE}={rate}")
+    told = Comparison.of([tmp_path]).results()[-1][-1]
+    assert told == "no seed and fold in common: no interval"
+
+
+def test_where_nothing_is_a_number_none_is_best(tmp_path: Path) -> None:
+    summary = {"test/loss": "nan", "best": {}, "last": {}}
+    for n, rate in enumerate(("0.1", "0.2")):
+        for seed in (0, 1):
+            of = f"{RATE}={rate}", f"seed={seed}"
+            make(tmp_path / f"{n}-{seed}", *of, summary=summary)
+    found = Comparison.of([tmp_path])
+    (said,) = [v for v in found.verdicts() if v.startswith("test/loss")]
+    assert said == "test/loss: none is best: no config has numbers of all its runs"
+    assert row(found.results(), "test/loss", "A") == ["nan", "–", "", "", ""]
+    assert found.plain()["metrics"]["test/loss"]["best"] is None
 
 
 def test_a_lucky_seed_does_not_win_over_pairs(tmp_path: Path) -> None:
@@ -271,6 +497,20 @@ def test_what_diverged_is_not_ranked_first_by_those_that_did_not(
     assert [g.name for g in found.order["test/accuracy"]] == ["A", "B"]
     (note,) = found.notes()
     assert note.startswith("B: not finished") and "seed-2 diverged" in note
+    (said,) = [v for v in found.verdicts() if v.startswith("test/accuracy")]
+    assert said.startswith(
+        "test/accuracy: A has finished all its runs, but B is better in pairs (by 0.77"
+    )
+
+
+def test_a_seed_that_another_run_has_finished_is_not_unfinished(
+    tmp_path: Path,
+) -> None:
+    seeds(tmp_path / "a", tests=[0.1, 0.2])
+    make(tmp_path / "a/before", "seed=1", status="interrupted")
+    (group,) = Comparison.of([tmp_path]).groups
+    assert (group.seeds, group.unfinished) == ([0, 1], [])
+    assert group.values("test/accuracy") == {(0, 1): 0.1, (1, 1): 0.2}
 
 
 def test_losses_should_fall_and_accuracies_rise(two: Path) -> None:
@@ -318,6 +558,35 @@ def test_findings_stand_side_by_side(tmp_path: Path) -> None:
     ]
 
 
+def test_findings_of_many_configs_stand_below_each_other(tmp_path: Path) -> None:
+    for n in range(7):
+        make(tmp_path / str(n), f"data.batch_size={n + 1}", found=[finding("D3")])
+    rows = Comparison.of([tmp_path]).findings()
+    assert rows[0] == ["", "D3 name of D3"]
+    assert rows[1:] == [[name, "error"] for name in "ABCDEFG"]
+
+
+def test_a_run_whose_metrics_were_cut_has_no_numbers(tmp_path: Path) -> None:
+    """They would be those of another epoch."""
+    run = make(tmp_path / "1")
+    path = run / "metrics.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:8]))
+    with pytest.raises(Error, match="ends before update 12, the last") as caught:
+        Comparison.of([run])
+    assert caught.value.code == "run-damaged"
+    assert caught.value.fix == f"nettrain resume {run}"
+    path.write_text("")
+    with pytest.raises(Error, match="ends before update 12"):
+        Run.read(run)
+
+
+def test_the_title_names_no_more_than_some_configs(tmp_path: Path) -> None:
+    for n in range(7):
+        make(tmp_path / str(n), f"name=n{n}")
+    title = "n0, n1, n2, n3, n4 and 2 more: 1 config, 7 runs"
+    assert Comparison.of([tmp_path]).title == title
+
+
 def test_a_damaged_run_is_left_out_unless_it_was_named(
     two: Path, tmp_path: Path
 ) -> None:
@@ -346,10 +615,10 @@ def test_a_run_before_its_first_update_has_no_numbers(tmp_path: Path) -> None:
 def test_the_page_has_all_of_it(two: Path) -> None:
     found = Comparison.of([two])
     parts = Parts(found.page().decode())
-    for rows in (found.settings(), found.results(), found.each()):
+    for rows in (found.overview(), found.settings(), found.results(), found.each()):
         for cells in rows:
             assert " ".join(cell for cell in cells if cell) in parts.said
-    for sentence in found.verdicts():
+    for sentence in (*found.verdicts(), *found.meaning()):
         assert sentence in parts.said
     loss = parts.data["charts"][0]
     assert [s["label"] for s in loss["series"]] == [
@@ -357,6 +626,19 @@ def test_the_page_has_all_of_it(two: Path) -> None:
         for name, rate in (("A", "0.001"), ("B", "0.01"))
     ]
     assert found.page() == found.page()
+
+
+def test_the_page_leads_to_those_of_its_runs(tmp_path: Path) -> None:
+    run = make(tmp_path / "1")
+    make(tmp_path / "2", "seed=1")  # has none
+    (run / "report.html").touch()
+    (tmp_path / "here").mkdir()
+    pages = [Comparison.of([tmp_path]).page(at) for at in (tmp_path / "here", None)]
+    leads = [
+        [a.get("href") for t, a in Parts(p.decode()).elements if t == "a"]
+        for p in pages
+    ]
+    assert leads == [["../1/report.html"], []]
 
 
 @pytest.mark.parametrize("text", [HTML, ESCAPES], ids=["HTML", "escapes"])

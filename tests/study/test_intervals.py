@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nettrain.study.intervals import Interval, difference
+from nettrain.study.intervals import Interval, difference, told_apart
 
 
 def test_the_interval_is_students() -> None:
@@ -26,7 +26,9 @@ def test_folds_make_it_longer_by_nadeau_and_bengio() -> None:
     assert folded.half == pytest.approx(plain.half * math.sqrt((0.2 + 0.25) / 0.2))
 
 
-@pytest.mark.parametrize("values", [[], [1.0, math.nan], [math.inf, 1.0]])
+@pytest.mark.parametrize(
+    "values", [[], [1.0, math.nan], [math.inf, 1.0], [1.7e308] * 2]
+)
 def test_what_has_no_mean(values: list[float]) -> None:
     found = Interval.of(values)
     assert math.isnan(found.mean) and math.isnan(found.half)
@@ -47,3 +49,86 @@ def test_pairs_are_told_apart_where_means_are_not() -> None:
     assert found.mean == pytest.approx(0.0105) and found.excludes_zero
     assert difference(two.tolist(), one.tolist()).excludes_zero
     assert not difference(two.tolist(), two[::-1].tolist()).excludes_zero
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([0.5, 0.5], [0.25, 0.25]),
+        ([35 / 36, 1.0], [34 / 36, 35 / 36]),  # rounded, each in its own way
+        ([0.7, 0.6, 1e9 + 0.1], [0.6, 0.5, 1e9]),
+        ([3.0, 4.0], [3.0, 4.0]),
+    ],
+)
+def test_differences_that_all_agree_are_no_certainty(
+    first: list[float], second: list[float]
+) -> None:
+    found = difference(first, second)
+    assert found.agree and math.isnan(found.half) and found.n == len(first)
+    assert not found.excludes_zero and found.p == 1
+    assert told_apart([found]) == [False]
+
+
+def test_values_that_all_agree_have_no_interval() -> None:
+    found = Interval.of([0.25, 0.25, 0.25])
+    assert (found.mean, found.agree) == (0.25, True) and math.isnan(found.half)
+    near = Interval.of([0.25, 0.25 + 1e-14])
+    assert not near.agree and near.half > 0
+    assert not Interval.of([1.0]).agree and not Interval.of([math.nan] * 2).agree
+
+
+def test_the_probability_is_students() -> None:
+    one, two = [0.91, 0.95, 0.93, 0.90, 0.96], [0.90, 0.96, 0.90, 0.88, 0.95]
+    plain, folded = difference(one, two), difference(one, two, folds=5)
+    expected = stats.ttest_rel(one, two)
+    assert plain.p == pytest.approx(expected.pvalue, rel=1e-9)
+    corrected = expected.statistic * math.sqrt(0.2 / (0.2 + 0.25))
+    assert folded.p == pytest.approx(2 * stats.t.sf(corrected, 4), rel=1e-9)
+
+
+def holm(p: list[float], tests: int) -> set[int]:
+    """Those of so many tests that are rejected at 5 %, each by its adjusted p."""
+    order, worst, found = np.argsort(p), 0.0, set()
+    for step, i in enumerate(order):
+        worst = max(worst, min(1.0, (tests - step) * p[i]))
+        if worst <= 0.05:
+            found.add(int(i))
+    return found
+
+
+def test_many_are_told_apart_by_holm() -> None:
+    draw = np.random.default_rng(3)
+    counts = []
+    for _ in range(60):
+        rivals = draw.integers(1, 8)
+        shift = draw.choice([0, 0.5, 2, 8], size=rivals)[:, None]
+        apart = draw.normal(size=(rivals, 5)) + shift
+        found = told_apart([Interval.of(row.tolist()) for row in apart])
+        p = stats.ttest_1samp(apart, 0, axis=1).pvalue.tolist()
+        assert {i for i, told in enumerate(found) if told} == holm(
+            p, rivals * (rivals + 1) // 2
+        )
+        counts.append(sum(found))
+        if rivals == 1:
+            assert found == [Interval.of(apart[0].tolist()).excludes_zero]
+    assert {0, 1, 2, 3} <= set(counts)
+
+
+def test_who_has_no_pairs_is_no_rival() -> None:
+    sure, near = Interval.of([1.0, 1.001, 1.002]), Interval.of([1.0, 1.2, 1.6])
+    assert near.excludes_zero and 0.05 / 3 < near.p < 0.05 / 2
+    none = [Interval.of([]), Interval.of([2.0]), Interval.of([1.0, math.nan])]
+    assert told_apart([*none, near]) == [False, False, False, True]
+    assert told_apart([near, Interval.of([1.0] * 3)]) == [False, False]
+    assert told_apart([near, sure, *none[:1]]) == [True, True, False]
+    assert told_apart([]) == [] and told_apart(none) == [False] * 3
+
+
+def test_equal_configs_are_rarely_told_from_the_luckiest() -> None:
+    """Once in twenty at most, though the best is chosen by the same values."""
+    draw = np.random.default_rng(7)
+    wrong = 0
+    for values in draw.normal(size=(400, 12, 3)):
+        best, *others = sorted(values.tolist(), key=sum)
+        wrong += any(told_apart([difference(other, best) for other in others]))
+    assert wrong <= 0.05 * 400

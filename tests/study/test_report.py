@@ -12,44 +12,114 @@ import pytest
 
 from nettrain.cli.sweep import _told
 from nettrain.show.page.sweep import sweep
-from nettrain.study.report import _key, cells, head, page, verdict
+from nettrain.study.report import _key, cells, head, meaning, page, plain, verdict
 from nettrain.study.results import FINISHED, Results, Score, Unit
 from nettrain.study.space import Axis, Log
+from nettrain.study.sweep import _headline
+from tests.show.test_page import Parts
 
 NASTY = "</td><script>alert(1)</script>\x1b[31m"
 
 
 def results(
-    scores: list[list[float]], values: list[Any], untils: list[float] | None = None
+    scores: list[list[float]],
+    values: list[Any],
+    untils: list[float] | None = None,
+    drawn: bool = False,
+    folds: int = 1,
 ) -> Results:
     class Stub:
         pass
 
-    found = []
+    experiment: Any = Stub()
+    experiment.data = Stub()
+    experiment.data.source = Stub()
+    experiment.data.source.drawn = drawn
+    experiment.train = Stub()
+    experiment.train.epochs = 10
+    found, lost = [], Score("failed", why="disk")
     for number, (row, value) in enumerate(zip(scores, values, strict=True), 1):
         point: Any = Stub()
         point.number, point.values, point.name = number, (value,), f"{number:04d}"
+        point.experiment = experiment
         until = untils[number - 1] if untils else 100.0
-        told = [Score(FINISHED if math.isfinite(v) else "failed", v) for v in row]
+        told = [Score(FINISHED, v) if math.isfinite(v) else lost for v in row]
         found.append((point, until, told))
     units = [Unit(seed) for seed in range(len(scores[0]))]
-    return Results.of(["key"], units, "validation/loss", "min", 1, found)
+    return Results.of(["key"], units, "validation/loss", "min", folds, found)
 
 
 def test_a_tie_is_called_one_and_a_difference_is_not() -> None:
     tie = results([[0.1, 0.5, 0.9], [0.2, 0.45, 0.95], [0.12, 0.52, 0.921]], [1, 2, 3])
-    (said,) = verdict(tie)
-    assert said.startswith("best: point 1, but it cannot be told from 1 other: point 2")
-    (said,) = verdict(results([[0.1, 0.5, 0.9], [0.12, 0.52, 0.921]], [1, 2]))
-    assert said == "best: point 1"
+    best, said = verdict(tie)
+    assert best == "best: point 1"
+    # Differences 0.1, -0.05, 0.05; t(.975, 2) = 4.302653, s = 0.0764 (any table).
+    how = "by 0.03333 ± 0.19 by itself, 3 pairs"
+    assert said == f"point 1 is best, but cannot be told from point 2 ({how})"
+    more = results([[1, 5, 9], [1.3, 4.9, 9.2], [1.2, 4.9, 9.4]], [1, 2, 3])
+    assert verdict(more)[1].endswith("nor from 1 other")
+    _, said = verdict(results([[0.1, 0.5, 0.9], [0.12, 0.52, 0.921]], [1, 2]))
+    how = "by 0.02033 ± 0.0014, 3 pairs"
+    assert said == f"point 1 is better than point 2, the second ({how})"
+
+
+def test_the_only_one_is_not_called_the_best() -> None:
+    alone = ["point 1 is the only one with a value"]
+    assert verdict(results([[0.1, 0.5]], [1])) == alone
+    assert verdict(results([[0.1, 0.5], [math.nan, 0.1]], [1, 2])) == alone
+
+
+def test_rivals_that_all_agree_and_those_that_can_be_told() -> None:
+    found = results([[0.1, 0.5, 0.9], [0.2, 0.6, 1.0], [0.7, 1.1001, 1.5]], [1, 2, 3])
+    told = [cells(found, row, n)[-2:] for n, row in enumerate(found.rows, 1)]
+    assert told == [["", ""], ["0.1, all agree", ""], ["0.6 ± 0.00014", "worse"]]
+    how = "by 0.1, all seeds agree: no interval, 3 pairs"
+    assert verdict(found)[1].endswith(f"cannot be told from point 2 ({how})")
+    folds = results([[0.1, 0.2], [0.3, 0.4]], [1, 2], folds=2)
+    assert "all folds agree: no interval" in verdict(folds)[1]
+
+
+def test_the_head_of_the_best_config() -> None:
+    one, two = results([[0.25]], [1]), results([[0.25, 0.5]], [1])
+    assert _headline(one).endswith("the best by validation/loss: 0.25 over 1 run.\n")
+    assert _headline(two).endswith("0.375 ± 1.6 (95 %) over 2 runs.\n")
+
+
+def test_what_the_numbers_mean() -> None:
+    scores = [[0.1, 0.5], [0.2, 0.45], [0.12, 0.52]]
+    said = meaning(results(scores, [1, 2, 3]))
+    assert said[0].endswith("of other seeds on these data, not of other data.")
+    assert "all 2 rivals" in said[1] and said[2].startswith("The best of 3 means owes")
+    assert len(said) == 3
+    drawn = meaning(results(scores[:2], [1, 2], drawn=True))
+    assert drawn[0].endswith("of other seeds on data drawn alike.")
+    assert len(drawn) == 2
+    folds = meaning(results(scores, [1, 2, 3], folds=2))
+    assert "of other divisions of these data" in folds[0]
+    assert meaning(results([[0.1]], [1])) == []
+
+
+def test_json_has_what_the_terminal_says(tmp_path: Path) -> None:
+    scores = [[0.1, 0.5, 0.9], [0.12, 0.52, 0.921], [0.2, math.nan, 1.0]]
+    found = results(scores, [1, 2, 3])
+    told = plain(tmp_path, found)
+    assert (told["folder"], told["best"]) == (str(tmp_path), 1)
+    assert told["verdict"][:2] == verdict(found)
+    assert told["verdict"][2].startswith("1 of 3 points failed")
+    assert told["meaning"] == meaning(found)
+    best, second, failed = told["points"]
+    low, high = second["behind_best_interval"]
+    assert low < second["behind_best"] < high and second["told_from_best"] is True
+    assert best["told_from_best"] is failed["told_from_best"] is False
+    assert (best["why"], failed["why"]) == ({}, {"seed 1": "disk"})
 
 
 @pytest.mark.parametrize(
     ("scores", "untils", "told"),
     [
-        ([[0.1], [0.2]], None, "one seed tells no interval"),
+        ([[0.1], [0.2]], None, "one seed: no interval; `seeds: 5` in the sweep gives"),
         ([[math.nan], [math.nan]], None, "No point was trained to its end."),
-        ([[0.1, 0.2], [0.0, 0.1]], [100, 33.3], "1 were given up earlier"),
+        ([[0.1, 0.2], [0.0, 0.1]], [100, 33.3], "1 point given up earlier"),
     ],
 )
 def test_what_else_is_said(scores: Any, untils: Any, told: str) -> None:
@@ -62,19 +132,21 @@ def test_cells_of_points_of_every_kind() -> None:
     assert {len(row) for row in rows} == {len(head(found))}
     assert rows[0] == ["1", "1", "0.0001", "0.375", "1.6", "", ""]
     assert rows[1][:4] == ["2", "3", "null", "1.125"]
-    assert rows[1][5] == "0.75 ± 0"
+    assert rows[1][5] == "0.75, all agree"
     assert rows[2][2] == "x" * 39 + "…" and rows[2][3:] == ["", "", "", "failed"]
 
 
 def test_a_point_that_was_given_up_says_so() -> None:
     found = results([[0.1, 0.2], [0.0, 0.1]], [1, 2], [100, 33.3])
     last = [cells(found, row, n)[-1] for n, row in enumerate(found.rows, 1)]
-    assert last == ["", "trained for 33.3 %"]
+    assert last == ["", "trained for 4 of 10 epochs"]
+    found.rows[1].point.experiment.train.epochs = None  # its plan counts updates
+    assert found.rows[1].length == "33.3 %"
 
 
 def test_the_terminal_shows_the_best_and_nothing_that_it_obeys() -> None:
     many = results([[float(i), float(i) + 0.5] for i in range(30)], [NASTY] * 30)
-    text = _told(Path("runs/x\x1b/1"), many)
+    text = "\n".join(_told(Path("runs/x\x1b/1"), many))
     assert "… and 10 more in the table" in text
     assert "\x1b" not in text and "table.csv, best.yaml, report.html" in text
     assert len([line for line in text.splitlines() if line[:1].isdigit()]) == 20
@@ -103,6 +175,8 @@ def test_the_page_of_values_of_every_kind(
     text = page(NASTY, found, {"key": axis}, tmp_path)
     assert "<script>alert" not in text and "&lt;script&gt;alert" in text
     assert text.count("<svg") + text.count("data:image/svg") >= 3
+    leads = [a["href"] for tag, a in Parts(text).elements if tag == "a"]
+    assert leads == [f"{tmp_path.name}/{n:04d}.yaml" for n in (2, 1, 3)]
     for title in ("Values and result", "Each key alone", "Learning curves"):
         assert title in text
     assert "Pairs of keys" not in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,24 @@ def test_a_rung_ends_where_the_plan_pauses(
     assert ends_at(until, steps, per_epoch) == min(steps, pauses)
 
 
+def test_a_finished_run_whose_metrics_were_cut_is_trained_on(
+    trained: Path, tmp_path: Path
+) -> None:
+    """Resumed, it ends with the same bytes."""
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    whole = (run / METRICS).read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for kept in (b"".join(lines[:-1]), whole[:100], b""):
+        (run / METRICS).write_bytes(kept)
+        assert found(run).status == UNFINISHED
+    (run / METRICS).write_bytes(b"".join(lines[:-1]))
+    assert found(run, until=50) == found(trained, until=50)  # it has come so far
+    running.resume(run, pictures=False)
+    assert (run / METRICS).read_bytes() == whole
+    assert found(run) == found(trained)
+
+
 def row(number: int, values: list[float], until: float = 100) -> Row:
     class Stub:
         name = f"{number:04d}"
@@ -213,15 +232,23 @@ def test_behind_and_equals_are_paired_by_seed() -> None:
     worse = row(3, [0.12, 0.52, 0.921])
     found = results(best, equal, worse)
     assert found.behind(found.rows[0]).mean == 0
-    assert [r.point.number for r in found.equals()] == [2]
+    assert {n: rival.told for n, rival in found.rivals.items()} == {2: False, 3: True}
     told = found.behind(next(r for r in found.rows if r.point.number == 3))
     assert told.mean == pytest.approx(0.061 / 3) and told.excludes_zero
     upward = results(best, equal, worse, goal="max")
     assert all(upward.behind(r).mean >= 0 for r in upward.rows)
 
 
+def test_where_all_seeds_agree_there_is_no_interval() -> None:
+    best, worse = row(1, [0.5, 0.5]), row(2, [0.6, 0.6])
+    found = results(best, worse)
+    assert found.rivals[2].told is False and found.rivals[2].apart.agree
+    lines = found.csv().splitlines()
+    assert lines[1] == "1,1,v1,100,finished,0.5,,,0.5,0.5,"
+
+
 def test_the_table_of_failures_and_hostile_values() -> None:
     table = results(row(1, [math.nan]), row(2, [0.1 + 0.2])).csv().splitlines()
-    assert table[0] == "rank,point,key,trained_percent,status,mean,low,high,seed 0"
-    assert table[1] == "1,2,v2,100,finished,0.30000000000000004,,,0.30000000000000004"
-    assert table[2] == "2,1,v1,100,failed,,,,"
+    assert table[0] == "rank,point,key,trained_percent,status,mean,low,high,seed 0,why"
+    assert table[1] == "1,2,v2,100,finished,0.30000000000000004,,,0.30000000000000004,"
+    assert table[2] == "2,1,v1,100,failed,,,,,"

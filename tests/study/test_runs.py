@@ -274,6 +274,32 @@ def test_keys_of_a_config(key: str, value: Any) -> None:
     assert lookup(NESTED.replace("\n  ", "\n   "), key) == value
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        "model:\n- dense:\n    units: 7\n",
+        "model:\n  # by hand\n# further left\n\n  - dense: {units: 7}\n",
+        "model: &m [{dense: {units: 7}}]\n",
+        "model: [dense: {units: *n}]\n",
+    ],
+)
+def test_what_a_person_wrote_is_looked_up_too(model: str) -> None:
+    text = f"seed: &n 7\n{model}loss: mse\n"
+    assert lookup(text, "model.dense1.units") == 7
+    assert lookup(text, "loss") == "mse"
+
+
+def test_layers_are_found_whatever_the_values_beside_them() -> None:
+    """What is remembered of one config is of its layers alone."""
+    for units in (64, 65):
+        text = NESTED.replace("units: 64", f"units: {units}")
+        assert lookup(text, "model.first.units") == units
+        assert lookup(text, "model.dense2.units") == 10
+    renamed = NESTED.replace("name: first", "name: second")
+    assert lookup(renamed, "model.first.units") is None
+    assert lookup(renamed, "model.second.units") == 64
+
+
 def test_reading_runs_needs_no_numpy() -> None:
     import subprocess
     import sys
