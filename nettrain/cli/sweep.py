@@ -12,16 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from nettrain.cli import plugin
+from nettrain.cli.plan import brief
 from nettrain.cli.terminal import print_json, table
 from nettrain.errors import Error, visible
-from nettrain.study.report import cells, head, verdict
-from nettrain.study.results import FINISHED, Results, Score, plain
+from nettrain.record.folder import METRICS, RUN
+from nettrain.show.width import columns, fitted
+from nettrain.study.failures import failures
+from nettrain.study.plan import Plan
+from nettrain.study.report import cells, head, plain, verdict
+from nettrain.study.results import FINISHED, Results, Score
 from nettrain.study.sweep import Interrupted, sweep
 
 _ROWS = 20
 """Points that the terminal shows; the table has all."""
 _TAIL = 4096
 """Bytes at the end of a file of metrics that hold its last row."""
+_USUAL, _ROOMY = 80, 72
+"""Columns of a terminal that does not tell them, and so many that a bar has room."""
 
 
 def run(arguments: Namespace) -> int:
@@ -40,14 +47,15 @@ def run(arguments: Namespace) -> int:
     except Interrupted as interrupted:
         watch.close()
         said = visible(shlex.join(_again(arguments)))
-        print(f"interrupted; all trials are saved\n  {said}", file=sys.stderr)
+        text = f"interrupted after {watch.count} trials; all are saved\n  {said}"
+        print(text, file=sys.stderr)
         return 128 + interrupted.number
     finally:
         watch.close()
     if arguments.json:
-        print_json(plain(results))
+        print_json(plain(path, results))
     else:
-        print(_told(path, results))
+        print("\n".join([*_told(path, results), *watch.merged(results)]))
     if results.best is None:
         sys.stdout.flush()
         diverged = all(row.status == "diverged" for row in results.rows)
@@ -67,18 +75,31 @@ def _again(arguments: Namespace) -> list[str]:
     return words
 
 
-def _told(path: Path, results: Results) -> str:
+def _told(path: Path, results: Results) -> list[str]:
     """The table of the best points, and what can be said of them."""
     points = (cells(results, row, n) for n, row in enumerate(results.rows, 1))
     rows = [head(results), *points]
     shown = rows[: _ROWS + 1]
-    text = [table(shown, left=1)]
+    text = [_fitted(shown)]
     if len(rows) > len(shown):
         text.append(f"… and {len(rows) - len(shown)} more in the table")
-    text += ["", *verdict(results)]
     best = ", best.yaml" if results.best else ""
-    text += [visible(f"{path}/table.csv{best}, report.html")]
-    return "\n".join(text)
+    said = visible("\n".join([*verdict(results), *failures(results)]))
+    return [
+        *text,
+        "",
+        fitted(said, 2, sys.stdout),
+        visible(f"{path}/table.csv{best}, report.html"),
+    ]
+
+
+def _fitted(rows: Sequence[Sequence[str]]) -> str:
+    """The table; where it is too wide, its keys without what is above them."""
+    told, wide = table(rows, left=1), columns(sys.stdout)
+    if wide and max(map(len, told.split("\n"))) > wide:
+        heads = [name.rpartition(".")[2] for name in rows[0]]
+        told = table([heads, *rows[1:]], left=1)
+    return told
 
 
 class _Watching:
@@ -86,20 +107,49 @@ class _Watching:
 
     def __init__(self) -> None:
         self._bar: Any = None
-        self._total = self._made = 0
+        self._plan: Plan | None = None
+        self._known = self._made = 0
+        self._is_running = False
+
+    @property
+    def count(self) -> str:
+        """`5 of 12`."""
+        return f"{self._made} of {self._total}"
+
+    @property
+    def _total(self) -> int:
+        """How many trials there are, counting one of each rung, as far as is known."""
+        plan = self._plan
+        if plan is None:
+            return self._known
+        points = sum(n for n, _ in plan.rungs) if plan.rungs else plan.points
+        return max(self._known, points * len(plan.units))
+
+    def begins(self, plan: Plan, path: Path, changes: Sequence[str]) -> None:
+        self._plan = plan
+        lines = [*brief(plan, path), *(f"goes on: {change}" for change in changes)]
+        with contextlib.suppress(OSError):
+            told = fitted(visible("\n".join(lines)), 2, sys.stderr)
+            print(told, file=sys.stderr, flush=True)
+
+    def merged(self, results: Results) -> list[str]:
+        """What is to be said of points that were tried again; once, if known before."""
+        plan, found = self._plan, len(results.rows)
+        if plan is None or plan.exact or plan.asked <= found:
+            return []
+        return [f"{plan.asked} points were tried, and {found} of them are different"]
 
     def planned(self, trials: int) -> None:
-        self._total += trials
+        self._known += trials
         if not sys.stderr.isatty():
             return
         from tqdm import tqdm
 
         with contextlib.suppress(OSError):
             if self._bar is None:
-                shape = "{n}/{total} trials |{bar:12}| {elapsed}  {desc}"
-                self._bar = tqdm(file=sys.stderr, dynamic_ncols=True, bar_format=shape)
-            self._bar.total = self._total
-            self._bar.refresh()
+                look = {"ncols": _wide(), "bar_format": " ", "smoothing": 0}
+                self._bar = tqdm(file=sys.stderr, total=self._total, **look)
+            self._drawn([])
 
     def done(self, name: str, found: Score) -> None:
         self._made += 1
@@ -109,7 +159,7 @@ class _Watching:
         line = visible(f"{name}  {told}")
         with contextlib.suppress(OSError):
             if self._bar is not None:
-                self._bar.update(1)
+                self._drawn([])
                 if failed:
                     self._bar.write(line, file=sys.stderr)
             else:
@@ -119,24 +169,52 @@ class _Watching:
     def running(self, folders: Sequence[Path]) -> None:
         if self._bar is None:
             return
-        states = [state for state in map(_state, folders) if state]
+        if not self._is_running:  # what was made before took no time
+            self._is_running, self._bar.initial = True, self._made
+            self._bar.reset(self._total)
         with contextlib.suppress(OSError):
-            self._bar.set_description_str("  ".join(states[:8]))
+            self._drawn([state for state in map(_state, folders) if state])
+
+    def _drawn(self, states: Sequence[tuple[str, float]]) -> None:
+        """The bar, with as many trials beside it as there is room for."""
+        wide, total = _wide(), self._total
+        shape = "|{bar:10}| " if wide >= _ROOMY else ""
+        shape = f"{self._made}/{total} {shape}{{elapsed}}<{{remaining}}"
+        self._bar.n = self._made + sum(share for _, share in states)
+        self._bar.total, self._bar.ncols, self._bar.bar_format = total, wide, shape
+        left = wide - len(str(self._bar))
+        for name, share in states:
+            told = f"  {name} {share:.0%}"
+            left -= len(told)
+            if left > 0:
+                shape += told
+        self._bar.bar_format = shape
+        self._bar.refresh()
 
     def close(self) -> None:
         if self._bar is not None:
+            self._drawn([])
             self._bar.close()
             self._bar = None
 
 
-def _state(folder: Path) -> str:
-    """`0003-seed-1 epoch 12`, of a run that is being trained."""
+def _wide() -> int:
+    return columns(sys.stderr) or _USUAL
+
+
+def _state(folder: Path) -> tuple[str, float] | None:
+    """`3 s1`: point and seed, and the share that is made; of a run being trained."""
     try:
-        with (folder / "metrics.jsonl").open("rb") as file:
+        steps = json.loads((folder / RUN).read_bytes())["planned"]["steps"]
+        with (folder / METRICS).open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL))
             last = file.read().split(b"\n")[-2]
-        row = json.loads(last)
-        return f"{folder.name} epoch {int(row['epoch'])}"
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
-        return ""
+        share = int(json.loads(last)["step"]) / steps
+    except (OSError, ValueError, KeyError, IndexError, TypeError, ZeroDivisionError):
+        return None
+    point, *unit = folder.name.split("-")
+    names = (
+        f"{what[0]}{number}" for what, number in zip(*[iter(unit)] * 2, strict=True)
+    )
+    return " ".join([point.lstrip("0"), *names]), min(share, 1.0)

@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from nettrain.component import Component, Count, Range, register
 from nettrain.errors import Error
@@ -19,6 +19,7 @@ from nettrain.study import space
 from nettrain.study.space import Axis, Values
 
 Seed = Annotated[int, Range(at_least=0, at_most=2**32 - 1)]
+Points = Annotated[int, Range(at_least=1, at_most=space.MOST)]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Method(Component):
     """Base of all methods."""
 
     kind = "sweep method"
+    package: ClassVar[str | None] = None
+    """What else decides, beside nettrain, which tries they are."""
 
     def generations(self, axes: Mapping[str, Axis]) -> Tries:
         """The tries for a space, generation after generation."""
@@ -72,7 +75,7 @@ class Random(Method):
         seed: of the draw. More points with the same seed are the same and further ones.
     """
 
-    points: Count = 20
+    points: Points = 20
     seed: Seed = 0
 
     def generations(self, axes: Mapping[str, Axis]) -> Tries:
@@ -94,7 +97,7 @@ class Halving(Method):
         seed: of the draw.
     """
 
-    points: Count = 27
+    points: Points = 27
     factor: Annotated[int, Range(at_least=2)] = 3
     rungs: Count | None = None
     seed: Seed = 0
@@ -123,7 +126,9 @@ class Optuna(Method):
     """Optuna's TPE sampler (Bergstra et al., NeurIPS 2011; Akiba et al., KDD 2019).
 
     Points are asked for in generations and told in their order, so that the result
-    repeats with any number of workers. Needs `pip install nettrain[optuna]`.
+    repeats with any number of workers; not with another version of Optuna, so
+    `sweep.yaml` names it. One that fails is told as the worst, which keeps the next
+    ones away from it. Needs `pip install nettrain[optuna]`.
 
     Attributes:
         points: how many in all.
@@ -132,9 +137,10 @@ class Optuna(Method):
         seed: of the sampler.
     """
 
-    points: Count = 40
+    points: Points = 40
     generation: Count = 8
     seed: Seed = 0
+    package: ClassVar[str | None] = "optuna"
 
     def generations(self, axes: Mapping[str, Axis]) -> Tries:
         optuna = _optuna()
@@ -151,9 +157,7 @@ class Optuna(Method):
                 for one in asked
             ]
             for one, loss in zip(asked, losses, strict=True):
-                failed = not math.isfinite(loss)
-                state = optuna.trial.TrialState.FAIL if failed else None
-                study.tell(one, None if failed else loss, state)
+                study.tell(one, loss)
 
 
 def _optuna() -> Any:

@@ -61,14 +61,16 @@ class Sweep:
             and ranked by its mean.
         folds: of a cross-validation: every point is trained once for each of so many
             parts of the rows that are not kept for the test, and validated on it.
-        space: by key of the base config, a list of values or a range.
+        space: by key of the base config, a list of all values or a range of numbers:
+            `{log: [1e-4, 1e-1]}`, `linear`, `int_log` or `int`.
         method: which points are tried.
         objective: what makes one point better than another.
         workers: trials at the same time; `auto` for as many as the usable cores and the
             free memory allow, by the base config's threads and need.
         backend: where trials run: `loky`, processes of this machine; `dask` or `ray`, a
             cluster that exists and sees the same files.
-        limit: minutes after which a trial is ended and counts as failed. Where that, or
+        limit: minutes after which a trial is ended and counts as failed; each start of
+            the sweep gives those that failed so many more. Where that, or
             `train.stop.minutes`, ends one, the result depends on the clock.
     """
 

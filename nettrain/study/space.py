@@ -41,11 +41,21 @@ class _Logarithmic(Range):
             yield f"between: a logarithm needs ends above 0, got {self.between[0]:g}"
 
 
+_DIGITS = 12
+"""Decimal digits of what is computed: .01, and not .010000000000000004."""
+
+
+def _written(number: float, low: float, high: float) -> float:
+    """The number as a person would write it, between the ends."""
+    return min(max(float(f"{number:.{_DIGITS}g}"), low), high)
+
+
 def _geometric(low: float, high: float, share: float) -> float:
     """low · (high / low)^share, the ends exactly."""
     if share in (0.0, 1.0):
         return high if share else low
-    return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+    number = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+    return _written(number, low, high)
 
 
 @register("linear")
@@ -60,7 +70,7 @@ class Linear(Range):
 
     def at(self, share: float) -> float:
         low, high = self.between
-        return low + share * (high - low) if share < 1 else high
+        return _written(low + share * (high - low), low, high) if share < 1 else high
 
 
 @register("log")
@@ -111,6 +121,10 @@ Axis: TypeAlias = Range | tuple[Any, ...]
 """A range, or the list of all values."""
 Values: TypeAlias = tuple[Any, ...]
 """A point of the space: one value for each of its keys, in their order."""
+MOST = 100_000
+"""Points of the largest sweep."""
+ENDS = (0.0, 0.37, 1.0)
+"""Shares at which a range is tried: both ends, and one that is no round number."""
 
 
 def value(axis: Axis, share: float) -> Any:
@@ -140,9 +154,19 @@ def grid(space: Mapping[str, Axis], steps: int | None) -> list[Values]:
         steps: how many values of each range are tried, both ends among them.
 
     Raises:
-        Error: `config-grid` where there is a range and no number of steps.
+        Error: `config-grid` where there is a range and no number of steps, or where
+            there are too many.
     """
+    many = math.prod(_most(axis, steps) for axis in space.values())
+    if many > MOST:
+        message = f"a grid of {many:,} points; the most there are is {MOST:,}"
+        fix = "try some of them: method: {random: {points: 50}}"
+        raise Error("config-grid", message, fix=fix)
     return list(itertools.product(*(_all(k, axis, steps) for k, axis in space.items())))
+
+
+def _most(axis: Axis, steps: int | None) -> int:
+    return (steps or 1) if isinstance(axis, Range) else len(axis)
 
 
 def _all(key: str, axis: Axis, steps: int | None) -> Sequence[Any]:

@@ -1,6 +1,7 @@
 """A sweep: points, trials, and what came of them, in one folder.
 
     sweep.yaml   what was asked for      base.yaml   the config that is varied
+    data.sha256  of the data
     trials/0001.yaml                     a point's config
     trials/0001-seed-0/                  the run of a point with one seed
     table.csv, best.yaml, report.html    the result
@@ -14,25 +15,30 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import os
+import re
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from nettrain.component import dump
 from nettrain.config import resolve
 from nettrain.disk import Disk
 from nettrain.errors import Error
-from nettrain.experiment import available, memory, signals
+from nettrain.experiment import signals
 from nettrain.experiment.schema import Experiment
-from nettrain.experiment.setup import Setup, set_up
+from nettrain.experiment.status import read_status
 from nettrain.record import lock
-from nettrain.record.folder import check_name, numbered, numbers
+from nettrain.record.folder import RunFolder
+from nettrain.study import begun
+from nettrain.study.begun import BEST, REPORT, STOP, TABLE, TRIALS
 from nettrain.study.intervals import Interval
 from nettrain.study.methods import Try
+from nettrain.study.plan import Plan, unit_overrides
 from nettrain.study.points import Base, Point, values
 from nettrain.study.report import page
 from nettrain.study.results import (
@@ -40,29 +46,28 @@ from nettrain.study.results import (
     Results,
     Score,
     Unit,
-    aim,
     score,
 )
 from nettrain.study.settings import Sweep
 from nettrain.study.space import Values
-from nettrain.study.workers import Done, Trial, cores, performed
+from nettrain.study.verdict import count
+from nettrain.study.workers import Done, Trial, performed
 
-SWEEP, BASE, TABLE, BEST = "sweep.yaml", "base.yaml", "table.csv", "best.yaml"
-TRIALS = "trials"
-REPORT = "report.html"
-_STOP = ".stop"
-_WHOLE = (SWEEP, BASE, TABLE, BEST, REPORT)
-_OURS = {lock.LOCK, _STOP, TRIALS, *_WHOLE, *(f".{name}.tmp" for name in _WHOLE)}
 _LOOK = 0.1
 """Seconds between two looks for a signal."""
-_PATIENCE = 60.0
-"""Seconds that trials have to end whose sweep is gone."""
-_PROCESSES = 270_000_000
-"""Bytes of a trial before it has any data, and of the process that waits for it."""
+_NOT_ROWS = ("augment", "batch_size", "evaluation_batch_size", "shuffle")
+"""Settings of the data that raw rows do not depend on."""
 
 
 class Watcher(Protocol):
     """Sees a sweep go on."""
+
+    def begins(self, plan: Plan, path: Path, changes: Sequence[str]) -> None:
+        """It is about to train what is not trained yet, in this folder.
+
+        Args:
+            changes: what is asked for beyond what it was begun for.
+        """
 
     def planned(self, trials: int) -> None:
         """So many trials are known by now."""
@@ -124,20 +129,20 @@ def sweep(
         Interrupted: by a signal, once all trials are saved.
     """
     base = Base.read(source, overrides)
-    metric, at_once = _planned(base)
-    _check_first(base)
+    plan = Plan.of(base, workers)
     disk = Disk()
-    path = _folder(base, out, disk)
+    path = begun.folder(base, out, disk)
     with lock.held(disk, path):
-        _begin(base, path, disk)
+        changes = begun.begin(base, plan.data, path, disk)
+        watch.begins(plan, path, [str(change) for change in changes])
         run = _Sweeping(
             base,
             path,
             disk,
-            metric,
-            aim(base.sweep.objective.goal, metric, base.experiment),
-            _units(base.sweep, base.experiment.seed),
-            workers or at_once,
+            plan.metric,
+            plan.goal,
+            plan.units,
+            plan.workers,
             tuple(str(Path(plugin).absolute()) for plugin in plugins),
             watch,
         )
@@ -158,140 +163,6 @@ def _conclude(results: Results, sweep: Sweep, path: Path, disk: Disk) -> None:
     disk.replace(path / REPORT, told.encode())
 
 
-def _planned(base: Base) -> tuple[str, int]:
-    """The objective, and how many trials are to run at the same time."""
-    setup = set_up(base.config_path)
-    metric = _checked_metric(base, setup)
-    return metric, _workers(base.sweep, setup)
-
-
-def _check_first(base: Base) -> None:
-    """Tell mistakes in the first generation before a folder is made."""
-    for one in next(base.sweep.method.generations(base.sweep.space)):
-        base.point(0, one.values)
-
-
-def _checked_metric(base: Base, setup: Setup) -> str:
-    """The objective, which the base config has to compute."""
-    metric, parts = base.sweep.objective.metric, setup.dataset.parts
-    part, _, name = metric.partition("/")
-    numbers = [m.registered_name for m in setup.experiment.metrics if not m.is_table]
-    known = ["loss", *numbers]
-    place = base.resolved.place(("objective", "metric"))
-    if name not in known:
-        message = f'the base config does not compute "{name}"'
-        fix = f"it computes {', '.join(known)}; add others to its metrics"
-        raise Error("config-value", message, place=place, fix=fix)
-    if part not in parts and not base.sweep.folds:
-        message = "the base config keeps no rows for validation"
-        fix = "say data.split: {validation: 0.15} there, or folds: 5 here"
-        raise Error("config-value", message, place=place, fix=fix)
-    return metric
-
-
-def _units(sweep: Sweep, first: int) -> tuple[Unit, ...]:
-    folds = range(1, sweep.folds + 1) if sweep.folds else (None,)
-    return tuple(
-        Unit(seed, fold) for seed in range(first, first + sweep.seeds) for fold in folds
-    )
-
-
-def _workers(sweep: Sweep, setup: Setup) -> int:
-    """How many trials run at the same time: as cores and memory allow, at least one."""
-    if sweep.workers != "auto":
-        return sweep.workers
-    if sweep.backend != "loky":
-        return -1  # as many as the cluster has
-    at_once, need = cores(setup.experiment.threads), memory.predict(setup)
-    if need.limit is not None:
-        free = need.limit.nbytes - available.held()
-        parts = setup.dataset.parts.values()
-        data = sum(part.inputs.nbytes + part.targets.nbytes for part in parts)
-        arrays = max(s.nbytes - s.terms[memory.HELD] for s in need.stages)
-        at_once = min(at_once, free // (_PROCESSES + data + arrays))
-    return max(1, at_once)
-
-
-# ---------------------------------------------------------------- the folder
-
-
-def _folder(base: Base, out: Path | str | None, disk: Disk) -> Path:
-    """The folder of this sweep: that of the same one, or a new one."""
-    if out is not None:
-        disk.make_folders(Path(out))
-        _refuse_foreign(Path(out), disk)
-        return Path(out)
-    parent = Path("runs") / check_name(base.sweep.name)
-    for number in sorted(numbers(disk, parent), reverse=True):
-        path = parent / str(number)
-        if (path / SWEEP).exists():
-            with contextlib.suppress(Error):  # a damaged one is another one
-                if _changed(base, path) is None:
-                    return path
-    return numbered(disk, parent)
-
-
-def _begin(base: Base, path: Path, disk: Disk) -> None:
-    """Write what was asked for, or see that it is the same as before."""
-    if (path / SWEEP).exists():
-        changed = _changed(base, path)
-        if changed is not None:
-            message = f"{path} holds another sweep: {changed} is not what it was"
-            raise Error("run-exists", message, fix="choose another folder with --out")
-        _end_leftovers(path, disk)
-    else:
-        _refuse_foreign(path, disk)
-        disk.make_folders(path / TRIALS)
-        disk.replace(path / BASE, base.text().encode())
-        disk.replace(path / SWEEP, base.sweep_text().encode())
-    disk.remove(path / _STOP)
-
-
-def _refuse_foreign(path: Path, disk: Disk) -> None:
-    """Nothing is written, not even a lock, beside what is none of ours."""
-    foreign = [name for name in disk.list(path) if name not in _OURS]
-    if foreign and not (path / SWEEP).exists():
-        message = f"{path} is no sweep and holds {', '.join(foreign[:3])}"
-        raise Error("run-not-empty", message, fix="choose another folder")
-
-
-def _end_leftovers(path: Path, disk: Disk) -> None:
-    """Have trials end whose sweep is gone: a cluster does not notice that at once."""
-    give_up = time.monotonic() + _PATIENCE
-    trials = [path / TRIALS / name for name in disk.list(path / TRIALS)]
-    left = [trial for trial in trials if (trial / lock.LOCK).exists()]
-    while left := [trial for trial in left if _is_held(trial, disk)]:
-        (path / _STOP).touch()
-        if time.monotonic() > give_up:
-            message = f"{left[0]} is in use by another process"
-            raise Error("locked-run", message, fix="wait for it, or stop it")
-        time.sleep(_LOOK)
-
-
-def _is_held(folder: Path, disk: Disk) -> bool:
-    try:
-        with lock.held(disk, folder):
-            return False
-    except Error as error:
-        return error.code == "locked-run"
-
-
-def _changed(base: Base, path: Path) -> str | None:
-    """The config that is not what it was when the folder was begun."""
-    before: Sweep = resolve(path / SWEEP, schema=Sweep).build()
-    if _identity(before) != _identity(base.sweep):
-        return base.resolved.tree.origin.source.name
-    known = resolve(path / BASE, schema=Experiment).build()
-    same = values(known) == values(base.experiment)
-    return None if same else base.sweep.base
-
-
-def _identity(sweep: Sweep) -> Mapping[str, str]:
-    """All of it but what cannot change the result, and the base, which is compared."""
-    same = dataclasses.replace(sweep, workers="auto", backend="loky", limit=None)
-    return {key: repr(value) for key, value in vars(same).items() if key != "base"}
-
-
 def _headline(results: Results) -> str:
     best = results.best
     assert best is not None
@@ -299,7 +170,7 @@ def _headline(results: Results) -> str:
     told = f" ± {half:.2g} (95 %)" if not math.isnan(half) else ""
     return (
         f"# Point {best.point.number} of {len(results.rows)}, the best by "
-        f"{results.metric}: {mean:.6g}{told} over {len(results.units)} runs.\n"
+        f"{results.metric}: {mean:.6g}{told} over {count(len(results.units), 'run')}.\n"
     )
 
 
@@ -312,7 +183,7 @@ class _Sweeping:
 
     Attributes:
         known: the points so far, by what their values are written as.
-        worst: what is to be said of trials that failed, by folder.
+        data: by settings of the data, their hash and a trial that has it.
     """
 
     base: Base
@@ -325,6 +196,7 @@ class _Sweeping:
     plugins: tuple[str, ...]
     watch: Watcher
     known: dict[str, _Known] = field(default_factory=dict)
+    data: dict[str, tuple[str, Path]] = field(default_factory=dict)
 
     def results(self) -> Results:
         """Train generation after generation; what came of all of them."""
@@ -368,9 +240,30 @@ class _Sweeping:
             point = self.base.point(len(self.known) + 1, given)
             path, text = self._config(point), point.text.encode()
             if not path.exists() or self.disk.read(path) != text:
+                if _is_another(path, point):
+                    self._set_aside(point)
                 self.disk.replace(path, text)
             self.known[written] = _Known(point)
         return self.known[written]
+
+    def _set_aside(self, point: Point) -> None:
+        """Keep the runs of another point, which had this one's number, as they are.
+
+        What failed before and does not fail now leads a method to other points.
+        """
+        then = begun.begun_by(self.path, self.disk)
+        if then != (now := begun.decided_by(self.base.sweep)):
+            message = f"{self.path}: other points are tried now than when it was begun"
+            fix = f"it says {then}; this is {now.removeprefix('# Begun with ')}: go on "
+            fix += "with the former, or choose another folder with --out"
+            raise Error("run-exists", message, fix=fix)
+        for unit in self.units:
+            folder = self._run(point, unit)
+            if self.disk.exists(folder):
+                names = (f"{folder.name}.other{n}" for n in itertools.count(1))
+                free = (name for name in names if not (folder.parent / name).exists())
+                self.disk.rename(folder, folder.with_name(next(free)))
+        self.disk.fsync_folder(self.path / TRIALS)
 
     def _config(self, point: Point) -> Path:
         return self.path / TRIALS / f"{point.name}.yaml"
@@ -379,72 +272,111 @@ class _Sweeping:
         return self.path / TRIALS / f"{point.name}-{unit.name}"
 
     def _train(self, points: Sequence[_Known]) -> None:
-        """Train these points as far as they are to go, if they are not there yet."""
-        trials, whose = [], {}
+        """Train these points as far as they are to go, if they are not there yet.
+
+        What is killed is tried once more when the others are done: it may have been for
+        memory that all of them needed.
+        """
+        left: dict[Path, tuple[_Known, Unit]] = {}
         self.watch.planned(len(points) * len(self.units))
         for known in points:
             for unit in self.units:
                 folder = self._run(known.point, unit)
                 found = self._score(known, folder)
                 if found.status == UNFINISHED:
-                    trials.append(self._trial(known, unit, folder))
-                    whose[folder] = known, unit
+                    left[folder] = known, unit
+                elif other := self._other_data(known, unit, folder):
+                    raise other
                 else:
-                    known.scores[unit] = found
-                    self.watch.done(folder.name, found)
-        for done in self._performed(trials):
-            known, unit = whose[done.folder]
-            found = known.scores[unit] = self._outcome(known, done)
-            self.watch.done(done.folder.name, found)
+                    self._came(known, unit, found)
+        for is_last in (False, True):
+            killed: dict[Path, tuple[_Known, Unit]] = {}
+            for done in self._performed(left):
+                known, unit = left[done.folder]
+                found = self._score(known, done.folder)
+                if found.status == UNFINISHED and done.signal and not is_last:
+                    killed[done.folder] = known, unit
+                else:
+                    self._came(known, unit, self._judged(found, done))
+            left = killed
+
+    def _came(self, known: _Known, unit: Unit, found: Score) -> None:
+        """Keep what came of a trial, and tell it."""
+        known.scores[unit] = found
+        self.watch.done(self._run(known.point, unit).name, found)
 
     def _score(self, known: _Known, folder: Path) -> Score:
         return score(folder, known.point.experiment, self.metric, known.until)
 
-    def _outcome(self, known: _Known, done: Done) -> Score:
-        """What came of a trial that a worker gave back."""
-        found = self._score(known, done.folder)
+    def _judged(self, found: Score, done: Done) -> Score:
+        """What came of a trial that a worker gave back and that is not begun again."""
         if found.status != UNFINISHED:
             return found
         if done.timeout:
             limit = self.base.sweep.limit
             return Score("timeout", why=f"it was not done after {limit:g} minutes")
-        killed = f"it was killed by signal {-done.code}" if done.code < 0 else ""
-        why = done.told.strip() or killed or found.why or "it was not trained"
+        killed = f"it was killed twice, by {done.signal}" if done.signal else ""
+        told = done.told.strip().replace(f"{self.path.absolute()}{os.sep}", "")
+        why = killed or told or found.why or "it was not trained"
         return Score("failed", why=why)
 
+    def _other_data(self, known: _Known, unit: Unit, folder: Path) -> Error | None:
+        """The error for a trial on other data than another one with the same settings.
+
+        They may have been changed, and put back, while trials were running.
+        """
+        experiment = known.point.experiment
+        data = {k: v for k, v in dump(experiment.data).items() if k not in _NOT_ROWS}
+        asked = repr((data, experiment.loss.task, experiment.dtype, unit.seed))
+        facts = read_status(RunFolder.open(folder))
+        sha256, other = self.data.setdefault(asked, (facts["data_sha256"], folder))
+        if facts["data_sha256"] == sha256:
+            return None
+        message = f"{folder} was trained on other data than {other}"
+        fix = "put the data back, remove the trial that had others, and go on"
+        return Error("run-data-changed", message, fix=fix)
+
     def _trial(self, known: _Known, unit: Unit, folder: Path) -> Trial:
-        overrides = [f"seed={unit.seed}"]
-        if unit.fold is not None:
-            cut = {"validation": 0, "folds": self.base.sweep.folds, "fold": unit.fold}
-            overrides += [f"data.split.{key}={value}" for key, value in cut.items()]
         limit = self.base.sweep.limit
         return Trial(
             folder.absolute(),
             self._config(known.point).absolute(),
-            tuple(overrides),
+            unit_overrides(self.base.sweep, unit),
             known.until,
             self.plugins,
             60 * limit if limit else None,
-            (self.path / _STOP).absolute(),
+            (self.path / STOP).absolute(),
             os.getpid() if self.base.sweep.backend == "loky" else None,
         )
 
-    def _performed(self, trials: Sequence[Trial]) -> Iterator[Done]:
-        """Have the trials run; a signal ends them all, and then this.
+    def _performed(self, asked: Mapping[Path, tuple[_Known, Unit]]) -> Iterator[Done]:
+        """Have trials run, by folder; a signal ends them all, and then this.
 
         Raises:
             Interrupted: by a signal.
+            Error: where the disk or another process kept a trial from being saved, or
+                its data are others: that says nothing of its point, and the next ones
+                would meet it too.
         """
+        trials = [self._trial(*whose, folder) for folder, whose in asked.items()]
         left = {trial.folder: trial for trial in trials}
+        refused: Error | None = None
         with signals.listening() as interruption, self._passing_on(interruption, left):
             for done in performed(trials, self.workers, self.base.sweep.backend):
                 del left[done.folder]
-                if not interruption():
-                    yield dataclasses.replace(
-                        done, folder=self.path / TRIALS / done.folder.name
-                    )
+                folder = self.path / TRIALS / done.folder.name
+                refused = refused or _refused(done)
+                if not (refused or done.code):
+                    refused = self._other_data(*asked[folder], folder)
+                if refused:
+                    with contextlib.suppress(OSError):
+                        (self.path / STOP).touch()
+                elif not interruption():
+                    yield dataclasses.replace(done, folder=folder)
             if interruption():
                 raise Interrupted(interruption.number)
+            if refused:
+                raise refused
 
     @contextlib.contextmanager
     def _passing_on(
@@ -467,10 +399,32 @@ class _Sweeping:
         finally:
             over.set()
             looking.join()
-            self.disk.remove(self.path / _STOP)
+            self.disk.remove(self.path / STOP)
 
     def _end_trials(self, number: int) -> None:
         try:
-            (self.path / _STOP).touch()
+            (self.path / STOP).touch()
         except OSError:  # the end of this process tells them too
             os._exit(128 + number)
+
+
+_REFUSED = re.compile(
+    r"^error\[(disk-(?:full|io|permission)|locked-run|run-data-changed)\] (.+)",
+    re.MULTILINE,
+)
+
+
+def _refused(done: Done) -> Error | None:
+    """What kept a trial from being saved, if it was not the trial itself."""
+    found = _REFUSED.search(done.told) if done.code else None
+    fix = "mend that and give the same command again: what is saved is not trained anew"
+    return Error(found[1], found[2], fix=fix) if found else None
+
+
+def _is_another(path: Path, point: Point) -> bool:
+    """Whether a file is the config of another point; a damaged one is none."""
+    try:
+        before = resolve(path, schema=Experiment).build()
+    except Error:
+        return False
+    return values(before) != values(point.experiment)

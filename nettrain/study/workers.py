@@ -15,15 +15,18 @@ import contextlib
 import json
 import math
 import os
+import platform
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
+from urllib.parse import urlsplit
 
 import nettrain
 from nettrain.errors import Error
@@ -34,6 +37,12 @@ _GRACE = 30.0
 """Seconds that a trial has to save itself."""
 _TOLD = 4000
 """Characters kept of what a trial says."""
+_ANSWER = 5.0
+"""Seconds that a cluster has to answer at all."""
+_OVER_TCP = ("tcp", "tls", "ws", "wss", "ray")
+"""Addresses where that can be tried."""
+_PLAIN = ("tcp", "ray")
+"""Of these those where what is said can be read."""
 _DEATHS = 3
 """Rounds in a row that may end with a dead worker and without a finished trial."""
 
@@ -52,6 +61,7 @@ class Trial:
         stop: the file that ends it.
         sweep: process of the sweep, where workers are children of it, so that they see
             when it is gone; None on a cluster.
+        version: of nettrain, which a node of a cluster has to have too.
     """
 
     folder: Path
@@ -62,6 +72,7 @@ class Trial:
     limit: float | None
     stop: Path
     sweep: int | None
+    version: str = nettrain.__version__
 
 
 @dataclass(frozen=True)
@@ -80,9 +91,23 @@ class Done:
     told: str = ""
     timeout: bool = False
 
+    @property
+    def signal(self) -> str:
+        """The name of the signal that ended it; empty where none but its limit did.
+
+        A trial that can end itself after one has 128 + its number as exit code.
+        """
+        number = -self.code if self.code < 0 else self.code - 128
+        known = number in {*signal.Signals} and not self.timeout
+        return signal.Signals(number).name if known else ""
+
 
 def perform(trial: Trial) -> Done:
-    """Run one trial to its end, its pause, its limit, or the stop of all."""
+    """Run one trial to its end, its pause, its limit, or the stop of all.
+
+    Raises:
+        Error: where no trial could be run.
+    """
     _leave_interruption_to_the_sweep()
     _leave_folder_out()
 
@@ -95,6 +120,7 @@ def perform(trial: Trial) -> Done:
     if over():
         _leave(alone())
         return Done(trial.folder, -1)
+    _check(trial)
     spec = {
         "config": str(trial.config),
         "overrides": trial.overrides,
@@ -127,6 +153,22 @@ def perform(trial: Trial) -> Done:
     return Done(trial.folder, process.returncode, told, timeout)
 
 
+def _check(trial: Trial) -> None:
+    """See that the sweep's folder is here, and the version that it was begun with."""
+    here = platform.node()
+    if trial.sweep is not None:
+        if not trial.config.exists():
+            message = f"{trial.config} is gone, so no more trials can be begun"
+            raise Error("run-gone", message, fix="do not move a sweep while it runs")
+    elif not trial.config.exists():
+        fix = "choose a folder that all nodes of the cluster share with --out"
+        raise Error("config-backend", f"{here} does not see {trial.config}", fix=fix)
+    elif trial.version != nettrain.__version__:
+        message = f"{here} has nettrain {nettrain.__version__}, not {trial.version}"
+        fix = "install the same version on all nodes of the cluster"
+        raise Error("config-backend", message, fix=fix)
+
+
 def _leave(alone: bool) -> None:
     """End this worker at once, if nobody is left to tell."""
     if alone:
@@ -152,7 +194,7 @@ def _leave_interruption_to_the_sweep() -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Have a process save itself and end, and end it if it does not."""
+    """Have a process save itself and end, or else end it; and all that it began."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -160,6 +202,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    with contextlib.suppress(OSError):  # nothing is left of its session
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 class _Last(threading.Thread):
@@ -196,6 +240,10 @@ def performed(trials: Sequence[Trial], workers: int, backend: str) -> Iterator[D
                 deaths = 0
                 yield done
         except Exception as error:
+            if _lacks_nettrain(error):
+                message = f"a node of {backend} has no nettrain"
+                fix = "install it in the Python of all nodes of the cluster"
+                raise Error("config-backend", message, fix=fix) from error
             if not _is_death(error):
                 raise
             deaths += 1
@@ -212,6 +260,10 @@ def _is_death(error: Exception) -> bool:
     """
     names = {cls.__name__ for cls in type(error).__mro__}
     return not names.isdisjoint(("BrokenProcessPool", "RayActorError", "KilledWorker"))
+
+
+def _lacks_nettrain(error: Exception) -> bool:
+    return "No module named 'nettrain" in str(error)
 
 
 def _round(trials: list[Trial], workers: int, backend: str) -> Iterator[Done]:
@@ -244,41 +296,77 @@ def cores(threads: int) -> int:
     return max(1, joblib.cpu_count() // threads)
 
 
-Connect = Callable[[], contextlib.AbstractContextManager[Any]]
+def check_backend(name: str) -> None:
+    """See that there is a cluster, where trials are to run on one.
+
+    Raises:
+        Error: `config-backend` without its package, an address, or an answer.
+    """
+    if name == "dask":
+        _check_answers(name, _dask_address())
+    elif name == "ray":
+        _check_answers(name, _ray_address())
 
 
-def _dask() -> contextlib.AbstractContextManager[Any]:
-    """A client of the cluster that dask's own settings name."""
+def _dask_address() -> str:
+    """Where dask's own settings say that the scheduler is."""
     try:
         import dask
-        from dask.distributed import Client
+        import distributed  # noqa: F401
     except ImportError:
         raise _missing("dask") from None
     address = dask.config.get("scheduler-address", None)
     if not address:
         raise _nowhere("dask", "DASK_SCHEDULER_ADDRESS=tcp://HOST:8786")
+    return str(address)
+
+
+def _ray_address() -> str:
     try:
-        client: contextlib.AbstractContextManager[Any] = Client(address)
-    except (OSError, ValueError) as error:
+        import ray  # noqa: F401
+    except ImportError:
+        raise _missing("ray") from None
+    address = os.environ.get("RAY_ADDRESS")
+    if not address:
+        raise _nowhere("ray", "RAY_ADDRESS=HOST:6379")
+    return address
+
+
+@contextlib.contextmanager
+def _dask() -> Iterator[None]:
+    """A client of the cluster that dask's own settings name."""
+    address = _dask_address()
+    _check_answers("dask", address)
+    from dask.distributed import Client
+
+    try:
+        client = Client(address, timeout=_ANSWER)
+    except Exception as error:  # whatever may listen there
         raise _silent("dask", error) from None
-    return client
+    with client:
+        # dask waits for ever for a trial that a node cannot even read.
+        for found in client.run(_answer, on_error="return").values():
+            if isinstance(found, Exception) and _lacks_nettrain(found):
+                raise found
+        yield
+
+
+def _answer() -> None:
+    """What every node with nettrain can do."""
 
 
 @contextlib.contextmanager
 def _ray() -> Iterator[None]:
     """The cluster that ray's own settings name."""
-    try:
-        import ray
-        from ray.util.joblib import register_ray
-    except ImportError:
-        raise _missing("ray") from None
-    if not os.environ.get("RAY_ADDRESS"):
-        raise _nowhere("ray", "RAY_ADDRESS=HOST:6379")
+    _check_answers("ray", _ray_address())
+    import ray
+    from ray.util.joblib import register_ray
+
     register_ray()
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(logging_level="ERROR", log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # whatever may listen there
         raise _silent("ray", error) from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)  # ray has one of its own
@@ -286,6 +374,43 @@ def _ray() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(name: str, address: str) -> None:
+    """See that the cluster listens there: ray waits minutes for what may be another.
+
+    Raises:
+        Error: `config-backend`.
+    """
+    try:
+        parts = urlsplit(address if "://" in address else f"tcp://{address}")
+        if parts.scheme in _OVER_TCP and parts.hostname and parts.port:
+            there = (parts.hostname, parts.port)
+            with socket.create_connection(there, _ANSWER) as connection:
+                if parts.scheme in _PLAIN and "RAY_USE_TLS" not in os.environ:
+                    _greet(name, connection)
+    except (OSError, ValueError) as error:
+        raise _silent(name, f"{address}: {error}") from None
+
+
+def _greet(name: str, connection: socket.socket) -> None:
+    """Have it answer as a cluster does.
+
+    A scheduler of dask speaks first: the number of parts of a message, in 8 bytes. ray
+    answers by HTTP/2 (RFC 9113, section 3.4), on which gRPC is built.
+
+    Raises:
+        OSError: where it is silent, or says anything else.
+    """
+    zeros = bytes(5)
+    if name == "ray":
+        settings = b"\0\0\0\4" + zeros
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+        known = connection.recv(4, socket.MSG_WAITALL)[3:] == b"\4"
+    else:
+        known = connection.recv(8, socket.MSG_WAITALL)[3:] == zeros
+    if not known:
+        raise OSError(f"what listens there is no {name}")
 
 
 def _missing(name: str) -> Error:
@@ -298,6 +423,7 @@ def _nowhere(name: str, fix: str) -> Error:
     return Error("config-backend", message, fix=f"set {fix}")
 
 
-def _silent(name: str, error: Exception) -> Error:
-    message = f"backend: the cluster of {name} does not answer: {error}"
+def _silent(name: str, error: object) -> Error:
+    told = str(error).partition("\n")[0]
+    message = f"backend: the cluster of {name} does not answer: {told}"
     return Error("config-backend", message, fix="start it, or use backend: loky")

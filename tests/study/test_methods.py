@@ -97,8 +97,13 @@ def test_optuna_repeats_itself_learns_and_keeps_to_the_space() -> None:
     assert sum(map(by_rate, late)) < 0.5 * sum(map(by_rate, early))
 
 
-def test_optuna_is_told_of_failures() -> None:
+def test_optuna_keeps_away_from_what_failed() -> None:
     pytest.importorskip("optuna")
-    method = Optuna(7, generation=3)
-    found = searched(method, lambda t: math.inf if t.values[1] % 2 else 0.5)
-    assert [len(generation) for generation in found] == [3, 3, 1]
+
+    def loss(one: Try) -> float:
+        return math.inf if one.values[0] > 0.1 else by_rate(one)
+
+    found = searched(Optuna(41, generation=5), loss)
+    assert [len(generation) for generation in found] == [5] * 8 + [1]
+    failed = [[math.isinf(loss(one)) for one in generation] for generation in found]
+    assert sum(map(sum, failed[:2])) > 0 and sum(map(sum, failed[4:])) <= 1

@@ -128,7 +128,7 @@ def test_paths_start_from_the_file_they_stand_in(
         (
             "loss: [binary_cross_entropy]",
             "",
-            "each loss has a validation/loss of its own",
+            "each value has a validation/loss of its own",
         ),
         (
             "optimizer: [sgd, adam]\n  optimizer.adam.learning_rate: [0.1]",

@@ -31,6 +31,32 @@ def test_ranges_reach_both_ends(
     assert axis.at(1.0) == at_end
 
 
+@pytest.mark.parametrize(
+    ("axis", "steps", "written"),
+    [
+        (Log([1e-4, 1.0]), 5, "0.0001 0.001 0.01 0.1 1.0"),
+        (Log([1e-5, 1e-1]), 9, None),
+        (Linear([0.1, 0.7]), 7, "0.1 0.2 0.3 0.4 0.5 0.6 0.7"),
+        (Log([1e-300, 1e300]), 3, "1e-300 1.0 1e+300"),
+    ],
+)
+def test_values_are_those_that_a_person_would_write(
+    axis: Any, steps: int, written: str | None
+) -> None:
+    """So that the one in the table, given to a run, is that run."""
+    found = [point for (point,) in grid({"key": axis}, steps)]
+    assert written is None or " ".join(map(repr, found)) == written
+    assert all(float(f"{one:.12g}") == one for one in found)
+
+
+def test_values_stay_between_ends_of_many_digits() -> None:
+    low, high = 0.12345678901234567, 0.12345678901239
+    for axis in (Linear([low, high]), Log([low, high])):
+        found = [axis.at(i / 50) for i in range(51)]
+        assert found[0] == low and found[-1] == high
+        assert all(low <= one <= high for one in found)
+
+
 def test_integers_are_equally_likely_and_those_of_a_logarithm_are_not() -> None:
     shares = [(i + 0.5) / 1200 for i in range(1200)]
     even = [Int([3, 5]).at(share) for share in shares]

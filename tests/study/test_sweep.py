@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import math
 import os
-import random
-import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,123 +17,29 @@ import pytest
 import nettrain as nt
 from nettrain.disk import Disk
 from nettrain.errors import Error
-from nettrain.experiment import available
 from nettrain.experiment import run as running
-from nettrain.experiment.available import Limit
-from nettrain.experiment.setup import set_up
 from nettrain.record import lock
 from nettrain.record.folder import RUN
-from nettrain.span import Span
+from nettrain.study import begun
 from nettrain.study import sweep as sweeping
-from nettrain.study.points import Base
-from nettrain.study.results import Results, Score, score
+from nettrain.study.failures import failures
+from nettrain.study.methods import Optuna
+from nettrain.study.results import score
 from nettrain.study.sweep import sweep
 from nettrain.study.workers import Done, Trial
 
-BASE = """\
-data:
-  source: {moons: {samples: 60, noise: 0.1}}
-  split: {validation: 0.3, test: 0.2}
-  batch_size: 10
-model: [{dense: {units: 4, activation: tanh}}, {dense: 1}]
-loss: binary_cross_entropy
-metrics: [accuracy]
-optimizer: {sgd: {learning_rate: {cosine: {peak: 0.5}}, momentum: 0.9}}
-train: {epochs: 4}
-diagnose: false
-"""
-SWEEP = """\
-name: rates
-base: base.yaml
-seeds: 2
-space:
-  optimizer.sgd.momentum: [0.0, 0.9]
-  model.dense1.units: [2, 5]
-"""
-HALVING = """\
-base: base.yaml
-folds: 2
-space:
-  optimizer.sgd.momentum: {linear: [0, 0.99]}
-method: {halving: {points: 4, factor: 2}}
-"""
-
-
-class Seen:
-    """A watcher that remembers."""
-
-    def __init__(self) -> None:
-        self.trials = 0
-        self.told: list[tuple[str, Score]] = []
-
-    def planned(self, trials: int) -> None:
-        self.trials += trials
-
-    def done(self, name: str, found: Score) -> None:
-        self.told.append((name, found))
-
-    def running(self, folders: Sequence[Path]) -> None:
-        pass
-
-
-class Here:
-    """Runs trials in this process, in an order of its own, and counts updates."""
-
-    def __init__(self, seed: int = 0, most: float = math.inf) -> None:
-        self.random, self.left = random.Random(seed), most
-        self.trained: list[str] = []
-
-    def __call__(
-        self, trials: Sequence[Trial], workers: int, backend: str
-    ) -> Iterator[Done]:
-        for trial in self.random.sample(list(trials), len(trials)):
-            if not self.left:
-                raise KeyboardInterrupt
-            self.left -= 1
-            self.trained.append(trial.folder.name)
-            yield Done(trial.folder, *train(trial))
-
-
-def train(trial: Trial) -> tuple[int, str]:
-    until = Span(trial.until, "%") if trial.until < 100 else None
-    try:
-        if (trial.folder / RUN).exists():
-            running.resume(trial.folder, until=until, pictures=False)
-        else:
-            running.run(
-                trial.config,
-                trial.overrides,
-                out=trial.folder,
-                until=until,
-                pictures=False,
-            )
-    except Error as error:
-        return error.exit_code, str(error)
-    return 0, ""
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "base.yaml").write_text(BASE)
-    (tmp_path / "sweep.yaml").write_text(SWEEP)
-    return tmp_path
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> Here:
-    made = Here()
-    monkeypatch.setattr(sweeping, "performed", made)
-    return made
-
-
-def swept(*overrides: str, out: str | None = "out", **more: Any) -> Results:
-    return sweep("sweep.yaml", overrides, out=out, watch=Seen(), **more)[1]
-
-
-def table(path: Path | str = "out") -> list[dict[str, str]]:
-    text = (Path(path) / "table.csv").read_text()
-    return list(csv.DictReader(text.splitlines()))
+from .sweeps import (
+    BASE,
+    HALVING,
+    OPTUNA,
+    SWEEP,
+    Failing,
+    Here,
+    Killing,
+    Seen,
+    swept,
+    table,
+)
 
 
 def test_every_point_with_every_seed_and_the_best_first(
@@ -173,10 +74,12 @@ def test_the_best_config_runs_and_repeats_the_trial(folder: Path, here: Here) ->
     assert (again.path / "metrics.jsonl").read_bytes() == trial.read_bytes()
 
 
-@pytest.mark.parametrize("text", [SWEEP, HALVING])
+@pytest.mark.parametrize("text", [SWEEP, HALVING, OPTUNA])
 def test_order_and_interruptions_change_no_byte(
     folder: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
+    if text is OPTUNA:
+        pytest.importorskip("optuna")
     (folder / "sweep.yaml").write_text(text)
     monkeypatch.setattr(sweeping, "performed", Here())
     swept(out="whole")
@@ -202,19 +105,25 @@ def test_a_finished_sweep_trains_nothing_again(folder: Path, here: Here) -> None
     assert swept() == first and here.trained == []
 
 
-def test_without_out_the_same_sweep_goes_on_and_another_is_new(
-    folder: Path, here: Here
+@pytest.mark.parametrize(
+    ("file", "kept"),
+    [("metrics.jsonl", None), ("metrics.jsonl", 0), ("metrics.jsonl", 100),
+     ("events.jsonl", 100)],
+)  # fmt: skip
+def test_a_finished_trial_whose_files_were_cut_is_mended(
+    folder: Path, here: Here, file: str, kept: int | None
 ) -> None:
-    paths = [
-        sweep("sweep.yaml", overrides, watch=Seen())[0]
-        for overrides in ([], ["workers=3"], ["seeds=1"], [])
-    ]
-    assert [str(path) for path in paths] == [
-        "runs/rates/1",
-        "runs/rates/1",
-        "runs/rates/2",
-        "runs/rates/1",
-    ]
+    swept("seeds=1")
+    before = (folder / "out/table.csv").read_bytes()
+    here.trained.clear()
+    cut = folder / "out/trials/0001-seed-0" / file
+    if kept is None:
+        cut.unlink()
+    else:
+        cut.write_bytes(cut.read_bytes()[:kept])
+    swept("seeds=1")
+    assert (folder / "out/table.csv").read_bytes() == before
+    assert here.trained == ["0001-seed-0"] * (file == "metrics.jsonl")
 
 
 def test_rungs_go_on_where_they_stood_and_train_nothing_twice(
@@ -241,6 +150,62 @@ def test_rungs_go_on_where_they_stood_and_train_nothing_twice(
     }
     # 48 rows that are not for the test: 24 train in each fold, in 3 updates.
     assert sorted(steps.values()) == [3, 3, 3, 3, 6, 6, 12, 12]
+
+
+STOPPING = BASE.replace(
+    "train: {epochs: 4}",
+    "train: {epochs: 9, stop: {patience: 2, restore_best: true}}",
+).replace("{cosine: {peak: 0.5}}", "{cosine: {peak: 2.0, warmup: 20 %}}")
+TIES = """\
+base: base.yaml
+space:
+  optimizer.sgd.momentum: [0.0, 0.9]
+  data.evaluation_batch_size: {int: [50, 60]}
+method: {halving: {points: 7, factor: 2, rungs: 3}}
+"""
+
+
+def test_rungs_of_runs_that_stop_early_tie_or_are_killed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if every point had been trained to its end, and judged by its beginning."""
+    (folder / "base.yaml").write_text(STOPPING)
+    (folder / "sweep.yaml").write_text(TIES)
+    killing = Killing(1, "0001-seed-0", "0004-seed-0", "0005-seed-1")
+    monkeypatch.setattr(sweeping, "performed", killing)
+    rows = {row.point.number: row for row in swept("seeds=2").rows}
+    losses = {n: dict[int, list[float]]() for n in rows}
+    stopped = False
+    for n, row in rows.items():
+        for seed in range(2):
+            config = folder / f"out/trials/{row.point.name}.yaml"
+            made = running.run(config, [f"seed={seed}"], out=folder / f"{n}-{seed}")
+            text = made.folder.metrics.read_text()
+            ends = [json.loads(line) for line in text.splitlines()]
+            ends = [end for end in ends if "validation/loss" in end]
+            stopped |= len(ends) < 9
+            for epochs in (3, 5, 9):  # 25, 50 and 100 % of 9, up to an epoch's end
+                best = min(end["validation/loss"] for end in ends[:epochs])
+                losses[n].setdefault(epochs, []).append(best)
+    assert stopped
+    left, until = sorted(rows), {}
+    for percent, epochs in ((25.0, 3), (50.0, 5), (100.0, 9)):
+        until |= {n: (percent, losses[n][epochs]) for n in left}
+        means = {n: sum(losses[n][epochs]) for n in left}
+        order = sorted(left, key=lambda n: (means[n], n))
+        left = sorted(order[: math.ceil(len(left) / 2)])
+    assert {n: (row.until, row.values) for n, row in rows.items()} == until
+    assert len({repr(values) for _, values in until.values()}) < len(rows)  # ties
+    for events in folder.glob("out/trials/*/events.jsonl"):
+        assert_no_update_twice(events)
+
+
+def assert_no_update_twice(events: Path) -> None:
+    """Each stretch of training begins where the one before ended."""
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    begun = [one["step"] for one in told if one["event"] == "training"]
+    ended = [one["step"] for one in told if "steps_per_second" in one]
+    assert begun == [0, *ended[:-1]]
 
 
 def test_rungs_keep_the_highest_where_a_metric_is_to_rise(
@@ -271,14 +236,15 @@ def test_a_trial_that_fails_is_told_and_harms_no_other(
     folder: Path, here: Here
 ) -> None:
     (folder / "sweep.yaml").write_text(
-        "base: base.yaml\nspace: {data.split.validation: [0.3, 0.001, 0.4]}\n"
+        "base: base.yaml\nspace: {train.stop: [null, {monitor: validation/f1}, "
+        "{patience: 1}]}\n"
     )
     seen = Seen()
     results = sweep("sweep.yaml", out="out", watch=seen)[1]
     assert [row.status for row in results.rows] == ["finished", "finished", "failed"]
     assert [row["mean"] == "" for row in table()] == [False, False, True]
     (why,) = [found.why for _, found in seen.told if found.status == "failed"]
-    assert "too few: none is left for validation" in why
+    assert '"validation/f1" is monitored but not computed' in why
 
 
 def test_a_trial_that_diverges_is_last(folder: Path, here: Here) -> None:
@@ -318,7 +284,7 @@ def test_equal_points_are_trained_once(folder: Path, here: Here) -> None:
             "sweep.yaml:6:3",
             'no "dense9" in model',
         ),
-        ("[2, 5]", "[2, 0]", "config-range", "sweep.yaml:6:23", "at least 1, got 0"),
+        ("[2, 5]", "[2, 0]", "config-range", "sweep.yaml:6:27", "at least 1, got 0"),
         ("[2, 5]", "[]", "config-value", "sweep.yaml", "has no value to try"),
         (
             "base.yaml",
@@ -355,16 +321,6 @@ def test_mistakes_are_told_at_their_line_before_anything_is_trained(
     assert here.trained == []
 
 
-def test_a_base_that_changed_meanwhile_is_refused(folder: Path, here: Here) -> None:
-    swept()
-    (folder / "base.yaml").write_text(BASE.replace("epochs: 4", "epochs: 5"))
-    with pytest.raises(
-        Error, match=r"out holds another sweep: .*base.yaml is not"
-    ) as e:
-        swept()
-    assert e.value.exit_code == 4
-
-
 def test_a_folder_of_something_else_is_left_alone(folder: Path, here: Here) -> None:
     (folder / "out").mkdir()
     (folder / "out/mine.txt").write_text("mine")
@@ -389,19 +345,6 @@ def test_mistakes_make_no_folder(folder: Path, here: Here) -> None:
     with pytest.raises(Error, match="at least 1, got 0"):
         swept(out=None)
     assert not (folder / "runs").exists()
-
-
-@pytest.mark.parametrize("text", ["", "base: [", "a: 1", "base: base.yaml\nspace: 3"])
-def test_a_damaged_sweep_beside_this_one_is_left_alone(
-    folder: Path, here: Here, text: str
-) -> None:
-    (folder / "runs/rates/1").mkdir(parents=True)
-    (folder / "runs/rates/1/sweep.yaml").write_text(text)
-    path, _ = sweep("sweep.yaml", out=None, watch=Seen())
-    assert path == Path("runs/rates/2")
-    assert (folder / "runs/rates/1/sweep.yaml").read_text() == text
-    with pytest.raises(Error):
-        swept(out="runs/rates/1")
 
 
 def test_two_sweeps_in_one_folder(folder: Path, here: Here) -> None:
@@ -444,141 +387,99 @@ def test_a_full_disk_at_the_end_loses_no_trial(
     assert len(swept().rows) == 4 and here.trained == []
 
 
-def test_trials_are_as_many_as_cores_and_memory_allow(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweeping, "cores", lambda threads: 64 // threads)
-    base = Base.read("sweep.yaml", ())
-    setup = set_up(base.config_path)
-    limits = [None, Limit(10**12, "all"), Limit(available.held() + 10**9, "some")]
-    found = []
-    for limit in (*limits, Limit(1, "none")):
-        monkeypatch.setattr(available, "limit", lambda limit=limit: limit)
-        found.append(sweeping._workers(base.sweep, setup))
-    assert found[:2] == [64, 64] and 1 < found[2] < 10 and found[3] == 1
-    given = dataclasses.replace(base.sweep, workers=7)
-    assert sweeping._workers(given, setup) == 7
-
-
-# ---------------------------------------------------------------- real processes
-
-PLUGIN = """\
-import os, signal, time
-from nettrain.component import register
-from nettrain.nn.activations import Activation
-
-class Bad(Activation):
-    def formula(self, z):
-        self.fail()
-        return z
-
-@register("hangs")
-class Hangs(Bad):
-    "x, after an hour."
-    def fail(self):
-        time.sleep(3600)
-
-@register("dies")
-class Dies(Bad):
-    "x, if the process lived."
-    def fail(self):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-@register("raises")
-class Raises(Bad):
-    "x, but for a bug."
-    def fail(self):
-        raise RuntimeError("a bug of its own")
-"""
-
-
-def test_trials_that_hang_die_or_fail_touch_no_other(folder: Path) -> None:
-    (folder / "plugin.py").write_text(PLUGIN)
-    (folder / "sweep.yaml").write_text(
-        "base: base.yaml\nlimit: 0.15\n"
-        "space: {model.dense1.activation: [hangs, dies, tanh, raises]}\n"
-    )
-    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--json"]
-    command += ["--workers", "2", "--plugin", "plugin.py", "--out", "out"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0, ended.stderr
-    points = json.loads(ended.stdout)["points"]
-    assert [(p["values"]["model.dense1.activation"], p["status"]) for p in points] == [
-        ("tanh", "finished"),
-        ("hangs", "timeout"),
-        ("dies", "failed"),
-        ("raises", "failed"),
-    ]
-    assert "killed by signal 9" in ended.stderr
-    assert "a bug of its own" in ended.stderr
-    assert "not done after 0.15 minutes" in ended.stderr
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_signal_saves_all_trials_and_leaves_no_process(
-    folder: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", [-9, -11, 128 + 15])
+def test_a_killed_trial_is_tried_once_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     monkeypatch.setattr(sweeping, "performed", Here())
-    swept("seeds=1", out="whole")
-    monkeypatch.undo()
-    os.chdir(folder)
-    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--out", "out"]
-    command += ["--workers", str(workers), "seeds=1"]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as process:
-        assert process.stderr is not None
-        assert re.match(r"1/4  000\d-seed-\d  ", process.stderr.readline())
-        process.send_signal(signal.SIGTERM)
-        rest = process.stderr.read()
-    assert process.returncode == 128 + signal.SIGTERM
-    again = f"nettrain sweep sweep.yaml seeds=1 --out out --workers {workers}\n"
-    assert rest.endswith(again)
-    assert left_over(str(folder)) == []
+    whole = swept("seeds=1", out="whole")
+    assert whole.best is not None
+    name = f"{whole.best.point.name}-seed-0"
+    monkeypatch.setattr(sweeping, "performed", killing := Killing(1, name, code=code))
+    seen = Seen()
+    results = sweep("sweep.yaml", ["seeds=1"], out="out", watch=seen)[1]
+    assert results == whole and failures(results) == []
+    assert killing.rounds[1:] == [[name], []] or killing.rounds[1:] == [[name]]
+    assert len(seen.told) == seen.trials == 4  # each is told once
+    whole_, out = folder / "whole/table.csv", folder / "out/table.csv"
+    assert whole_.read_bytes() == out.read_bytes()
+
+
+def test_a_trial_that_is_killed_twice_is_told_with_its_signal(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "performed", Killing(2, "0003-seed-1"))
+    results = swept()
+    assert failures(results) == [
+        "1 of 4 points failed: point 3 (seed 1: it was killed twice, by SIGKILL); "
+        "the same command tries again"
+    ]
+    assert [row["why"] for row in table()] == [
+        *("", "", ""),
+        "seed 1: it was killed twice, by SIGKILL",
+    ]
+    assert failures(swept()) == []
+
+
+@pytest.mark.parametrize("told", ["disk-full", "disk-io", "disk-permission"])
+def test_a_disk_that_refuses_a_trial_stops_the_sweep(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    """Its point is none that failed, so nothing is concluded from that."""
+    said = f"a warning\nerror[{told}] cannot write it\n  mend it"
+    failing = Failing({"0002-seed-1": said})
+    monkeypatch.setattr(sweeping, "performed", failing)
+    with pytest.raises(Error, match="cannot write it") as error:
+        swept()
+    assert error.value.code == told and error.value.exit_code == 6
     assert not (folder / "out/table.csv").exists()
-    assert subprocess.run(command, capture_output=True).returncode == 0
+    monkeypatch.setattr(sweeping, "performed", here := Here())
+    assert {row.status for row in swept().rows} == {"finished"}
+    assert not set(here.trained) & set(failing.trained)
+
+
+def test_after_a_killed_trial_the_same_command_comes_to_the_same_points(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it led the method to meanwhile is set aside, not taken for another."""
+    pytest.importorskip("optuna")
+    (folder / "sweep.yaml").write_text(OPTUNA.replace("points: 5", "points: 12"))
+    monkeypatch.setattr(sweeping, "performed", Here())
+    overrides = ["seeds=1", "method.optuna.generation=10"]
+    swept(*overrides, out="whole")
+    best = int(table("whole")[0]["point"])
+    monkeypatch.setattr(sweeping, "performed", Failing({f"{best:04d}-seed-0": ""}))
+    swept(*overrides)
+    assert table("out") != table("whole")
+    monkeypatch.setattr(sweeping, "performed", here := Here())
+    swept(*overrides)
     for name in ("table.csv", "best.yaml"):
-        whole, other = folder / "whole" / name, folder / "out" / name
-        assert whole.read_bytes() == other.read_bytes()
+        whole, out = folder / "whole" / name, folder / "out" / name
+        assert whole.read_bytes() == out.read_bytes()
+    aside = [p.name for p in (folder / "out/trials").glob("*.other1")]
+    assert aside and len(here.trained) == 1 + len(aside)
 
 
-def test_nothing_goes_on_where_the_sweep_itself_was_killed(folder: Path) -> None:
-    """Its workers see that it is gone; what they had trained is saved."""
-    (folder / "base.yaml").write_text(BASE.replace("epochs: 4", "epochs: 100000"))
-    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--out", "out"]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen([*command, "--workers", "2"], stderr=quiet) as process:
-        give_up = time.monotonic() + 60
-        while len(list(folder.glob("out/trials/*/metrics.jsonl"))) < 2:
-            assert time.monotonic() < give_up
-            time.sleep(0.05)
-        process.kill()
-    assert left_over(str(folder), 15) == []
-    for file in folder.glob("out/trials/*/run.json"):
-        assert json.loads(file.read_text())["status"] == "interrupted"
+def test_points_of_another_version_are_not_taken_for_this_one_s(
+    folder: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna")
+    (folder / "sweep.yaml").write_text(OPTUNA)
+    swept()
+    first = (folder / "out/sweep.yaml").read_text().partition("\n")[0]
+    assert first.startswith("# Begun with nettrain ") and ", optuna " in first
+    kept = (folder / "out/table.csv").read_bytes()
+    monkeypatch.setattr(begun.metadata, "version", lambda name: "99.1")
+    swept()  # the same points: no matter
+    generations = Optuna.generations
 
+    def others(self: Optuna, axes: Any) -> Any:
+        return generations(dataclasses.replace(self, seed=77), axes)
 
-def test_a_folder_of_files_called_like_modules(folder: Path) -> None:
-    for name in ("random", "numpy", "secrets", "nettrain"):
-        (folder / f"{name}.py").write_text("raise SystemExit('imported')")
-    (folder / "sweep.yaml").write_text("base: base.yaml\n")
-    command = [str(Path(sys.executable).with_name("nettrain")), "sweep", "sweep.yaml"]
-    ended = subprocess.run(command, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-
-
-def left_over(where: str, seconds: float = 5) -> list[str]:
-    """Commands of processes that still train in a folder."""
-    give_up = time.monotonic() + seconds
-    while True:
-        found = []
-        for process in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = process.read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            if where in words and "cli.trial" in words:
-                found.append(words)
-        if not found or time.monotonic() > give_up:
-            return found
-        time.sleep(0.1)
+    monkeypatch.setattr(Optuna, "generations", others)
+    with pytest.raises(Error, match=r"other points are tried now .*") as error:
+        swept()
+    assert error.value.exit_code == 4
+    assert "optuna 99.1" in str(error.value) and first in str(error.value)
+    assert (folder / "out/table.csv").read_bytes() == kept
+    assert not list((folder / "out/trials").glob("*.other*"))

@@ -11,7 +11,7 @@ from nettrain.study import sweep as sweeping
 from nettrain.study.points import Base
 from nettrain.study.sweep import sweep
 
-from .test_sweep import Here, Seen
+from .sweeps import Here, Seen
 
 SWEEPS = sorted((Path(__file__).parents[2] / "configs/sweeps").glob("*.yaml"))
 

@@ -1,0 +1,150 @@
+"""Sweeps as real processes: trials and sweeps that hang, die, or are stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nettrain.study import sweep as sweeping
+
+from .sweeps import (
+    BASE,
+    Here,
+    swept,
+)
+
+PLUGIN = """\
+import os, signal, subprocess, time
+from nettrain.component import register
+from nettrain.nn.activations import Activation
+
+class Bad(Activation):
+    def formula(self, z):
+        self.fail()
+        return z
+
+@register("hangs")
+class Hangs(Bad):
+    "x, after an hour, as a process that it began."
+    def fail(self):
+        child = subprocess.Popen(["sleep", "3600"])
+        with open("child.pid", "w") as file:
+            file.write(str(child.pid))
+        time.sleep(3600)
+
+@register("dies")
+class Dies(Bad):
+    "x, if the process lived."
+    def fail(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+@register("raises")
+class Raises(Bad):
+    "x, but for a bug."
+    def fail(self):
+        raise RuntimeError("a bug of its own")
+"""
+
+
+def test_trials_that_hang_die_or_fail_touch_no_other(folder: Path) -> None:
+    (folder / "plugin.py").write_text(PLUGIN)
+    (folder / "sweep.yaml").write_text(
+        "base: base.yaml\nlimit: 0.15\n"
+        "space: {model.dense1.activation: [hangs, dies, tanh, raises]}\n"
+    )
+    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--json"]
+    command += ["--workers", "2", "--plugin", "plugin.py", "--out", "out"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    points = json.loads(ended.stdout)["points"]
+    assert [(p["values"]["model.dense1.activation"], p["status"]) for p in points] == [
+        ("tanh", "finished"),
+        ("hangs", "timeout"),
+        ("dies", "failed"),
+        ("raises", "failed"),
+    ]
+    assert "killed twice, by SIGKILL" in ended.stderr
+    assert "a bug of its own" in ended.stderr
+    assert "not done after 0.15 minutes" in ended.stderr
+    child = Path("/proc", (folder / "child.pid").read_text(), "cmdline")
+    assert not child.exists() or child.read_bytes() == b""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_signal_saves_all_trials_and_leaves_no_process(
+    folder: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "performed", Here())
+    swept("seeds=1", out="whole")
+    monkeypatch.undo()
+    os.chdir(folder)
+    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--out", "out"]
+    command += ["--workers", str(workers), "seeds=1"]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        begun = [process.stderr.readline() for _ in range(3)]
+        assert begun[0].startswith("rates: ") and begun[1].startswith("validation/loss")
+        assert re.match(r"1/4  000\d-seed-\d  ", begun[2])
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+    assert process.returncode == 128 + signal.SIGTERM
+    again = f"nettrain sweep sweep.yaml seeds=1 --out out --workers {workers}\n"
+    assert rest.endswith(again)
+    assert left_over(str(folder)) == []
+    assert not (folder / "out/table.csv").exists()
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    for name in ("table.csv", "best.yaml"):
+        whole, other = folder / "whole" / name, folder / "out" / name
+        assert whole.read_bytes() == other.read_bytes()
+
+
+def test_nothing_goes_on_where_the_sweep_itself_was_killed(folder: Path) -> None:
+    """Its workers see that it is gone; what they had trained is saved."""
+    (folder / "base.yaml").write_text(BASE.replace("epochs: 4", "epochs: 100000"))
+    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--out", "out"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([*command, "--workers", "2"], stderr=quiet) as process:
+        give_up = time.monotonic() + 60
+        while len(list(folder.glob("out/trials/*/metrics.jsonl"))) < 2:
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        process.kill()
+    assert left_over(str(folder), 15) == []
+    for file in folder.glob("out/trials/*/run.json"):
+        assert json.loads(file.read_text())["status"] == "interrupted"
+
+
+def test_a_folder_of_files_called_like_modules(folder: Path) -> None:
+    for name in ("random", "numpy", "secrets", "nettrain"):
+        (folder / f"{name}.py").write_text("raise SystemExit('imported')")
+    (folder / "sweep.yaml").write_text("base: base.yaml\n")
+    command = [str(Path(sys.executable).with_name("nettrain")), "sweep", "sweep.yaml"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def left_over(where: str, seconds: float = 5) -> list[str]:
+    """Commands of processes that still train in a folder."""
+    give_up = time.monotonic() + seconds
+    while True:
+        found = []
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = process.read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if where in words and "cli.trial" in words:
+                found.append(words)
+        if not found or time.monotonic() > give_up:
+            return found
+        time.sleep(0.1)
