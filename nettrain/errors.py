@@ -101,6 +101,10 @@ class Error(Exception):
             lines.append(f"  {self.fix}")
         return visible("\n".join(lines))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it: by IPython's custom, its own lines alone."""
+        return str(self).split("\n")
+
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (self.code, self.message, self.place, self.fix)
 

@@ -99,3 +99,14 @@ def test_errors_cross_to_other_processes_whole(again):
 def test_nothing_that_a_terminal_obeys_is_told(text, shown):
     assert visible(text) == shown
     assert str(Error("data-x", text, place=Place(text), fix=text)).count(shown) == 3
+
+
+def test_a_notebook_shows_the_message_alone() -> None:
+    error = Errors(
+        [Error("data-array", "y has 3 rows", fix="give 4"), Error("run", "b")]
+    )
+    assert error._render_traceback_() == [
+        "error[data-array] y has 3 rows",
+        "  give 4",
+        "error[run] b",
+    ]

@@ -29,18 +29,20 @@ from nettrain.config import parse, read
 from nettrain.config.resolve import resolve
 from nettrain.config.tree import Source
 from nettrain.data import DataConfig
+from nettrain.experiment.kind import is_sweep_file
 from nettrain.experiment.schema import Experiment
 from nettrain.nn import Initializer, Layer, Loss
 from nettrain.optim import Optimizer
+from nettrain.study.methods import Method
+from nettrain.study.settings import Objective, Sweep
+from nettrain.study.space import Range
 from nettrain.training.metrics import Metric
 from nettrain.training.settings import TrainConfig
 
 ROOT = Path(__file__).parents[1]
-FILES = [
-    path
-    for path in sorted([*(ROOT / "configs").rglob("*.yaml"), *TEMPLATES.iterdir()])
-    if "space" not in read(path).value  # which makes it a sweep
-]
+ALL = sorted([*(ROOT / "configs").rglob("*.yaml"), *TEMPLATES.iterdir()])
+SWEEPS = [path for path in ALL if is_sweep_file(path)]
+FILES = [path for path in ALL if path not in SWEEPS]
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +113,70 @@ def test_every_form_is_admitted(text: str, validator: Draft202012Validator) -> N
         "data: {source: {moons: {sample: 1}}}", "data: {source: 3}",
         "data: {source: digits, columns: {a: number}}", "dtype: float16",
         "data: {source: digits, split: {validation: 2}}", "format: 2", "threads: 0",
+        "name: my run", "name: .a", "name: ''", f"name: {'a' * 101}",
+        "data: {source: digits, split: {validation: 15%}}",
+        "data: {source: digits, split: {test: a.txt}}",
         "patch: {do: set}", "patch: [{do: put, path: a}]", "extends: [a.yaml]",
     ],
 )  # fmt: skip
 def test_mistakes_are_forbidden(text: str, validator: Draft202012Validator) -> None:
     assert not validator.is_valid({**value(GOOD), **value(text)})
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+@pytest.fixture(scope="module")
+def of_sweeps() -> Draft202012Validator:
+    Draft202012Validator.check_schema(schema(Sweep))
+    return Draft202012Validator(schema(Sweep))
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_our_sweeps_are_valid(path: Path, of_sweeps: Draft202012Validator) -> None:
+    assert [e.message for e in of_sweeps.iter_errors(read(path).value)] == []
+    whole = dump(resolve(path, schema=Sweep).build())
+    assert [e.message for e in of_sweeps.iter_errors(whole)] == []
+    assert not Draft202012Validator(schema()).is_valid(read(path).value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "space: {a: [1, x, null, {b: 1}], b: {log: [1e-3, 1]}, c: {int: [1, 2]}}",
+        "space: {a: {linear: {between: [0, 1]}}, b: {int_log: [1, 9]}}",
+        "method: grid", "method: {grid: {steps: 3}}", "method: {grid: 3}",
+        "method: {halving: {points: 9, factor: 2, rungs: null}}", "folds: null",
+        "objective: {metric: validation/f1, goal: max}", "workers: 3", "limit: 0.5",
+        "patch: [{do: set, path: seeds, value: 1}]",
+    ],
+)  # fmt: skip
+def test_every_form_of_a_sweep(text: str, of_sweeps: Draft202012Validator) -> None:
+    whole = {"base": "a.yaml", **value(text)}
+    assert [e.message for e in of_sweeps.iter_errors(whole)] == []
+    assert resolve({**whole, "patch": []}, schema=Sweep).build()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "spaces: {}", "space: [a]", "space: {a: 3}", "space: {a: {lg: [1, 2]}}",
+        "space: {a: {log: [a, b]}}", "space: {a: {int: [0.5, 2]}}", "seeds: 0",
+        "space: {a: {log: [1, 2], int: [1, 2]}}", "seeds: 1.5", "folds: 1",
+        "method: randm", "method: {random: {points: 0}}", "method: {random: {n: 1}}",
+        "method: {grid: {}, random: {}}", "objective: validation/loss",
+        "objective: {metrc: x}", "objective: {goal: up}", "workers: 0",
+        "workers: many", "backend: spark", "limit: 0", "base: 3", "format: 2",
+        "model: []", "seed: 1", "method: {random: {points: 1000000}}",
+    ],
+)  # fmt: skip
+def test_mistakes_of_a_sweep(text: str, of_sweeps: Draft202012Validator) -> None:
+    assert not of_sweeps.is_valid({"base": "a.yaml", **value(text)})
+
+
+def test_a_sweep_has_a_base_or_extends_one(of_sweeps: Draft202012Validator) -> None:
+    assert not of_sweeps.is_valid({"seeds": 3})
+    assert of_sweeps.is_valid({"seeds": 3, "extends": "a.yaml"})
 
 
 # ---------------------------------------------------------------- any value
@@ -171,6 +232,7 @@ def _settings(cls: type, depth: int) -> st.SearchStrategy[Any]:
 
 
 PLACES = [Layer, Optimizer, Loss, Metric, Initializer, DataConfig, TrainConfig]
+PLACES += [Method, Range, Objective]
 
 
 @pytest.mark.parametrize("base", PLACES, ids=lambda base: base.__name__)

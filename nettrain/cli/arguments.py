@@ -36,6 +36,16 @@ def _plugin(parser: Parser) -> None:
     )
 
 
+def _runs(parser: Parser) -> None:
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        metavar="RUN",
+        help="a run folder: runs/digits-mlp/1; one that is none, such as a sweep's, "
+        "stands for all runs in it",
+    )
+
+
 def _run_folder(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder: runs/digits-mlp/1")
 
@@ -175,9 +185,7 @@ def doctor(parser: Parser) -> None:
 
 
 def report(parser: Parser) -> None:
-    parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="a run folder: runs/digits-mlp/1"
-    )
+    _runs(parser)
     _plugin(parser)
     parser.add_argument(
         "--png", action="store_true", help="write the pictures in plots/ as PNG too"
@@ -190,9 +198,7 @@ def report(parser: Parser) -> None:
 
 
 def compare(parser: Parser) -> None:
-    parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="run folders, or folders that hold some"
-    )
+    _runs(parser)
     _plugin(parser)
     parser.add_argument("--out", metavar="FILE.html", help="write a page too")
     _json(parser)
@@ -309,19 +315,24 @@ def export(parser: Parser) -> None:
 
 def list(parser: Parser) -> None:
     parser.add_argument(
-        "kind", nargs="?", metavar="KIND", help="layers, losses, optimizers, …"
+        "kind",
+        nargs="?",
+        metavar="KIND",
+        help="layers, losses, optimizers, …; or sweep",
     )
     _plugin(parser)
     parser.add_argument(
         "--schema",
         action="store_true",
-        help="print the JSON Schema of a config, for editors",
+        help="print the JSON Schema of a config, or of a sweep's, for editors",
     )
 
 
 def explain(parser: Parser) -> None:
     parser.add_argument(
-        "path", metavar="PATH", help="a key of a config, or a component's name"
+        "path",
+        metavar="PATH",
+        help="a key of a config, a sweep's too, or a component's name",
     )
     _plugin(parser)
 

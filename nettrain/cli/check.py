@@ -9,28 +9,37 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nettrain.cli import plugin
+from nettrain.cli import plan, plugin
 from nettrain.cli.terminal import colour, joined, print_json, size, table
 from nettrain.component import dump, show
 from nettrain.config.fix import fix
+from nettrain.config.tree import Tree
 from nettrain.data.kept import named
 from nettrain.diagnose import Finding
 from nettrain.errors import visible
 from nettrain.experiment.check import Report
 from nettrain.experiment.check import check as examine
 from nettrain.experiment.gradient_check import OFF
+from nettrain.experiment.kind import is_sweep, is_sweep_file
 from nettrain.experiment.memory import Prediction, refusal
 from nettrain.experiment.schema import Experiment
-from nettrain.experiment.setup import Setup, set_up
+from nettrain.experiment.setup import Setup, mistakes, set_up
 from nettrain.experiment.trial import Trial, trial
 from nettrain.show.summary import command, grouped, message, patch
+from nettrain.show.width import fitted
+from nettrain.study.settings import Sweep
+
+_HEAD = 10
+"""Columns of what stands before a fact."""
 
 
 def check(arguments: Namespace) -> int:
-    """`nettrain check CONFIG`."""
+    """`nettrain check CONFIG`, of one run or of a sweep."""
     plugin.load(arguments.plugin)
     if arguments.fix:
         _fix(arguments)
+    if is_sweep_file(arguments.config):
+        return plan.check(arguments)
     setup = set_up(arguments.config, arguments.overrides)
     report = examine(setup)
     fits = report.needed.fits
@@ -40,30 +49,45 @@ def check(arguments: Namespace) -> int:
     else:
         print(f"{arguments.config}: {setup.experiment.name}\n")
         print(_layers(report) + "\n")
-        print("\n".join(_facts(setup, report)))
+        print(fitted("\n".join(_facts(setup, report)), _HEAD, sys.stdout))
     sys.stdout.flush()
     if not fits:
-        raise refusal(setup, report.needed)
+        error = refusal(setup, report.needed)
+        if not arguments.json:
+            raise error
+        print(error, file=sys.stderr)  # its one document is printed
+        return error.exit_code
     if not arguments.json:
         _tell_found(arguments, report, tried)
     return 0
 
 
 def _fix(arguments: Namespace) -> None:
-    """Mend the file, and show what was changed."""
-    written = fix(arguments.config, arguments.overrides, schema=Experiment)
-    before, after = (text.splitlines() for text in written)
+    """Mend the file, and show what was changed.
+
+    Raises:
+        Error: where it still cannot be read, with why that could not be mended.
+    """
+    done = fix(arguments.config, arguments.overrides, schema=_schema, look=mistakes)
+    texts = done.before.splitlines(), done.after.splitlines()
     names = arguments.config, f"{arguments.config} (mended)"
-    diff = difflib.unified_diff(before, after, *names, lineterm="")
+    diff = difflib.unified_diff(*texts, *names, lineterm="")
     out = sys.stderr if arguments.json else sys.stdout
     if told := [*map(visible, diff)]:
         print("\n".join([*told, ""]), file=out, flush=True)
+    if done.left:
+        raise done.left
+
+
+def _schema(tree: Tree) -> type:
+    """What a file is to build, by its keys."""
+    return Sweep if is_sweep(tree) else Experiment
 
 
 def _tell_found(arguments: Namespace, report: Report, tried: Trial | None) -> None:
     """What the first updates came to, and the findings."""
     if tried:
-        print("\n" + "\n".join(_tried(tried)))
+        print("\n" + fitted("\n".join(_tried(tried)), _HEAD, sys.stdout))
     told = tried.findings if tried else report.findings
     config = "" if arguments.overrides else arguments.config
     for text in _findings(told, arguments.config, config):
@@ -154,7 +178,7 @@ def _tried(tried: Trial) -> Iterator[str]:
         f"probe     {tried.steps} updates: the loss went from {tried.initial_loss:.4g} "
         f"to {tried.loss:.4g}"
     )
-    one, blank = tried.overfit, " " * 10
+    one, blank = tried.overfit, " " * _HEAD
     ends = "learned" if one.learned else "not learned"
     yield (
         f"{blank}one batch of {one.rows} rows, {one.updates} times: from "
@@ -182,9 +206,9 @@ def _facts(setup: Setup, report: Report) -> Iterator[str]:
     """What there is to say of the data and the training, each with its head."""
     experiment, data = setup.experiment, report.data
     for number, line in enumerate(_data(data)):
-        yield ("data".ljust(10) if number == 0 else " " * 10) + line
+        yield ("data".ljust(_HEAD) if number == 0 else " " * _HEAD) + line
     for number, line in enumerate(setup.notes):
-        yield ("begin".ljust(10) if number == 0 else " " * 10) + line
+        yield ("begin".ljust(_HEAD) if number == 0 else " " * _HEAD) + line
     rate, batches = experiment.optimizer.rule.learning_rate, ""
     if report.accumulate > 1:
         batches = f" ({report.accumulate} batches of {experiment.data.batch_size})"
@@ -213,7 +237,7 @@ def _memory(needed: Prediction) -> Iterator[str]:
         f"memory    a run needs {size(needed.nbytes)} at its peak, "
         f"{needed.stage.name}; {there}"
     )
-    yield " " * 10 + joined([f"{name} {size(n)}" for name, n in needed.largest()])
+    yield " " * _HEAD + joined([f"{name} {size(n)}" for name, n in needed.largest()])
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:

@@ -21,8 +21,9 @@ from nettrain.experiment.verify import Round, Trained, accepted, curves, told, v
 from nettrain.record.folder import RunFolder
 from nettrain.show import summary
 from nettrain.show.finding import RATES, picture
+from nettrain.show.width import folded, width
 
-_WIDTH, _INDENT = 88, 4
+_INDENT = 4
 
 
 def doctor(arguments: Namespace) -> int:
@@ -118,7 +119,9 @@ def _findings(run: Run, base: str) -> Iterator[str]:
     """A verdict, then every finding: the cause, and under it what follows from it."""
     sick = mending.serious(run.findings)
     count = f"{len(sick)} finding{'s' * (len(sick) > 1)}" if sick else "healthy"
-    yield visible(f"{run.path}: {count}, {run.status} at step {run.facts['step']:,}")
+    # A run diverges in the update after the last one that was made.
+    step = run.facts["step"] + (run.status == "diverged")
+    yield visible(f"{run.path}: {count}, {run.status} at step {step:,}")
     if not sick:
         yield "No error and no warning was found."
     for row, follows in summary.grouped([f.to_json() for f in run.findings]):
@@ -137,7 +140,7 @@ def _message(run: Run, base: str, row: Mapping[str, Any], indent: int = 0) -> st
         excerpt=mending.excerpt(run, finding),
         picture=_picture(run, finding),
         trial=summary.command(summary.patch(row), given, applied),
-        width=_WIDTH - indent,
+        indent=indent,
         colour=colour(sys.stdout),
     )
 
@@ -166,11 +169,11 @@ def _verified(run: Run, rounds: Sequence[Round], drawn: str) -> Iterator[str]:
     last = _last(rounds)
     yield table(list(_side_by_side(rounds[0].before, last)), left=3)
     if last.shortened:
-        yield (
-            f"To save time the mended config was trained for {last.steps:,} of its "
-            f"{last.planned:,} planned updates, and losses are compared there."
-        )
-    yield _ended(rounds) + (f"; curves: {drawn}" if drawn else "")
+        text = f"To save time the mended config was trained for {last.steps:,} of its "
+        text += f"{last.planned:,} planned updates, and losses are compared there."
+        yield folded(text, 0, width())
+    curved = f"; curves: {drawn}" if drawn else ""
+    yield folded(_ended(rounds) + curved, 2, width())
 
 
 def _judged(made: Round) -> list[str]:

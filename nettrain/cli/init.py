@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -96,9 +97,25 @@ def _no_table(path: str) -> Error:
 
 
 def _write_schema(path: Path) -> None:
-    """The JSON Schema beside the config, unless a file of that name is there."""
+    """The JSON Schema beside the config; one of another version is replaced.
+
+    Raises:
+        Error: `run-file-exists` where a file of that name is no schema of ours.
+    """
     from nettrain.cli.manual import schema
     from nettrain.record import json_text
 
-    if not Disk().exists(path):
-        Disk().replace(path, json_text.document(schema()), durable=False)
+    if Disk().exists(path) and not _is_schema(path.read_bytes()):
+        message = f"{path} is there, and is not the schema of nettrain's configs"
+        fix = "rename it, or leave --schema out"
+        raise Error("run-file-exists", message, fix=fix)
+    Disk().replace(path, json_text.document(schema()), durable=False)
+
+
+def _is_schema(content: bytes) -> bool:
+    """Whether it is a JSON Schema that knows an experiment's sections."""
+    try:
+        known = json.loads(content)["properties"]
+        return {"data", "model", "loss"} <= set(known)
+    except (ValueError, LookupError, TypeError):
+        return False

@@ -7,15 +7,20 @@ that they end the command in one way whenever they come.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import io
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from nettrain.experiment import signals
+
+if TYPE_CHECKING:
+    from nettrain.errors import Error
 
 T = TypeVar("T")
 
@@ -56,6 +61,9 @@ def prepared() -> None:
     its run.
     """
     os.environ.update(dict.fromkeys(_THREADS, "1"))
+    # A stream that was closed (`>&-`) is None: to write to it is to write to nobody.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A letter that a terminal does not know must not end a run.
@@ -76,14 +84,35 @@ def exit_code(work: Callable[[T], int], given: T, debug: bool = False) -> int:
             import traceback
 
             traceback.print_exc()
-        return _told(error)
+        return _told(_of_output(error) or error)
     return code
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
+
+
+def _of_output(error: BaseException) -> Error | None:
+    """What there is to say where standard output takes no more: the disk is full.
+
+    Files are written through `Disk`, whose errors are told already, and what cannot be
+    opened has a name.
+    """
+    if not isinstance(error, OSError) or error.filename is not None:
+        return None
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return None
+    from nettrain.errors import Error
+
+    message = f"cannot write to standard output: {(error.strerror or '').lower()}"
+    fix = "what is saved in a run folder is whole; send the output elsewhere"
+    return Error("disk-full", message, fix=fix)
 
 
 def _call(words: list[str]) -> int:
     from nettrain import __version__
     from nettrain.cli import verbs
-    from nettrain.errors import EXIT_CODES
+    from nettrain.errors import EXIT_CODES, Error
 
     if not words or words[0] in ("-h", "--help"):
         print(verbs.overview(), file=sys.stdout if words else sys.stderr)
@@ -96,13 +125,34 @@ def _call(words: list[str]) -> int:
     except SystemExit:  # argparse has printed a verb's help
         return 0
     module = importlib.import_module(f"nettrain.cli.{verb.module}")
-    code: int = getattr(module, verb.function)(arguments)
+    try:
+        code: int = getattr(module, verb.function)(arguments)
+    except Error as error:
+        if getattr(arguments, "json", False):
+            from nettrain.cli.terminal import print_json
+
+            found = getattr(error, "errors", (error,))
+            print_json({"errors": [_plain(each) for each in found]})
+        raise
     return code
+
+
+def _plain(error: Error) -> dict[str, Any]:
+    """An error for a program: as it is told, but in parts."""
+    place = error.place
+    return {
+        "code": error.code,
+        "place": place
+        and {"file": place.file, "line": place.line, "column": place.column},
+        "message": error.message,
+        "fix": error.fix,
+    }
 
 
 def _told(error: BaseException) -> int:
     """Say what is wrong in one piece, without a traceback; the exit code."""
     from nettrain.errors import EXIT_CODES, Error, visible
+    from nettrain.show.width import fitted
 
     if isinstance(error, Error):
         text, code = str(error), error.exit_code
@@ -114,7 +164,8 @@ def _told(error: BaseException) -> int:
     else:
         told = visible(" ".join(f"{type(error).__name__}: {error}".split()))
         text, code = f"error[bug] {told}\n  run again with --debug and report it", 1
-    print(text, file=sys.stderr)
+    with contextlib.suppress(OSError):  # the code tells it too
+        print(fitted(text, 2, sys.stderr), file=sys.stderr)
     return code
 
 

@@ -30,7 +30,7 @@ from nettrain.config.annotations import (
     record,
     step,
 )
-from nettrain.config.belongs import belongs, holders
+from nettrain.config.belongs import FAMILY, belongs, holders
 from nettrain.data.augment import Augmentation
 from nettrain.data.preprocess import Preprocessing
 from nettrain.data.sources import Source
@@ -39,6 +39,9 @@ from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
 from nettrain.nn import Activation, Initializer, Layer, Loss
 from nettrain.optim import Optimizer, Schedule
+from nettrain.study.methods import Method
+from nettrain.study.settings import Objective, Sweep
+from nettrain.study.space import Range
 from nettrain.training.metrics import Metric
 
 FAMILIES: dict[str, type[Component]] = {
@@ -54,6 +57,11 @@ FAMILIES: dict[str, type[Component]] = {
     "sources": Source,
     "detectors": Detector,
 }
+OF_A_SWEEP: dict[str, type[Component]] = {"methods": Method, "ranges": Range}
+_ROOTS: dict[type, str] = {Experiment: "of a run", Sweep: "of a sweep"}
+"""What a file may describe, and how its keys are told from those of the other."""
+_PLACES = 3
+"""Places of a key that are named where it has the same meaning in more."""
 _ABOVE = {
     "extends": (
         "the path of another config that this one is laid over: mappings are merged, "
@@ -72,31 +80,45 @@ def list_components(arguments: Namespace) -> int:
     plugin.load(arguments.plugin)
     kind = arguments.kind
     if arguments.schema:
-        print_json(schema())
+        if kind not in (None, "sweep"):
+            message = f'there is no schema of "{kind}" alone'
+            fix = "nettrain list --schema, or nettrain list sweep --schema"
+            raise Error("usage-kind", message, fix=fix)
+        print_json(schema(Sweep if kind else Experiment))
     elif kind is None:
         blocks = ["\n".join(_overview(name)) for name in FAMILIES]
-        print("\n\n".join([*blocks, "nettrain list KIND shows their settings."]))
+        told = (
+            "nettrain list KIND shows their settings, and nettrain list sweep those of "
+            "a sweep."
+        )
+        print("\n\n".join([*blocks, "\n".join(_paragraph("", told))]))
+    elif kind == "sweep":
+        print("\n\n".join("\n".join(block) for block in _sweep()))
     elif kind in FAMILIES:
         found = _members(kind).items()
         print("\n\n".join("\n".join(_component(name, cls)) for name, cls in found))
     else:
-        known = ", ".join(FAMILIES)
-        fix = suggest(kind, FAMILIES) or f"known: {known}"
+        known = [*FAMILIES, "sweep"]
+        fix = suggest(kind, known) or f"known: {', '.join(known)}"
         raise Error("usage-kind", f'unknown kind of component "{kind}"', fix=fix)
     return 0
 
 
 def _members(kind: str) -> Mapping[str, Any]:
     """The components of a family; activations are layers, but listed by themselves."""
-    found = registered(FAMILIES[kind])
+    found = registered({**FAMILIES, **OF_A_SWEEP}[kind])
     if kind == "layers":
         return {k: cls for k, cls in found.items() if not issubclass(cls, Activation)}
     return found
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of a config file, `extends` and `patch` included."""
-    whole = json_schema(Experiment)
+def schema(root: type = Experiment) -> dict[str, Any]:
+    """The JSON Schema of a config file, `extends` and `patch` included.
+
+    Args:
+        root: what the file describes: `Experiment` or `Sweep`.
+    """
+    whole = json_schema(root)
     above = {
         "extends": {"type": "string", "description": _ABOVE["extends"]},
         "patch": {
@@ -139,6 +161,15 @@ def _component(name: str, cls: type) -> Iterator[str]:
     if fields:
         yield ""
         yield from _fields(fields)
+
+
+def _sweep() -> Iterator[Iterator[str]]:
+    """The keys of a sweep's config, then its methods and ranges."""
+    yield _component("sweep", Sweep)
+    yield _component("objective", Objective)
+    for kind in OF_A_SWEEP:
+        for name, cls in _members(kind).items():
+            yield _component(f"{name} ({cls.kind})", cls)
 
 
 def _fields(fields: Sequence[FieldDoc]) -> Iterator[str]:
@@ -194,18 +225,18 @@ def explain(arguments: Namespace) -> int:
     if path in _ABOVE:
         print("\n".join([path, *_paragraph("  ", _ABOVE[path])]))
         return 0
-    print("\n\n".join("\n".join(_explained(path, found)) for found in _find(path)))
+    told = ("\n".join(_explained(head, found)) for head, found in _find(path))
+    print("\n\n".join(told))
     return 0
 
 
-def _explained(path: str, found: Found) -> Iterator[str]:
+def _explained(head: str, found: Found) -> Iterator[str]:
     cls = record(found.kinds)
     if found.field is None:
         assert cls is not None
-        kind = getattr(cls, "kind", "")
-        yield from _component(f"{path} ({kind})" if kind else path, cls)
+        yield from _component(head, cls)
         return
-    yield path
+    yield head
     yield from _paragraph("  ", found.field.meaning)
     yield from _paragraph("  type     ", found.field.type)
     yield from _paragraph("  default  ", _default(found.field).removeprefix("default "))
@@ -217,33 +248,82 @@ def _explained(path: str, found: Found) -> Iterator[str]:
         yield from _fields(describe(cls)[1])
 
 
-def _find(path: str) -> list[Found]:
-    """What a path means; a component's name alone may mean several.
+def _find(path: str) -> list[tuple[str, Found]]:
+    """What a path means, each with its head.
+
+    A key may be that of a run and of a sweep; a component's name alone may mean
+    several.
 
     Raises:
         Error: `usage-unknown-key` with what is spelt nearly the same, or where such a
             key belongs.
     """
     first, *rest = path.split(".")
-    if first in dict(_fields_of((Experiment,))):
-        return [_walk(Found((Experiment,)), [first, *rest])]
+    roots = [root for root in _ROOTS if first in dict(_fields_of((root,)))]
+    if roots:
+        return _keys(path, roots)
     # A component in several families has one meaning in each: mae, constant.
-    components = {cls for kind in FAMILIES if (cls := _members(kind).get(first))}
+    kinds = (*FAMILIES, *OF_A_SWEEP)
+    components = {cls for kind in kinds if (cls := _members(kind).get(first))}
     if not components:
-        raise _unknown(first, (Experiment,))
+        inside = [] if rest else _inside(first)
+        if not inside:
+            raise _unknown(first, tuple(_ROOTS))
+        return inside
     starts = [Found((cls,)) for cls in sorted(components, key=lambda cls: cls.kind)]
     if rest:
         having = [s for s in starts if _child(s.kinds, rest[0])]
         starts = having or starts[:1]
-    return [_walk(start, rest, first) for start in starts]
+    ends = [_walk(start, rest, first) for start in starts]
+    return [(_head(path, end), end) for end in ends]
 
 
-def _walk(found: Found, names: Sequence[str], before: str = "") -> Found:
+def _inside(key: str) -> list[tuple[str, Found]]:
+    """A key of sections and components, by its name alone: once for each meaning."""
+    found: dict[tuple[str, str], tuple[list[str], Found]] = {}
+    for root in _ROOTS:
+        for holder in holders(None, (root,)):
+            if key in holder.keys:
+                path = f"{holder.label}.{key}"
+                end = _walk(Found((root,)), path.split("."), root=root)
+                if end.field:
+                    meaning = end.field.type, end.field.meaning
+                    found.setdefault(meaning, ([], end))[0].append(path)
+    return [(joined(paths, _PLACES), end) for paths, end in found.values()]
+
+
+def _keys(path: str, roots: Sequence[type]) -> list[tuple[str, Found]]:
+    """A key of each kind of file that has it; the last one's error if none has."""
+    found: list[tuple[str, Found]] = []
+    for root in roots:
+        # In a sweep's space a whole path is one key.
+        names = path.split(".", 1 if path.startswith("space.") else -1)
+        try:
+            end = _walk(Found((root,)), names, root=root)
+        except Error:
+            if root is roots[-1] and not found:
+                raise
+        else:
+            told = root is Sweep or len(roots) > 1
+            found.append((_head(path, end, _ROOTS[root] if told else ""), end))
+    return found
+
+
+def _head(path: str, found: Found, told: str = "") -> str:
+    """A path, and what it is of where that is not plain."""
+    cls = None if found.field else record(found.kinds)
+    told = getattr(cls, "kind", "") or told
+    return f"{path} ({told})" if told else path
+
+
+def _walk(
+    found: Found, names: Sequence[str], before: str = "", root: type = Experiment
+) -> Found:
     """Follow the rest of a path."""
     for name in names:
         inner = _child(found.kinds, name)
         if inner is None:
-            raise _unknown(name, found.kinds, before)
+            raise _unknown(name, found.kinds, before, root)
         if inner.field is None and record(inner.kinds) is None and found.field:
             # An entry of a mapping or list: it means what the whole says.
             wanted = " or ".join(map(phrase, inner.kinds))
@@ -280,12 +360,21 @@ def _fields_of(kinds: Kinds) -> Iterator[tuple[str, FieldDoc]]:
             yield from ((field.name, field) for field in describe(kind)[1])
 
 
-def _unknown(name: str, kinds: Kinds, before: str = "") -> Error:
+def _unknown(
+    name: str, kinds: Kinds, before: str = "", root: type = Experiment
+) -> Error:
+    """Of no file where nothing stands before it, else of files of one kind."""
     inner = step(kinds, 0) if is_list(kinds) else kinds
     known = [*dict(_fields_of(inner)), *named(inner)]
-    if kinds == (Experiment,):
-        known += [*_ABOVE, *(n for kind in FAMILIES for n in _members(kind))]
-    fix = belongs(list(holders(None, (Experiment,))), name) or suggest(name, known)
+    if not before:
+        every = (holder for one in _ROOTS for holder in holders(None, (one,)))
+        own = (holder.keys for holder in every if holder.rank != FAMILY)
+        known += dict.fromkeys(key for keys in own for key in keys)
+        families = (*FAMILIES, *OF_A_SWEEP)
+        known += [*_ABOVE, *(n for kind in families for n in _members(kind))]
+    roots = (root,) if before else tuple(_ROOTS)
+    found = (belongs(list(holders(None, (one,))), name) for one in roots)
+    fix: str | None = next(filter(None, found), None) or suggest(name, known)
     if fix is None and known:
         fix = f"known here: {joined(known, 20)}"
     message = f'unknown key "{name}"' + (f" in {before}" if before else "")

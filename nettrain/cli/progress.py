@@ -6,11 +6,9 @@ import sys
 
 from nettrain.cli.terminal import colour
 from nettrain.errors import Error, visible
-from nettrain.experiment import watching, writing
+from nettrain.experiment import closing, watching, writing
 from nettrain.experiment.run import Ended
 from nettrain.experiment.setup import Setup
-from nettrain.experiment.status import read_status
-from nettrain.show.summary import summary
 
 
 class Watching(watching.Watching):
@@ -35,19 +33,9 @@ def report(ended: Ended, config: str, seconds: float, *, as_given: bool) -> int:
         return 0
     if outcome.status == "interrupted":
         return interrupted(ended)
-    # Tables (a confusion) are left to run.json and `nettrain evaluate`.
-    numbers = {k: v for k, v in outcome.summary.items() if not isinstance(v, list)}
-    text = summary(
-        numbers,
-        seconds=seconds,
-        folder=str(ended.folder.path),
-        findings=[finding.to_json() for finding in outcome.findings],
-        config=config,
-        as_given=as_given,
-        diagnosis=read_status(ended.folder).get("diagnosis", {}),
-        colour=colour(sys.stdout),
-    )
-    print(text, end="")
+    coloured = colour(sys.stdout)
+    told = closing.told(ended, config, seconds, as_given=as_given, colour=coloured)
+    print(told, end="")
     if outcome.status == "diverged":
         sys.stdout.flush()
         raise Error("diverged-run", f"the run diverged: {outcome.reason}")
@@ -58,8 +46,5 @@ def report(ended: Ended, config: str, seconds: float, *, as_given: bool) -> int:
 
 def interrupted(ended: Ended) -> int:
     """Say how to go on after a signal; its exit code."""
-    assert ended.outcome is not None
-    where = f"step {ended.outcome.step}, epoch {ended.outcome.epoch}"
-    go_on = visible(f"nettrain resume {ended.folder.path}")
-    print(f"interrupted; saved at {where}\n  {go_on}", file=sys.stderr)
+    print(closing.interrupted(ended), file=sys.stderr)
     return 128 + ended.signal

@@ -70,7 +70,8 @@ where it is not.""",
         "check",
         "check",
         "validate a config and its data, show its layers and what will go wrong",
-        "nettrain check configs/mlp.yaml --probe",
+        "nettrain check configs/mlp.yaml --probe\n"
+        "  nettrain check configs/sweeps/mlp.yaml",
         arguments.check,
         """\
 For every layer: the shape of its output for one row, its parameters, and the memory
@@ -86,7 +87,10 @@ as a run would tell it; the exit code is 0 all the same.
 
 --probe trains a copy and writes nothing: 20 updates, with the gradient that reaches
 each layer as a share of the output's; the first batch up to 200 times, which has to be
-learned; and each gradient beside central differences in float64.""",
+learned; and each gradient beside central differences in float64.
+
+Of a sweep's config are shown the keys that it varies, how many trials there are, and
+whether there is memory for as many as run at the same time.""",
     ),
     "init": Verb(
         "init",
@@ -116,17 +120,19 @@ plots/before-after.svg.""",
         "report",
         "a page that tells a run: verdict, curves, and its graph to walk through",
         "nettrain report runs/digits-mlp/1\n"
-        "  nettrain report runs/digits-mlp/1 runs/digits-mlp/2 --out both.html",
+        "  nettrain report runs/digits-mlp/1 runs/digits-mlp/2 --out both.html\n"
+        "  nettrain report runs/digits-mlp --out all.html",
         arguments.report,
         """\
 Pictures and report.html are written anew into the folder of the run, as at its end. Of
-several runs one more page is that of `nettrain compare`.""",
+several runs one more page is that of `nettrain compare`, and RUN means what it does
+there: a folder that is no run stands for all runs in it.""",
     ),
     "sweep": Verb(
         "sweep",
         "run",
         "train many variations of a config, and say which is best",
-        "nettrain sweep configs/sweep.yaml --workers 4",
+        "nettrain sweep configs/sweeps/mlp.yaml --workers 4",
         arguments.sweep,
         "The same command goes on where a sweep was stopped, and trains nothing twice.",
     ),
@@ -138,8 +144,9 @@ several runs one more page is that of `nettrain compare`.""",
         arguments.compare,
         """\
 Shown are the keys that differ, and each metric as mean ± 95 % interval over seeds.
-Configs are compared seed by seed: where the interval of the difference holds 0 they
-cannot be told apart. A folder that is no run stands for all runs in it.""",
+Each config is compared with the best seed by seed. The interval of a difference is
+that by itself; "worse" is said of all of them at once (Holm). Losses of other losses
+or targets are not ranked. A folder that is no run stands for all runs in it.""",
     ),
     "runs": Verb(
         "runs",
@@ -150,8 +157,12 @@ cannot be told apart. A folder that is no run stands for all runs in it.""",
         arguments.runs,
         """\
 A KEY is a column (folder, name, status, seed, epoch, step, monitor, last, best,
-findings, primary, when), a metric (validation/loss is the last, best.validation/loss
-the best), or a key of the config. A condition is KEY = VALUE, or < > <= >= !=.""",
+best_epoch, findings, primary, when), a metric (validation/loss is the last,
+best.validation/loss the best), or a key of the config. A condition is KEY = VALUE, or
+< > <= >= !=.
+
+On a terminal, or where COLUMNS says how wide it is, columns are left out until the
+table fits, and named; those that were asked for stay. Piped it is whole.""",
     ),
     "lr": Verb(
         "lr",
@@ -220,14 +231,15 @@ every bit. A file that is there already is left as it is.""",
         "manual",
         "list_components",
         "the components that a config may name, and their settings",
-        "nettrain list layers",
+        "nettrain list layers\n  nettrain list sweep --schema > sweep.schema.json",
         arguments.list,
     ),
     "explain": Verb(
         "manual",
         "explain",
         "meaning, type, range and default of a key of the config",
-        "nettrain explain optimizer.adam.learning_rate",
+        "nettrain explain optimizer.adam.learning_rate\n"
+        "  nettrain explain method.random.points",
         arguments.explain,
     ),
     "bench": Verb(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from nettrain.data.sources import ArraySource
 from nettrain.diagnose.finding import Finding
 from nettrain.experiment import notebook, rates
 from nettrain.experiment.assembly import make_network, make_probe
-from nettrain.experiment.load import Model, Run, load_run
+from nettrain.experiment.load import Model, Run, brief, load_run
 from nettrain.experiment.memory import check_fits
 from nettrain.experiment.recorder import Memory
 from nettrain.experiment.run import run
@@ -32,7 +33,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     overrides: Sequence[str] = (),
 ) -> Run:
-    """Do what `nettrain run` does, quietly; in a notebook with a bar and the curves.
+    """Do what `nettrain run` does, quietly; a notebook shows what a terminal would.
 
     Args:
         config: a file, or a mapping of a config's keys.
@@ -47,14 +48,15 @@ def train(
         KeyboardInterrupt: after Ctrl-C, once everything is saved.
     """
     place = None if out is None else Path(out)
+    began = time.perf_counter()
     ended = run(config, overrides, out=place, watch=notebook.watch)
+    notebook.show(ended, time.perf_counter() - began, as_given=not overrides)
     if ended.signal:  # the run has taken it; now it does what it would have done
         signal.raise_signal(ended.signal)
-    notebook.show(ended.folder)
     return load_run(ended.folder.path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit:
     """What `fit` gives: a trained model, and how it went.
 
@@ -73,6 +75,9 @@ class Fit:
     statistics: Mapping[str, np.ndarray]
     findings: Sequence[Finding]
     model: Model
+
+    def __repr__(self) -> str:
+        return f"<Fit: {brief(self.status, self.summary, self.findings)}>"
 
     def predict(self, rows: Any) -> np.ndarray:
         """Predictions for raw rows (n, …); see `Model.predict`."""

@@ -104,11 +104,15 @@ def source(base: str, patch: Sequence[Edit]) -> dict[str, Any]:
 
 
 def check_free(path: Path) -> None:
-    """Refuse a file that is there already.
+    """Refuse a file that is there already, or whose folder is not.
 
     Raises:
-        Error: `run-file-exists`. Nothing is touched then.
+        Error: `run-file-exists` or `disk-missing`. Nothing is touched then.
     """
-    if Disk().exists(path):
+    disk = Disk()
+    if disk.exists(path):
         message = f"{path} exists already, and is left as it is"
         raise Error("run-file-exists", message, fix="name another file, or remove it")
+    if not disk.is_folder(path.parent):
+        message = f"cannot write {path}: there is no folder {path.parent}"
+        raise Error("disk-missing", message, fix="make it, or name another one")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from nettrain.data.blocks import BlockPreparation
 from nettrain.data.preparation import Preparation
 from nettrain.data.series import SeriesPreparation
 from nettrain.diagnose.finding import Finding
-from nettrain.errors import Error
+from nettrain.errors import Error, visible
 from nettrain.execute import executor
 from nettrain.experiment.schema import Experiment
 from nettrain.experiment.status import read_status
@@ -91,6 +91,13 @@ class Run:
         self.facts: Mapping[str, Any] = read_status(self._folder)
         self.status: str = self.facts["status"]
         self.summary: Mapping[str, Any] = self.facts.get("summary", {})
+
+    def __repr__(self) -> str:
+        try:
+            told = brief(self.status, self.summary, self.findings)
+        except Error:  # to be looked at it need not be whole
+            told = self.status
+        return visible(f"<Run {self.path}: {told}>")
 
     @cached_property
     def metrics(self) -> Mapping[str, np.ndarray]:
@@ -183,6 +190,26 @@ class Run:
     def predict(self, rows: Any) -> np.ndarray:
         """Predictions for raw rows (n, …); see `Model.predict`."""
         return self.model.predict(rows)
+
+
+def brief(status: str, summary: Mapping[str, Any], findings: Sequence[Finding]) -> str:
+    """A run in a line: `finished, test loss 0.11, test accuracy 0.97, no findings`.
+
+    The numbers are those of the rows that were trained on least.
+    """
+    numbers = {**summary.get("last", {}), **summary}
+    for part in ("test/", "validation/", "train/"):
+        names = [n for n in numbers if n.startswith(part) and n != "test/step"]
+        if names:
+            break
+    told = [status]
+    for name in names:
+        value = numbers[name]
+        if not isinstance(value, list):  # a confusion is a table
+            number = value if isinstance(value, str) else f"{value:.4g}"
+            told.append(f"{name.replace('/', ' ')} {number}")
+    ids = " ".join(dict.fromkeys(finding.id for finding in findings))
+    return ", ".join([*told, f"findings {ids}" if ids else "no findings"])
 
 
 def weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

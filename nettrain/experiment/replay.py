@@ -107,8 +107,9 @@ def replay(
         disk: what the run folder is read through.
 
     Raises:
-        Error: `run-no-digests` where an older version recorded it, `run-data-changed`
-            where its data are others, and all that a resumed run can raise.
+        Error: `run-no-digests` where an older version recorded it, `run-incomplete`
+            where rows are missing, `run-data-changed` where its data are others, and
+            all that a resumed run can raise.
     """
     folder = RunFolder.open(path, disk=disk)
     before = read_status(folder)
@@ -158,6 +159,11 @@ def _recorded(
             )
             fix = f"train it once more: nettrain run {folder.path / RESOLVED}"
             raise Error("run-no-digests", message, fix=fix)
+    last = found[-1][0]["step"] if found else 0
+    if before["status"] in _ENDED and last < before["step"]:
+        fix = f"nettrain resume {folder.path}"
+        message = f"{folder.metrics} ends before update {before['step']}, the last"
+        raise Error("run-incomplete", message, fix=fix)
     if not found and before["status"] not in _ENDED:
         fix = f"nettrain resume {folder.path}"
         message = f"{folder.path} has no update yet that could be compared"

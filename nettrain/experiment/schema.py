@@ -15,7 +15,7 @@ from nettrain.errors import Error
 from nettrain.nn import Layer, Loss
 from nettrain.optim import Optimizer
 from nettrain.optim.adaptive import Adam
-from nettrain.record.folder import check_name
+from nettrain.record.folder import NAME, check_name
 from nettrain.training.metrics import Metric
 from nettrain.training.settings import TrainConfig
 
@@ -33,6 +33,10 @@ class Name(str):
             return check_name(value) if isinstance(value, str) else check_name("")
         except Error:
             raise ValueError(f"expected {cls.wanted}, at most 100 of them") from None
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{NAME.pattern}$"}
 
 
 class Trained(str):

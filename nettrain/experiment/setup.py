@@ -26,6 +26,7 @@ from nettrain.experiment.consistency import (
     flaws,
     inconsistencies,
 )
+from nettrain.experiment.kind import refuse_sweep
 from nettrain.experiment.misfits import (
     misfits,
     needs_validation,
@@ -109,7 +110,21 @@ def set_up(source: Source, overrides: Sequence[str] = ()) -> Setup:
     Raises:
         Error: with every mistake found, each with its place.
     """
-    resolved = resolve(source, overrides, schema=Experiment)
+    return _set_up(resolve(source, overrides, schema=Experiment))
+
+
+def mistakes(resolved: Resolved) -> Sequence[Error]:
+    """Whatever is wrong with a config; its data are read for that."""
+    try:
+        if resolved.schema is Experiment:
+            _set_up(resolved)
+    except Error as error:
+        return getattr(error, "errors", (error,))
+    return ()
+
+
+def _set_up(resolved: Resolved) -> Setup:
+    refuse_sweep(resolved)
     experiment, problems = resolved.built()
     given = _sections(resolved) if problems else dict(vars(experiment))
     errors = [*resolved.errors(problems), *inconsistencies(given, resolved)]

@@ -160,6 +160,7 @@ _FORM = {
             }
         },
         "last": {str: json_text.number},
+        "kept?": {str: json_text.number},
         str: _METRIC,
     },
     "stopped_at?": json_text.count,

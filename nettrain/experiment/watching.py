@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from nettrain.errors import visible
 from nettrain.record.folder import RunFolder
 from nettrain.record.metrics import Row
 from nettrain.show.progress import Progress
 from nettrain.show.summary import line
+from nettrain.show.width import fitted
 
 
 class Watching:
     """Shows a run on standard error: a bar, or where nobody looks a line now and then.
 
-    A terminal that has gone away must not end the run: it goes on unseen.
+    A terminal that has gone away must not end the run: it goes on unseen. A notebook
+    has its words on standard output: what is on the other is red there.
 
     Args:
         total_steps: the planned number of updates.
@@ -39,7 +41,7 @@ class Watching:
         # A resumed run's first step is not 1, which only now is known.
         with contextlib.suppress(OSError):
             if self._progress is None:
-                terminal, notebook = sys.stderr.isatty(), self._notebook
+                terminal, notebook = self._stream.isatty(), self._notebook
                 self._progress = Progress(
                     self._total, terminal, done=step - 1, notebook=notebook
                 )
@@ -57,10 +59,15 @@ class Watching:
     def note(self, text: str) -> None:
         self._write(visible(text))
 
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stdout if self._notebook else sys.stderr
+
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):
+            text = fitted(text, 2, self._stream)
             if self._progress is None:
-                print(text, file=sys.stderr, flush=True)
+                print(text, file=self._stream, flush=True)
             else:
                 self._progress.note(text)
 

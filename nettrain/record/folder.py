@@ -52,18 +52,22 @@ _OURS = {
     CHECKPOINTS,
     PLOTS,
 }
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def check_name(name: str) -> str:
     """The name of a run, sweep or trial, which is also that of a folder."""
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         message = (
             f'the name "{name}" must begin with a letter or digit and hold only '
             "letters, digits, dots, dashes and underscores, at most 100"
         )
         raise Error("config-name", message)
     return name
+
+
+_NAMED = 4
+"""Runs that are named where a folder of several was given for one."""
 
 
 class RunFolder:
@@ -125,16 +129,27 @@ class RunFolder:
         """The folder of a run that has begun, which `run.json` shows."""
         folder = cls(Path(path), disk or Disk())
         if not folder.disk.exists(folder.path / RUN):
-            message = f"{path} is not a run: it has no {RUN}"
-            raise Error(
-                "run-missing", message, fix="give the folder that `nettrain run` wrote"
-            )
+            raise folder._missing()
         run = folder.read_json(RUN)
         known = run.get("format") if isinstance(run, dict) else None
         if known != FORMAT:
             message = f"{path} has format {known}, this version reads {FORMAT}"
             raise Error("run-format", message, fix="use the version that wrote it")
         return folder
+
+    def _missing(self) -> Error:
+        """The error for a folder that is no run; it may hold some, such as of seeds."""
+        disk, path = self.disk, self.path
+        names = disk.list(path) if disk.is_folder(path) else []
+        inner = [name for name in names if disk.exists(path / name / RUN)]
+        message = f"{path} is not a run: it has no {RUN}"
+        fix = "give the folder that `nettrain run` wrote"
+        if inner:
+            more = len(inner) - _NAMED
+            named = ", ".join(str(path / name) for name in inner[:_NAMED])
+            message = f"{path} is not a run, but a folder of {len(inner)}"
+            fix = f"give one of them: {named}" + (f" and {more} more" * (more > 0))
+        return Error("run-missing", message, fix=fix)
 
     def _check_free(self) -> None:
         """Refuse a folder that holds a run, or anything that is not ours."""
@@ -259,11 +274,11 @@ class RunFolder:
         """The names of the pictures in `plots/` that may be ours, in order."""
         plots = self.path / PLOTS
         names = self.disk.list(plots) if self.disk.is_folder(plots) else []
-        return [name for name in names if _NAME.fullmatch(name)]
+        return [name for name in names if NAME.fullmatch(name)]
 
     def _file(self, name: str) -> Path:
         inner, _, picture = name.rpartition("/")
-        if name in _WHOLE or (inner == PLOTS and _NAME.fullmatch(picture)):
+        if name in _WHOLE or (inner == PLOTS and NAME.fullmatch(picture)):
             return self.path / name
         raise ValueError(f"{name!r} is no file of a run folder")
 

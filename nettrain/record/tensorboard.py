@@ -30,22 +30,28 @@ BINS = 30
 
 _VERSION, _GRAPH, _SUMMARY = 3, 4, 5
 """Fields of an `Event`."""
-_BEGINNING = 2
-"""Events before those of the first step: the version and the graph."""
+_BEGINNING = 3
+"""Events before those of the first step: the version, the graph and the config."""
+_STRING, _TENSOR = 7, 2
+"""What a value of text is: of a `TensorProto` the type, of its metadata the class."""
 
 
 class EventFile(AppendOnly):
-    """Appends events, each of one step. A new file begins with the graph.
+    """Appends events, each of one step. A new file begins with the graph and a text.
 
     Args:
         graph: the nodes, each after its inputs.
+        config: the text, which keeps its lines as they are.
     """
 
-    def __init__(self, disk: Disk, path: Path, graph: Iterable[GraphNode]) -> None:
+    def __init__(
+        self, disk: Disk, path: Path, graph: Iterable[GraphNode], config: str
+    ) -> None:
         super().__init__(disk, path)
         if self.empty:
             self._event(0, _VERSION, b"brain.Event:2")
             self._event(0, _GRAPH, b"".join(_bytes(1, n.message) for n in graph))
+            self._event(0, _SUMMARY, _bytes(1, _text("config", config)))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Numbers by name; the format rounds them to float32."""
@@ -139,6 +145,20 @@ def _step(event: bytes) -> int | None:
             return number
         shift += 7
     return None
+
+
+def _text(name: str, text: str) -> bytes:
+    """A value of a summary that the dashboard of texts shows, which reads Markdown.
+
+    What is indented by four blanks is code there.
+    """
+    code = "\n".join(f"    {line}" for line in text.splitlines())
+    # A name in it may hold a lone surrogate, which stands for a byte that is no UTF-8.
+    tensor = (
+        _whole(1, _STRING) + _bytes(2, b"") + _bytes(8, code.encode(errors="replace"))
+    )
+    metadata = _bytes(1, _bytes(1, b"text")) + _whole(4, _TENSOR)
+    return _bytes(1, name.encode()) + _bytes(8, tensor) + _bytes(9, metadata)
 
 
 # ---------------------------------------------------------------- histograms

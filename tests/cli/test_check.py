@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,24 @@ def test_a_run_that_cannot_fit(call: Call, folder: Path, form: tuple[str, ...]) 
     else:
         assert "15,000,000,000" in answer.out
         assert "memory    a run needs" in answer.out and "(L0)" not in answer.out
+
+
+def test_facts_are_as_wide_as_the_terminal(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = call("check", "config.yaml", "--probe").out
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    narrow = call("check", "config.yaml", "--probe").out
+    for start, end in (("data  ", "\n\n"), ("probe  ", "gradient at")):
+        told, folded = (
+            text[text.index(start) :].partition(end)[0].splitlines()
+            for text in (whole, narrow)
+        )
+        assert max(map(len, told)) > 60 >= max(map(len, folded))
+        heads = ("data ", "training ", "loss ", "memory ", "probe ", " " * 10)
+        assert all(row.startswith(heads) for row in folded if row)
 
 
 # ---------------------------------------------------------------- findings

@@ -111,6 +111,15 @@ def test_consequences_stand_under_it_and_no_line_is_too_long(
     assert tried == ["  try       nettrain doctor run --apply mended.yaml"]
 
 
+def test_a_run_diverged_at_one_step_whoever_tells_it(sick: Path, call: Call) -> None:
+    words = ["optimizer.sgd.learning_rate=1e30", "--out", "div"]
+    told = call("run", "sick.yaml", *words)
+    assert told.code == 7
+    step = told.err.rpartition("not finite at step ")[2].strip()
+    verdict = call("doctor", "div").out.splitlines()[0]
+    assert step.isdecimal() and verdict.endswith(f"diverged at step {step}")
+
+
 def test_a_healthy_run_says_so(trained: Path, call: Call, tmp_path: Path) -> None:
     healthy = tmp_path / "run"
     shutil.copytree(trained, healthy)

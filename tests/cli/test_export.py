@@ -70,3 +70,24 @@ def test_what_cannot_be_exported(
 def test_a_folder_that_is_no_run(call: Call, tmp_path: Path) -> None:
     answer = call("export", tmp_path)
     assert answer.code == 4 and "run-missing" in answer.err
+
+
+def test_a_folder_of_several_seeds_names_them(
+    call: Call, trained: Path, tmp_path: Path
+) -> None:
+    for seed in range(6):
+        (tmp_path / f"seed-{seed}").symlink_to(trained)
+    answer = call("export", tmp_path)
+    assert answer.code == 4
+    assert f"{tmp_path} is not a run, but a folder of 6\n" in answer.err
+    named = [f"{tmp_path}/seed-{seed}" for seed in range(4)]
+    assert f"  give one of them: {', '.join(named)} and 2 more\n" in answer.err
+
+
+def test_a_folder_that_is_missing_is_named(
+    call: Call, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "nodir" / "x.csv"
+    answer = call("export", trained, "--out", out)
+    assert (answer.code, answer.out) == (6, "")
+    assert f"cannot write {out}: there is no folder {out.parent}\n" in answer.err

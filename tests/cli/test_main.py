@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -118,6 +119,27 @@ def test_exceptions_end_in_one_message(
     assert answer.err.startswith(said)
 
 
+def test_errors_as_json(call: Call, tmp_path: Path) -> None:
+    config = tmp_path / "a.yaml"
+    config.write_text("data: {source: digits}\nmodl: [dense: 3]\nloss: ms\n")
+    answer = call("check", str(config), "--json")
+    assert answer.code == 2
+    assert answer.err.count("error[") == 2
+    key, loss = json.loads(answer.out)["errors"]
+    assert key == {
+        "code": "config-unknown-key",
+        "place": {"file": str(config), "line": 2, "column": 1},
+        "message": 'unknown key "modl"',
+        "fix": 'did you mean "model"?',
+    }
+    assert (loss["code"], loss["place"]["column"]) == ("config-unknown-component", 7)
+    answer = call("runs", str(tmp_path / "none"), "--json")
+    assert answer.code == 4
+    (error,) = json.loads(answer.out)["errors"]
+    assert (error["code"], error["place"]) == ("run-missing", None)
+    assert call("check", str(config)).out == ""
+
+
 @pytest.mark.parametrize(
     "words", [["--debug", "explain", "seedd"], ["explain", "seedd", "--debug"]]
 )
@@ -152,6 +174,72 @@ def test_a_terminal_without_our_letters() -> None:
     made = python("-m", "nettrain", "explain", "adam", PYTHONIOENCODING="ascii")
     assert (made.returncode, made.stderr) == (0, "")
     assert "m \\u2190 \\u03b21 m" in made.stdout
+
+
+def into(path: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command whose standard output goes to a file."""
+    with open(path, "w") as file:
+        return subprocess.run(
+            [sys.executable, "-m", "nettrain", *words],
+            stdout=file,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            timeout=60,
+        )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+@pytest.mark.parametrize("words", [["list", "--schema"], ["--version"]])
+def test_a_full_disk_under_the_output_is_no_bug(words: list[str]) -> None:
+    made = into("/dev/full", *words)
+    assert made.returncode == 6
+    assert made.stderr == (
+        "error[disk-full] cannot write to standard output: no space left on device\n"
+        "  what is saved in a run folder is whole; send the output elsewhere\n"
+    )
+
+
+def test_an_error_of_another_file_is_not_that_of_the_output(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(arguments: object) -> int:
+        raise OSError(28, "No space left on device", "table.csv")
+
+    monkeypatch.setattr(manual, "explain", fail)
+    answer = call("explain", "seed")
+    assert answer.code == 1 and "error[bug] OSError" in answer.err
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_stream_that_is_closed_is_no_bug(closed: str) -> None:
+    command = f"{sys.executable} -m nettrain runs nettrain {closed}"
+    for words, code in ((command, 0), (f"{command} --sort", 2)):
+        made = subprocess.run(
+            ["sh", "-c", words], capture_output=True, text=True, cwd=ROOT, timeout=60
+        )
+        assert made.returncode == code
+        assert ("2>&-" in closed or code == 0) == (made.stderr == "")
+        assert made.stdout == "" or ">&- 2" not in closed
+
+
+def test_errors_are_as_wide_as_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    words = [
+        "run",
+        "missing-" * 3 + ".yaml",
+        "--seeds",
+        "none of the numbers there are",
+    ]
+    assert main(words) == 2
+    assert max(map(len, capsys.readouterr().err.split("\n"))) > 50
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(words) == 2
+    rows = capsys.readouterr().err.rstrip().split("\n")
+    assert rows[2:] == ["  nettrain run --help shows what it takes, with an example"]
+    assert len(rows[0]) <= 50 and rows[1].startswith("  1, 2, 3, …, got")
 
 
 def test_a_reader_that_went_away_is_no_bug(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from nettrain.cli.manual import FAMILIES, schema
+from nettrain.cli.manual import FAMILIES, OF_A_SWEEP, schema
 from nettrain.component import describe, registered
 from nettrain.config import resolve
 from nettrain.experiment.schema import Experiment
+from nettrain.study.settings import Sweep
 from tests.cli.conftest import ROOT, Call
 
 CONFIGS = sorted(
@@ -47,10 +48,24 @@ def test_activations_are_listed_once(call: Call) -> None:
     assert "\nrelu\n" in call("list", "activations").out
 
 
-def test_an_unknown_family(call: Call) -> None:
-    answer = call("list", "layer")
+@pytest.mark.parametrize(("kind", "meant"), [("layer", "layers"), ("swep", "sweep")])
+def test_an_unknown_family(call: Call, kind: str, meant: str) -> None:
+    answer = call("list", kind)
     assert answer.code == 2
-    assert 'did you mean "layers"?' in answer.err
+    assert f'did you mean "{meant}"?' in answer.err
+
+
+def test_a_sweep_in_full(call: Call) -> None:
+    answer = call("list", "sweep")
+    assert (answer.code, answer.err) == (0, "")
+    assert all(len(line) <= 100 for line in answer.out.splitlines())
+    for field in describe(Sweep)[1]:
+        assert f"\n    {field.name} " in answer.out
+    for base in OF_A_SWEEP.values():
+        for name, cls in registered(base).items():
+            block = answer.out.split(f"\n{name} ({cls.kind})\n")[1].split("\n\n\n")[0]
+            assert all(f"    {field.name} " in block for field in describe(cls)[1])
+    assert "metric  text" in answer.out
 
 
 # ---------------------------------------------------------------- explain
@@ -62,11 +77,15 @@ def keys(cls: type, path: str = "") -> Iterator[str]:
         yield f"{path}{field.name}"
 
 
+OF_SWEEPS = [*keys(Sweep), "objective.metric", "objective.goal"]
 SECTIONS = ["data", "data.split", "train", "train.stop", "train.checkpoint", "diagnose"]
-COMPONENTS = sorted({name for base in FAMILIES.values() for name in registered(base)})
+BASES = (*FAMILIES.values(), *OF_A_SWEEP.values())
+COMPONENTS = sorted({name for base in BASES for name in registered(base)})
 
 
-@pytest.mark.parametrize("path", [*keys(Experiment), *SECTIONS, *COMPONENTS])
+@pytest.mark.parametrize(
+    "path", dict.fromkeys([*keys(Experiment), *OF_SWEEPS, *SECTIONS, *COMPONENTS])
+)
 def test_every_key_and_component_is_explained(call: Call, path: str) -> None:
     answer = call("explain", path)
     assert (answer.code, answer.err) == (0, "")
@@ -89,7 +108,33 @@ def test_every_key_and_component_is_explained(call: Call, path: str) -> None:
         ("optimizer", ["default  {adam: {learning_rate: 0.001", "sgd"]),
         ("diagnose.G1.threshold", ["0.001"]),
         ("mae", ["mae (loss)", "mae (metric)"]),
+        ("space", ["space (of a sweep)", "by key of the base", "int_log"]),
+        ("space.data.batch_size", ["(of a sweep)", "a range or a list of anything"]),
+        ("objective.metric", ["objective.metric (of a sweep)", "validation/loss"]),
+        ("method.random.points", ["(of a sweep)", "how many", "20"]),
+        ("method.random", ["method.random (sweep method)", "points"]),
+        ("random.points", ["how many", "20"]),
+        ("method", ["known    grid, halving, optuna, random"]),
+        ("backend", ["(of a sweep)", "loky"]),
+        (
+            "name",
+            ["name (of a run)\n  of the run", "name (of a sweep)\n  of the sweep"],
+        ),
+        ("linear", ["linear (activation)", "linear (range)"]),
         ("extends", ["another config"]),
+        ("batch_size", ["data.batch_size\n", "default  32"]),
+        ("metric", ["objective.metric\n"]),
+        (
+            "units",
+            [
+                "model.dense.units\n  how many outputs",
+                "model.gru.units, model.lstm.units, model.rnn.units\n  U, the size",
+            ],
+        ),
+        (
+            "weight_decay",
+            ["optimizer.", " and ", " more\n"],
+        ),
         ("patch", ["do: set"]),
     ],
 )
@@ -106,11 +151,17 @@ def test_what_is_said(call: Call, path: str, said: list[str]) -> None:
         ("adm", 'unknown key "adm"\n  did you mean "adam"?'),
         ("optimizer.adm", 'in optimizer\n  did you mean "adam"?'),
         ("train.epoch", 'in train\n  did you mean "epochs"?'),
-        ("batch_size", "it belongs in data"),
         ("train.learning_rate", "it belongs in optimizer.ada"),
         ("optimizer.adam.lr", 'did you mean "learning_rate"?'),
         ("optimizer.adam.zzz", "known here: learning_rate, beta1"),
         ("model.dence.units", 'did you mean "dense"?'),
+        ("objectve", 'did you mean "objective"?'),
+        ("lr", 'did you mean "learning_rate"?'),
+        ("halvin", 'did you mean "halving"?'),
+        ("objective.metrics", 'in objective\n  did you mean "metric"?'),
+        ("method.points", "it belongs in method.halving, method.optuna or method."),
+        ("method.random.data", 'unknown key "data" in method.random\n  known here: po'),
+        ("name.x", 'unknown key "x" in name'),
         ("seed.seed", 'unknown key "seed" in seed'),
         ("", 'unknown key ""'),
         (".", 'unknown key ""'),
@@ -199,3 +250,16 @@ def test_the_schema_is_printed_alone(call: Call) -> None:
     answer = call("list", "--schema")
     assert json.loads(answer.out) == json.loads(json.dumps(schema()))
     assert re.search(r'"\$schema": "https://json-schema.org', answer.out)
+
+
+def test_the_schema_of_a_sweep_is_printed_alone(call: Call) -> None:
+    answer = call("list", "sweep", "--schema")
+    assert json.loads(answer.out) == json.loads(json.dumps(schema(Sweep)))
+    assert "space" in schema(Sweep)["properties"]
+    assert "space" not in schema()["properties"]
+
+
+def test_there_is_no_schema_of_a_family(call: Call) -> None:
+    answer = call("list", "layers", "--schema")
+    assert (answer.code, answer.out) == (2, "")
+    assert "nettrain list sweep --schema" in answer.err

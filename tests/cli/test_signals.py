@@ -173,7 +173,7 @@ def test_seeds_end_with_the_first_signal(made: kills.Subject, place: Path) -> No
     [
         ("training.network:Network.train", 16, INT),  # the last update
         ("experiment.run:diagnosis_share", 1, TERM),
-        ("experiment.pictures:draw", 1, HUP),
+        ("experiment.pictures:drawn", 1, HUP),
         ("experiment.report:report", 1, INT),
     ],
     ids=str,
@@ -223,7 +223,7 @@ def test_from_python_it_is_a_keyboard_interrupt(
     def draw(*given: object, **more: object) -> None:
         signal.raise_signal(INT)
 
-    monkeypatch.setattr(pictures, "draw", draw)
+    monkeypatch.setattr(pictures, "drawn", draw)
     with pytest.raises(KeyboardInterrupt):
         nt.train(made.config, out=tmp_path / "run")
     assert status(tmp_path / "run")["status"] == "interrupted"

@@ -108,6 +108,17 @@ def test_a_bar_and_colour_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     assert "\033[1;31merror[G1]" in stream.getvalue()
 
 
+def test_what_is_told_on_the_way_is_as_wide_as_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    stream = Terminal()
+    seen = watched(stream, monkeypatch)
+    seen.note("word " * 20)
+    assert stream.getvalue().splitlines()[1].startswith("  word")
+    assert max(map(len, stream.getvalue().splitlines())) <= 50
+
+
 def test_the_pace_is_that_of_the_steps_that_were_seen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -113,7 +114,8 @@ def test_seeds(call: Call, folder: Path) -> None:
     assert [seed(folder / f"made/seed-{n}") for n in (5, 6)] == [5, 6]
     head, *rows = answer.out.split("\n\n")[1].splitlines()
     assert head.split() == ["mean", "±", "95", "%", "seed", "5", "seed", "6"]
-    accuracy = next(r for r in rows if r.startswith("test/accuracy")).split()
+    cells = [re.split(r" {2,}", row) for row in rows]
+    accuracy = next(row for row in cells if row[0] == "test/accuracy")
     values = [
         json.loads((folder / f"made/seed-{n}/run.json").read_text())["summary"]
         for n in (5, 6)
@@ -189,7 +191,27 @@ def test_a_metric_that_one_seed_lacks(call: Call, folder: Path) -> None:
     (folder / "made/seed-1/run.json").write_text(json.dumps(facts))
     (group,) = Comparison.of(["made"]).groups
     rows = {row[0]: row[1:] for row in over_seeds(group)}
-    assert rows["test/loss"][1] == rows["test/loss"][3] == "nan"
+    assert rows["test/loss"][1] == rows["test/loss"][3] == "–"
+
+
+def test_seeds_that_draw_their_data_are_one_config(call: Call, folder: Path) -> None:
+    """Paired by seed with another config, as their rows are the same."""
+    few = "data.source={moons: {samples: 60}}", "data.split={test: 0.3}"
+    few = (*few, "model.dense2=1", "loss=binary_cross_entropy", "train.epochs=1")
+    text = (folder / "config.yaml").read_text().replace("  target: kind\n", "")
+    (folder / "moons.yaml").write_text(text.replace("dense: auto", "dense: 1"))
+    few = tuple(one for one in few if not one.startswith("model"))
+    command = ["run", "moons.yaml", *few, "diagnose=false", "--seeds", "2"]
+    answer = call(*command, "--out", "one")
+    assert answer.code == 0 and "nan" not in answer.out
+    assert answer.out.count("seed 0  seed 1") == 1
+    assert call(*command, "optimizer.adam.learning_rate=0.1", "--out", "two").code == 0
+    found = Comparison.of(["one", "two"])
+    assert [group.seeds for group in found.groups] == [[0, 1], [0, 1]]
+    assert found.rivals["test/loss"][found.groups[0]].apart.n == 2
+    assert not [note for note in found.notes() if "different data" in note]
+    (answer,) = [call(*command[:-1], "1", "--out", "single")]
+    assert re.search(r"test/loss +[\d.]+ +– +[\d.]+\n", answer.out)
 
 
 # ---------------------------------------------------------------- bench

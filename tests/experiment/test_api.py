@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -9,9 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from threadpoolctl import threadpool_info
 
 import nettrain as nt
+from nettrain.experiment.load import brief
+from nettrain.experiment.watching import Watching
+from nettrain.training.loop import Loop
 from tests.experiment.conftest import SMALL
 
 
@@ -165,32 +171,150 @@ def test_the_cost_is_a_node_of_its_own_where_layers_add_to_the_loss() -> None:
     assert found["cost"]["value"] > found["loss"]["value"]
 
 
+# ---------------------------------------------------------------- in a line
+
+
+def test_a_fit_is_told_in_a_line() -> None:
+    x, y = clouds()
+    model = [nt.nn.Dense(3)]
+    fitted = nt.fit(model, x, y, epochs=2, validation=0.2, metrics=["accuracy"])
+    last = fitted.summary["last"]
+    ids = " ".join(dict.fromkeys(finding.id for finding in fitted.findings))
+    assert repr(fitted) == (
+        f"<Fit: finished, validation loss {last['validation/loss']:.4g}, "
+        f"validation accuracy {last['validation/accuracy']:.4g}, "
+        f"{f'findings {ids}' if ids else 'no findings'}>"
+    )
+
+
+def test_a_run_is_told_in_a_line_by_its_test_rows(tmp_path: Path) -> None:
+    run = nt.train(SMALL, out=tmp_path / "run")
+    assert repr(run).startswith(f"<Run {tmp_path / 'run'}: finished, test loss ")
+    assert "train" not in repr(run).removeprefix(f"<Run {tmp_path}")
+    assert "test step" not in repr(run) and "\n" not in repr(run)
+
+
+@pytest.mark.parametrize(
+    ("status", "summary", "told"),
+    [
+        ("running", {}, "running, no findings"),
+        ("diverged", {"last": {"train/loss": "nan"}}, "diverged, train loss nan, no"),
+        ("finished", {"test/confusion": [[1]], "test/r2": 1.0}, "finished, test r2 1,"),
+    ],
+)
+def test_what_a_line_can_be_made_of(
+    status: str, summary: dict[str, Any], told: str
+) -> None:
+    assert brief(status, summary, []).startswith(told)
+
+
+def test_a_run_whose_findings_are_damaged_can_be_looked_at(tmp_path: Path) -> None:
+    run = nt.train(SMALL, out=tmp_path / "run")
+    (run.path / "findings.json").write_text("{")
+    assert repr(nt.load_run(run.path)) == f"<Run {run.path}: finished>"
+
+
 # ---------------------------------------------------------------- in a notebook
 
 
-def ipython(monkeypatch: pytest.MonkeyPatch, shell: object) -> list[str]:
-    """Let there be an IPython with this shell; what is displayed comes to the list."""
-    shown: list[str] = []
+class Shown(list[dict[str, str]]):
+    """What a notebook displays; one that is updated is what it was updated to."""
+
+    def __call__(self, data: Any, raw: bool = False, display_id: bool = False) -> Any:
+        place = len(self)
+        self.append(data if raw else {"text/html": data})
+
+        def update(data: dict[str, str], raw: bool) -> None:
+            assert raw
+            self[place] = data
+
+        return SimpleNamespace(update=update) if display_id else None
+
+
+def ipython(monkeypatch: pytest.MonkeyPatch, shell: object) -> Shown:
+    """Let there be an IPython with this shell."""
+    shown = Shown()
     package, display = ModuleType("IPython"), ModuleType("IPython.display")
     package.get_ipython = lambda: shell  # type: ignore[attr-defined]
-    display.SVG = lambda data: data  # type: ignore[attr-defined]
-    display.display = shown.append  # type: ignore[attr-defined]
+    package.version_info = (9, 0)  # type: ignore[attr-defined] # matplotlib looks
+    display.HTML = lambda data: data  # type: ignore[attr-defined]
+    display.display = shown  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", package)
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     return shown
 
 
-def test_a_notebook_gets_a_bar_and_the_curves(
+KERNEL = SimpleNamespace(kernel=object())
+
+
+def test_a_notebook_gets_a_bar_the_summary_and_the_curves(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    shown = ipython(monkeypatch, SimpleNamespace(kernel=object()))
+    shown = ipython(monkeypatch, KERNEL)
     run = nt.train(SMALL, out=tmp_path / "run")
-    assert shown == [(run.path / "plots/cost.svg").read_text()]
+    bar, picture = shown
+    assert bar["text/plain"].startswith("100%  done  epoch 4  loss ")
+    assert '<progress value="1.0000"' in bar["text/html"]
+    data = base64.b64decode(picture["text/html"].partition("base64,")[2][:-2])
+    assert data == (run.path / "plots/cost.svg").read_bytes()
+    assert "max-width:100%" in picture["text/html"]
     told = capsys.readouterr()
-    assert "100% |" in told.err and "epoch 4  loss" in told.err
-    assert told.out == ""
+    assert told.err == ""  # which is red there
+    assert "No findings." in told.out and run.findings == []
+    rows = told.out.splitlines()
+    (head,) = [row for row in rows if "validation" in row and "best" in row]
+    assert head.startswith("\033[2m")
+    assert f"written to {tmp_path / 'run'}" in " ".join(told.out.split())
+
+
+def test_a_notebook_says_that_a_run_diverged(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = ipython(monkeypatch, KERNEL)
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(SMALL))
+    rate = "optimizer={sgd: {learning_rate: 1.0e+30}}"
+    run = nt.train(config, out=tmp_path / "run", overrides=[rate])
+    assert run.status == "diverged"
+    told = capsys.readouterr()
+    assert "the run diverged:\033[0m the loss or its gradient was not" in told.out
+    first = run.findings[0]
+    assert f"error[{first.id}]\033" in told.out and told.err == ""
+    assert "left" not in shown[0]["text/plain"]
+    assert "done" not in shown[0]["text/plain"]
+    # Overrides are not in the config, so no command may name it alone.
+    assert f"nettrain doctor {run.path} --apply" in told.out.replace("\n", "")
+    assert repr(run).startswith(f"<Run {run.path}: diverged, ")
+    assert f"findings {first.id}" in repr(run)
+
+
+def test_a_notebook_says_how_to_go_on(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = ipython(monkeypatch, KERNEL)
+    real = Loop.run
+
+    def interrupted(loop: Loop, *given: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return real(loop, *given)
+
+    monkeypatch.setattr(Loop, "run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nt.train(SMALL, out=tmp_path / "run")
+    said = f"interrupted; saved at step 1, epoch 1\n  nettrain resume {tmp_path}/run\n"
+    assert capsys.readouterr().out.endswith(said)
+    assert len(shown) <= 1
+
+
+def test_words_of_a_notebook_are_not_red(capsys: pytest.CaptureFixture[str]) -> None:
+    Watching(4, notebook=True).note("goes on")
+    assert capsys.readouterr() == ("goes on\n", "")
 
 
 @pytest.mark.parametrize("shell", [None, object(), SimpleNamespace(kernel=None)])

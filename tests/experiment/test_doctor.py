@@ -177,3 +177,6 @@ def test_a_file_that_is_there_is_left_alone(run: Run) -> None:
     with pytest.raises(Error) as caught:
         doctor.check_free(Path("config.yaml"))
     assert (caught.value.code, caught.value.exit_code) == ("run-file-exists", 4)
+    with pytest.raises(Error, match="there is no folder nodir/deep") as caught:
+        doctor.check_free(Path("nodir/deep/new.yaml"))
+    assert (caught.value.code, caught.value.exit_code) == ("disk-missing", 6)

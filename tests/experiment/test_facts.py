@@ -289,6 +289,40 @@ def test_rows_that_training_and_validation_share() -> None:
     assert whole and (whole.shared, whole.repeated) == (0, 6)
 
 
+@pytest.mark.parametrize(("values", "copies"), [(1000, True), (2, False)])
+def test_copies_of_rows_are_told_from_coarse_ones(values: int, copies: bool) -> None:
+    random = np.random.default_rng(0)
+    x = random.integers(0, values, (60, 3)).repeat(3, axis=0).astype(float)
+    split = {"validation": 0.3, "test": 0}
+    y = np.arange(60).repeat(3) % 2
+    found = told(arrays(x, y, split=split, preprocess=["standardize"])).inputs
+    assert found and found.shared > 27
+    assert (found.coincidence < 0.01) == copies
+    alone = told(arrays(x[::3], y[::3], split=split)).inputs
+    assert alone and (alone.coincidence == np.inf) == (2 * alone.shared <= 18)
+
+
+def test_columns_of_numbers_and_categories(write: Write) -> None:
+    lines = ["a,zone,b,y", *(f"{n},{'nsw'[n % 3]},{n % 5},{n % 2}" for n in range(40))]
+    write("\n".join(lines), "t.csv")
+    config = TEXT.replace("source: iris", "source: t.csv\n  target: y")
+    dataset = set_up(write(config)).dataset
+    names, columns = dataset.preparation.by_column(dataset.parts["train"].inputs)
+    rows = dataset.parts["train"].rows
+    assert names == ("a", "b", "zone")
+    np.testing.assert_array_equal(columns[:, 0], rows)
+    np.testing.assert_array_equal(columns[:, 1], rows % 5)
+    np.testing.assert_array_equal(columns[:, 2], np.array([1, 2, 3])[rows % 3])
+
+
+def test_counts_are_no_labels() -> None:
+    y = np.arange(40) % 6
+    for loss, alike in (("mse", True), ("poisson", False)):
+        config = {**arrays(np.arange(80.0).reshape(40, 2), y), "loss": loss}
+        found = told({**config, "metrics": []}).targets
+        assert found and found.looks_like_classes == alike
+
+
 def test_targets_of_a_classification() -> None:
     y = [0] * 30 + [1] * 6 + [2] * 4
     split = {"validation": 0.5, "test": 0, "stratify": True}

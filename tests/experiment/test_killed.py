@@ -113,7 +113,7 @@ def killed_at_pictures(call: Callable[[], object]) -> int:
     """The process dies when everything is done but the drawing."""
 
     def patched() -> None:
-        pictures.draw = lambda *_, **__: os._exit(KILLED)
+        pictures.drawn = lambda *_, **__: os._exit(KILLED)
         call()
 
     return in_child(patched)

@@ -497,6 +497,17 @@ def test_nothing_to_compare(recorded: Path) -> None:
     assert refused(recorded.parent).code == "run-missing"
 
 
+def test_metrics_that_end_before_the_run_does(recorded: Path) -> None:
+    path = recorded / "metrics.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    for kept in (lines[:-1], lines[:10], []):
+        path.write_text("".join(kept))
+        error = refused(recorded)
+        assert error.code == "run-incomplete"
+        assert error.message == f"{path} ends before update 24, the last"
+        assert error.fix == f"nettrain resume {recorded}"
+
+
 @pytest.mark.parametrize("digest", ['"x"', "1", "null", '["a"]', f'"{"A" * 32}"'])
 def test_what_is_no_digest(recorded: Path, digest: str) -> None:
     path = recorded / "metrics.jsonl"

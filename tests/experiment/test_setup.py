@@ -64,7 +64,7 @@ BAD: list[tuple[str, str, str, int, int, str]] = [
     ("cross_entropy", "binary_cross_entropy", "config-loss", 5, 7, "two classes apart"),
     ("cross_entropy", "{cross_entropy: {class_weights: [1, 2]}}",
      "config-class-weights", 5, 39, "2 numbers for 3 classes"),
-    ("accuracy", "rmse", "config-metric", 6, 11, "for classification: accuracy, conf"),
+    ("accuracy", "rmse", "config-metric", 6, 11, "for classification: accuracy, "),
     ("accuracy", "accuracy, {f1: macro}, {f1: micro}",
      "config-metric", 6, 34, "the metric f1 stands twice"),
     ("source: iris", "source: iris, task: regression",

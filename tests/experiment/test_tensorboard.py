@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 from collections.abc import Mapping
@@ -67,6 +68,37 @@ def scalars(found: Any) -> dict[str, list[tuple[int, float]]]:
     }
 
 
+STATISTICS = {
+    "gradient_rms": ("pre_activation", "gradient_rms"),
+    "activation_mean": ("activation", "value_mean"),
+    "activation_std": ("activation", "value_std"),
+    "activation_zeros": ("activation", "value_zero"),
+    "parameter_gradient_rms": ("parameter", "gradient_rms"),
+    "update_ratio": ("parameter", "update_ratio"),
+    "dead_share": ("pre_activation", "dead"),
+}
+
+
+def statistics(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What statistics.csv holds of these, as `by_name` has it; eight units a layer."""
+    made: dict[str, list[tuple[int, float]]] = {}
+    with (folder / "statistics.csv").open() as file:
+        for row in csv.DictReader(file):
+            for group, (role, column) in STATISTICS.items():
+                if row["role"] == role and row[column]:
+                    number = float(row[column]) / (8 if column == "dead" else 1)
+                    pair = (int(row["step"]), float(np.float32(number)))
+                    layer = row["node"].removeprefix("model/").removesuffix(f"/{role}")
+                    name = f"{group}/{layer.replace('/', '.')}"
+                    made.setdefault(name, []).append(pair)
+    return made
+
+
+def told(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """All scalars that the event file has to have."""
+    return {**by_name(folder), **statistics(folder)}
+
+
 def last(folder: Path) -> Mapping[str, np.ndarray]:
     path = max((folder / "checkpoints").glob("step-*"))
     return decode(path.read_bytes()).tensors
@@ -82,12 +114,42 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_scalars_are_those_of_the_metrics(whole: Path) -> None:
     found = read(whole)
-    assert scalars(found) == by_name(whole)
+    assert scalars(found) == told(whole)
     assert {"train/loss", "learning_rate", "gradient_norm", "test/accuracy"} < set(
         scalars(found)
     )
     assert len(found.Scalars("train/loss")) == 18
     assert [event.wall_time for event in found.Scalars("train/loss")] == [*range(1, 19)]
+
+
+def test_scalars_are_those_of_the_statistics_too(whole: Path) -> None:
+    found, expected = scalars(read(whole)), statistics(whole)
+    assert {name.partition("/")[0] for name in expected} == set(STATISTICS)
+    assert {k: v for k, v in found.items() if k in expected} == expected
+    # The first updates and the ends of epochs; units are counted at these.
+    flow = found["gradient_rms/dense1"]
+    assert [step for step, _ in flow][-3:] == [6, 12, 18] and len(flow) > 3
+    (dead,) = (v for k, v in found.items() if k.startswith("dead_share/"))
+    assert [step for step, _ in dead] == [6, 12, 18]
+    assert "update_ratio/dense1.weight" in found
+    assert "update_ratio/dense1.bias" not in found  # no ratio is taken of it
+
+
+def test_the_config_is_a_text(whole: Path) -> None:
+    found = read(whole)
+    assert found.Tags()["tensors"] == ["config"]
+    (event,) = found.Tensors("config")
+    given = (whole / "config.yaml").read_text().splitlines()
+    lines = event.tensor_proto.string_val[0].decode().splitlines()
+    assert event.step == 0 and lines == [f"    {line}" for line in given]
+
+
+def test_dead_units_are_told_as_their_share(tmp_path: Path) -> None:
+    dense = {"units": 8, "activation": "relu", "bias_init": {"constant": -30.0}}
+    mapping = {**BOARD, "model": [{"dense": dense}, {"dense": 3}]}
+    made = nt.train(mapping, out=tmp_path / "run")
+    (name,) = [n for n in statistics(made.path) if n.startswith("dead_share/")]
+    assert scalars(read(made.path))[name] == [(6, 1.0), (12, 1.0), (18, 1.0)]
 
 
 def test_histograms_are_those_of_the_weights(whole: Path) -> None:
@@ -174,7 +236,7 @@ def test_killed_and_resumed_it_has_the_same_bytes(tmp_path: Path, whole: Path) -
         assert killed_at_event(call, at) == KILLED
     resume(folder)
     assert (folder / NAME).read_bytes() == (whole / NAME).read_bytes()
-    assert scalars(read(folder)) == by_name(folder)
+    assert scalars(read(folder)) == told(folder)
 
 
 def test_a_longer_run_goes_on_with_it(tmp_path: Path, whole: Path) -> None:
@@ -196,7 +258,7 @@ def test_after_a_rollback_no_step_stands_there_twice(
     opened = disk.calls.count(("open", NAME))
     assert opened == disk.calls.count(("close", NAME)) == 1 + 2 * 2
     found = read(made.path)
-    assert scalars(found) == by_name(made.path)
+    assert scalars(found) == told(made.path)
     steps = [event.step for event in found.Histograms("model/dense1/bias")]
     assert steps == list(range(5, 61, 5))
 
@@ -206,7 +268,7 @@ def test_it_may_be_asked_for_later(tmp_path: Path, whole: Path) -> None:
     made = nt.train(BOARD, out=tmp_path / "run", overrides=short)
     resume(made.path, ["train.epochs=3", "train.tensorboard=true"])
     found = read(made.path)
-    assert scalars(found) == by_name(made.path) == by_name(whole)
+    assert scalars(found) == told(made.path) == told(whole)
     assert [e.step for e in found.Histograms("model/dense1/bias")] == [12, 18]
     assert found.Graph() == read(whole).Graph()
     assert "lacked the updates 1 to 8" in (made.path / "events.jsonl").read_text()
@@ -231,7 +293,7 @@ def test_a_run_goes_on_whatever_becomes_of_it(
     else:
         path.write_bytes(b"mine\n")
     resume(folder, ["train.epochs=3"])
-    assert scalars(read(folder)) == by_name(folder) == by_name(whole)
+    assert scalars(read(folder)) == told(folder) == told(whole)
     assert "lacked the updates" in (folder / "events.jsonl").read_text()
     for name in ("metrics.jsonl", "statistics.csv"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()

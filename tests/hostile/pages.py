@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -11,6 +12,8 @@ _ACTIVE = {"script", "foreignobject", "iframe", "object", "embed", "link", "base
 _PLAIN = {"ul", "li", "p", "h3", "strong", "pre", "button", "div"}
 """What a good page may have, and the one that is compared with has not."""
 _SOURCES = ("href", "src", "action", "formaction", "data", "srcdoc", "xlink:href")
+_BESIDE = re.compile(r"[\w.~%-][\w./~%-]*", re.ASCII)
+"""The address of a file beside the page: without a host, and no `javascript:`."""
 
 
 class _Page(HTMLParser):
@@ -47,7 +50,8 @@ def _attribute(tag: str, name: str, value: str) -> Iterator[str]:
     if name.startswith("on"):
         yield f"<{tag} {name}>"
     local = value.startswith(("#", "data:image/svg+xml;base64,"))
-    if name in _SOURCES and not local:
+    beside = tag == "a" and _BESIDE.fullmatch(value)
+    if name in _SOURCES and not local and not beside:
         yield f'<{tag} {name}="{value[:80]}">'
 
 

@@ -24,12 +24,13 @@ GRAPH = [
     GraphNode("model/dense1/matmul", "matmul", ["inputs", "inputs"], (4, 0)),
     GraphNode("loss/loss", "sum", ["model/dense1/matmul"], ()),
 ]
+CONFIG = "# ü < 3\nmodel:\n  - dense: 3\n"
 
 
 def written(path, steps=6):
-    """The file's length after each event, the graph's first."""
+    """The file's length after each event, the first those of the beginning."""
     ends = []
-    file = EventFile(Disk(), path, GRAPH)
+    file = EventFile(Disk(), path, GRAPH, CONFIG)
 
     def note():
         file.flush()
@@ -71,7 +72,7 @@ def test_checksums_of_the_standard(data, crc):
 
 
 def test_a_record_by_hand(tmp_path):
-    EventFile(Disk(), tmp_path / "log", []).close()
+    EventFile(Disk(), tmp_path / "log", [], "").close()
     data = (tmp_path / "log").read_bytes()
     # Twenty-six bytes: a double, the step, and a text of thirteen.
     assert data[:8] == struct.pack("<Q", 26)
@@ -84,10 +85,10 @@ def test_a_record_by_hand(tmp_path):
 def test_what_the_reader_finds(tmp_path, read):
     written(tmp_path / "log")
     events = read(tmp_path / "log")
-    assert [e.step for e in events] == [0, 0, 1, 2, 3, 3, 4, 5, 6, 6]
+    assert [e.step for e in events] == [0, 0, 0, 1, 2, 3, 3, 4, 5, 6, 6]
     assert [e.wall_time for e in events] == [e.step for e in events]
     assert events[0].file_version == "brain.Event:2"
-    values = {v.tag: v.simple_value for v in events[4].summary.value}
+    values = {v.tag: v.simple_value for v in events[5].summary.value}
     assert values == {"train/loss": np.float32(1 / 3), "rate": np.float32(0.1)}
 
 
@@ -107,9 +108,18 @@ def test_the_graph_that_the_reader_finds(tmp_path, read):
     assert found == GRAPH
 
 
+def test_the_config_that_the_reader_finds(tmp_path, read):
+    written(tmp_path / "log")
+    (value,) = read(tmp_path / "log")[2].summary.value
+    assert (value.tag, value.metadata.plugin_data.plugin_name) == ("config", "text")
+    assert (value.tensor.dtype, value.metadata.data_class) == (7, 2)
+    (text,) = value.tensor.string_val  # which Markdown takes as code
+    assert text.decode() == "    # ü < 3\n    model:\n      - dense: 3"
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -1e300, 1e-60])
 def test_numbers_that_no_float32_is_like(tmp_path, read, value):
-    file = EventFile(Disk(), tmp_path / "log", [])
+    file = EventFile(Disk(), tmp_path / "log", [], "")
     file.scalars(2**40, {"ü": value})
     file.close()
     event = read(tmp_path / "log")[-1]
@@ -123,10 +133,10 @@ def test_numbers_that_no_float32_is_like(tmp_path, read, value):
 
 
 def histograms(tmp_path, read, *arrays):
-    file = EventFile(Disk(), tmp_path / "log", [])
+    file = EventFile(Disk(), tmp_path / "log", [], "")
     file.histograms(1, {str(i): array for i, array in enumerate(arrays)})
     file.close()
-    return [event.summary.value[0].histo for event in read(tmp_path / "log")[2:]]
+    return [event.summary.value[0].histo for event in read(tmp_path / "log")[3:]]
 
 
 @pytest.mark.parametrize(
