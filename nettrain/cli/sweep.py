@@ -17,9 +17,8 @@ from nettrain.cli.terminal import print_json, table
 from nettrain.errors import Error, visible
 from nettrain.record.folder import METRICS, RUN
 from nettrain.show.width import columns, fitted
-from nettrain.study.failures import failures
 from nettrain.study.plan import Plan
-from nettrain.study.report import cells, head, plain, verdict
+from nettrain.study.report import cells, conclusions, head, plain
 from nettrain.study.results import FINISHED, Results, Score
 from nettrain.study.sweep import Interrupted, sweep
 
@@ -84,7 +83,7 @@ def _told(path: Path, results: Results) -> list[str]:
     if len(rows) > len(shown):
         text.append(f"… and {len(rows) - len(shown)} more in the table")
     best = ", best.yaml" if results.best else ""
-    said = visible("\n".join([*verdict(results), *failures(results)]))
+    said = visible("\n".join(conclusions(results)))
     return [
         *text,
         "",

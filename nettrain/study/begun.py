@@ -41,6 +41,8 @@ _GROWING = ("seeds", "method.random.points", "method.optuna.points")
 """Settings of which less was enough for what is trained already."""
 _GROWS = "only seeds, and the points of random and optuna, may be others"
 _ELSEWHERE = "choose another folder with --out"
+_BEGUN = "# Begun with "
+"""What the first line of `sweep.yaml` begins with."""
 
 
 class Change(NamedTuple):
@@ -115,23 +117,38 @@ def begin(base: Base, data: str, path: Path, disk: Disk) -> list[Change]:
         disk.make_folders(path / TRIALS)
         disk.replace(path / BASE, base.text().encode())
     if changes or not (path / SWEEP).exists():
-        first = begun_by(path, disk) if changes else decided_by(base.sweep)
+        first = _begun_with(path, disk) if changes else _decided_by(base.sweep)
         disk.replace(path / DATA, f"{data}\n".encode())
-        disk.replace(path / SWEEP, f"{first}\n{base.sweep_text()}".encode())
+        text = f"{_BEGUN}{first}\n{base.sweep_text()}"
+        disk.replace(path / SWEEP, text.encode())
     disk.remove(path / STOP)
     return changes
 
 
-def decided_by(sweep: Sweep) -> str:
-    """The first line of `sweep.yaml`: what decides, beside it, which points it has."""
+def refuse_other_points(sweep: Sweep, path: Path, disk: Disk) -> None:
+    """See that other points are not those of another version of what decides them.
+
+    Raises:
+        Error: `run-exists`.
+    """
+    then, now = _begun_with(path, disk), _decided_by(sweep)
+    if then != now:
+        message = f"{path}: other points are tried now than when it was begun"
+        fix = f"it was begun with {then}, and this is {now}: go on with the former, or "
+        raise Error("run-exists", message, fix=fix + _ELSEWHERE)
+
+
+def _decided_by(sweep: Sweep) -> str:
+    """What decides, beside the config, which points a sweep has."""
     package = sweep.method.package
     more = f", {package} {metadata.version(package)}" if package else ""
-    return f"# Begun with nettrain {__version__}{more}"
+    return f"nettrain {__version__}{more}"
 
 
-def begun_by(path: Path, disk: Disk) -> str:
-    """That line, as it was when the folder was begun."""
-    return disk.read(path / SWEEP).decode().partition("\n")[0]
+def _begun_with(path: Path, disk: Disk) -> str:
+    """That, as it was when the folder was begun."""
+    first = disk.read(path / SWEEP).decode().partition("\n")[0]
+    return first.removeprefix(_BEGUN)
 
 
 def _refuse_other_data(path: Path, data: str, disk: Disk) -> None:

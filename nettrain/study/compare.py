@@ -243,7 +243,7 @@ class Comparison:
         """A row per differing key, a column per group."""
         heads = ["", *(group.name for group in self.groups)]
         rows = [[k, *(g.setting(k) for g in self.groups)] for k in self.keys]
-        return _turned([heads, *rows])
+        return _transposed([heads, *rows])
 
     def results(self) -> Rows:
         """A row per metric and group: mean, interval, and the distance to the best."""
@@ -280,7 +280,7 @@ class Comparison:
         """A row per finding, a column per group: how many of its runs have it."""
         heads = ["", *(group.name for group in self.groups)]
         rows = ([n, *(_having(g, n) for g in self.groups)] for n in self._found)
-        return _turned([heads, *rows])
+        return _transposed([heads, *rows])
 
     @cached_property
     def _found(self) -> list[str]:
@@ -403,7 +403,7 @@ def _linked(run: Path, at: Path) -> str:
     return Link(str(run), os.path.relpath(run / REPORT, at))
 
 
-def _turned(rows: Rows) -> Rows:
+def _transposed(rows: Rows) -> Rows:
     """A row per group where their columns would be too many to be seen together."""
     many = len(rows[0]) > 1 + _BESIDE and len(rows) > 1
     return [list(column) for column in zip(*rows, strict=True)] if many else rows

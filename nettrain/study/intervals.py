@@ -73,11 +73,6 @@ class Interval:
         return self.mean + self.half
 
     @property
-    def excludes_zero(self) -> bool:
-        """Whether the mean can be told from 0; no interval tells nothing."""
-        return self.low > 0 or self.high < 0
-
-    @property
     def agree(self) -> bool:
         """Whether there are several values, all of them equal."""
         return self.is_tested and math.isnan(self.half)

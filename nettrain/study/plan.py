@@ -23,11 +23,12 @@ from nettrain.experiment.available import Limit
 from nettrain.experiment.setup import Setup, set_up
 from nettrain.study.methods import Halving, Try
 from nettrain.study.points import Base
-from nettrain.study.results import Unit, aim
+from nettrain.study.results import Unit
 from nettrain.study.settings import Sweep
 from nettrain.study.space import ENDS, Axis, Range, Values
 from nettrain.study.workers import check_backend, cores
 from nettrain.training.metrics import Metric
+from nettrain.training.outcome import goal
 
 LOOKED_AT = 300
 """Points of a generation whose configs are made beforehand; of more only some are."""
@@ -129,7 +130,7 @@ class Plan:
             units=units,
             updates=setup.plan().total_steps,
             metric=metric,
-            goal=aim(sweep.objective.goal, metric, base.experiment),
+            goal=_goal(base, metric),
             need=need,
             limit=needed.limit,
             room=room,
@@ -335,6 +336,12 @@ def _checked_metric(base: Base, setup: Setup) -> str:
     return metric
 
 
+def _goal(base: Base, metric: str) -> str:
+    """Whether it should fall or rise: what is asked for, or what is known of it."""
+    wanted = base.sweep.objective.goal
+    return goal(metric, base.experiment.metrics) if wanted == "auto" else wanted
+
+
 # ---------------------------------------------------------------- data
 
 _ROWS = ("source", "target", "task", "columns", "missing", "split")
@@ -355,7 +362,8 @@ def _data(base: Base, unit: Unit, usual: Dataset, part: str) -> str:
     among = {key: _looked_at(axis) for key, axis in base.sweep.space.items()}
     first = {key: given[0] for key, given in among.items()}
     for key, given in among.items():
-        if key != "data" and key.partition(".")[2].partition(".")[0] not in _ROWS:
+        section, *inside = key.split(".")
+        if section != "data" or (inside and inside[0] not in _ROWS):
             continue
         judged: list[_Judged] = []
         for value in given:

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from nettrain.component import listed
 from nettrain.config.writer import inline
 from nettrain.disk import Disk
 from nettrain.record.folder import METRICS
 from nettrain.record.metrics import columns
 from nettrain.study import verdict as words
 from nettrain.study.epochs import read_ends
-from nettrain.study.failures import failures
 from nettrain.study.intervals import Interval
-from nettrain.study.results import FINISHED, UNFINISHED, Results, Row
+from nettrain.study.results import FINISHED, UNFINISHED, Results, Row, reason
 from nettrain.study.space import Axis, IntLog, Log
 from nettrain.training.outcome import in_row
 
@@ -25,6 +25,8 @@ _LIST = 12
 """Values of a list up to which each has a place of its own in a picture."""
 _CURVES = 200
 """Trials whose curves are drawn, from the best on."""
+_AGAIN = ("failed", "timeout")
+"""What may come to another end when it is tried once more."""
 
 
 def head(results: Results) -> list[str]:
@@ -65,6 +67,11 @@ def _short(value: Any) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
 
 
+def conclusions(results: Results) -> list[str]:
+    """Which point is best, whether that can be told, and what came to nothing."""
+    return [*verdict(results), *failures(results)]
+
+
 def verdict(results: Results) -> list[str]:
     """Which point is best, and whether that can be told."""
     best = results.best
@@ -88,6 +95,26 @@ def verdict(results: Results) -> list[str]:
 def _known(results: Results) -> int:
     """How many points have a mean."""
     return sum(not math.isnan(row.interval.mean) for row in results.rows)
+
+
+def failures(results: Results) -> list[str]:
+    """A sentence for those that failed, and one for those that diverged."""
+    told = []
+    for kinds, verb in ((_AGAIN, "failed"), (("diverged",), "diverged")):
+        rows = [row for row in results.rows if row.status in kinds]
+        if rows:
+            rows.sort(key=lambda row: row.point.number)
+            many = f"{len(rows)} of {words.count(len(results.rows), 'point')} {verb}"
+            again = "; the same command tries again" * (verb == "failed")
+            told.append(f"{many}: {_named(results, rows)}{again}")
+    return told
+
+
+def _named(results: Results, rows: list[Row]) -> str:
+    first, *others = rows
+    also = listed(row.point.number for row in others)
+    why = f" ({told})" if (told := reason(results, first)) else ""
+    return f"point {first.point.number}{why}" + (f"; also {also}" if also else "")
 
 
 def meaning(results: Results) -> list[str]:
@@ -116,7 +143,7 @@ def plain(path: Path, results: Results) -> Mapping[str, Any]:
         "goal": results.goal,
         "units": [unit.label for unit in results.units],
         "best": best and best.point.number,
-        "verdict": [*verdict(results), *failures(results)],
+        "verdict": conclusions(results),
         "meaning": meaning(results),
         "points": [_plain(results, row) for row in results.rows],
     }
@@ -160,7 +187,7 @@ def page(name: str, results: Results, axes: dict[str, Axis], trials: Path) -> st
         first, number, *others = cells(results, row, rank)
         link = Link(number, f"{trials.name}/{row.point.name}.yaml")
         rows.append([first, link, *others])
-    said = [*verdict(results), *failures(results), *meaning(results)]
+    said = [*conclusions(results), *meaning(results)]
     pictures = _pictures(results, axes, trials)
     return sweep(f"Sweep {name}", said, head(results), rows, pictures)
 

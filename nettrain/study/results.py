@@ -5,25 +5,31 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import numpy as np
 
 from nettrain.config.writer import inline
 from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
 from nettrain.experiment.status import read_status
 from nettrain.record.folder import RUN, RunFolder
-from nettrain.record.metrics import columns, read_metrics
+from nettrain.record.metrics import columns
 from nettrain.span import Span
-from nettrain.study.failures import reason
+from nettrain.study.epochs import read_ends
 from nettrain.study.intervals import Interval, difference, told_apart
 from nettrain.study.points import Point
 from nettrain.study.verdict import Rival
-from nettrain.training.outcome import goal, in_row, kept
+from nettrain.training.outcome import in_row, kept
 
 UNFINISHED, FINISHED = "unfinished", "finished"
+_MOST = 120
+"""Characters of a reason."""
+_SAID = re.compile(r"^(?:error\[[^\]]*\]|\w*(?:Error|Exception|Warning):) ?(.+)", re.M)
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Sc
     try:
         run = RunFolder.open(folder)
         status = read_status(run)
-        found = columns(read_metrics(run.disk, run.metrics))
+        found = columns(read_ends(run.disk, run.metrics))
     except Error as error:  # half-written or damaged: resuming mends or names it
         return Score(UNFINISHED, why=str(error))
     if "planned" not in status:
@@ -87,15 +93,24 @@ def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Sc
     last = ends_at(until, plan["steps"], max(1, plan["steps_per_epoch"]))
     # What is finished has all its rows, unless its file was cut: that is mended.
     over = status["status"] == "finished" and made >= status["step"]
-    if made < last and not over:
-        if status["status"] == "diverged":
-            return Score("diverged", why=status.get("reason", ""))
+    diverged = status["status"] == "diverged"
+    if made < last and not over and not diverged:
         return Score(UNFINISHED)
+    skips = experiment.train.on_nonfinite == "skip"
+    if not over and (diverged or not skips) and not _has_loss(found, last):
+        why = f"the loss is not finite after step {last}"
+        return Score("diverged", why=status.get("reason", "") if diverged else why)
     row = kept(found, experiment.train.stop, experiment.metrics, last)
     name = in_row(metric)
     if row is None or name not in found:
         return Score("failed", why=f"the run has no {metric}")
     return Score(FINISHED, float(found[name][row]))
+
+
+def _has_loss(found: Mapping[str, np.ndarray], step: int) -> bool:
+    """Whether the epoch that ends at a step has a loss that is a number."""
+    row = kept(found, None, (), step)
+    return row is not None and int(found["step"][row]) == step
 
 
 def ends_at(until: float, steps: int, per_epoch: int) -> int:
@@ -239,6 +254,20 @@ class Results:
         return text.getvalue()
 
 
-def aim(wanted: str, metric: str, experiment: Experiment) -> str:
-    """Whether a metric should fall or rise: what is wanted, or what it is known for."""
-    return goal(metric, experiment.metrics) if wanted == "auto" else wanted
+def reason(results: Results, row: Row) -> str:
+    """Of the first trial that is to blame, in one line: `seed 1: it was killed twice`.
+
+    Empty where all trials of the point came to their end.
+    """
+    for unit, found in zip(results.units, row.scores, strict=True):
+        if found.status == row.status and found.why:
+            which = f"{unit.label}: " if len(results.units) > 1 else ""
+            return which + short(found.why)
+    return ""
+
+
+def short(why: str) -> str:
+    """The line of a text, which may be a traceback, that says what was wrong."""
+    lines = _SAID.findall(why) or why.strip().splitlines()[-1:]
+    line = lines[-1].strip() if lines else ""
+    return line if len(line) <= _MOST else f"{line[: _MOST - 1]}…"

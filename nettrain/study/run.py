@@ -30,8 +30,6 @@ from nettrain.training.metrics import Metric
 from nettrain.training.outcome import EPOCH_LOSS, goal, in_row, kept
 from nettrain.training.settings import Stop
 
-SEED, FOLD = ("seed",), ("data", "split", "fold")
-
 
 class Setting(NamedTuple):
     """What a config says at one place.
@@ -99,15 +97,17 @@ class Run:
     @property
     def unit(self) -> tuple[int, int]:
         """Seed and fold: what two configs have to share to be compared as a pair."""
-        fold = self.leaves.get(FOLD)
-        number = fold.value if fold and isinstance(fold.value, int) else 1
-        return int(self.facts["seed"]), number
+        return int(self.facts["seed"]), self._of_split("fold")
 
     @property
     def folds(self) -> int:
         """Parts of the cross-validation that it is one of; 1 without one."""
-        folds = self.leaves.get((*FOLD[:-1], "folds"))
-        return folds.value if folds and isinstance(folds.value, int) else 1
+        return self._of_split("folds")
+
+    def _of_split(self, key: str) -> int:
+        """An integer of the split; 1 where there is none."""
+        leaf = self.leaves.get(("data", "split", key))
+        return leaf.value if leaf and isinstance(leaf.value, int) else 1
 
     @property
     def draw(self) -> int | None:

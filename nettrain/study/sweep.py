@@ -132,21 +132,11 @@ def sweep(
     plan = Plan.of(base, workers)
     disk = Disk()
     path = begun.folder(base, out, disk)
+    files = tuple(str(Path(plugin).absolute()) for plugin in plugins)
     with lock.held(disk, path):
         changes = begun.begin(base, plan.data, path, disk)
         watch.begins(plan, path, [str(change) for change in changes])
-        run = _Sweeping(
-            base,
-            path,
-            disk,
-            plan.metric,
-            plan.goal,
-            plan.units,
-            plan.workers,
-            tuple(str(Path(plugin).absolute()) for plugin in plugins),
-            watch,
-        )
-        results = run.results()
+        results = _Sweeping(base, plan, path, disk, files, watch).results()
         _conclude(results, base.sweep, path, disk)
         return path, results
 
@@ -187,12 +177,9 @@ class _Sweeping:
     """
 
     base: Base
+    plan: Plan
     path: Path
     disk: Disk
-    metric: str
-    goal: str
-    units: tuple[Unit, ...]
-    workers: int
     plugins: tuple[str, ...]
     watch: Watcher
     known: dict[str, _Known] = field(default_factory=dict)
@@ -206,14 +193,15 @@ class _Sweeping:
             tries = next(generations)
             while True:
                 tries = generations.send(self._losses(tries))
+        plan = self.plan
         return Results.of(
             space,
-            self.units,
-            self.metric,
-            self.goal,
+            plan.units,
+            plan.metric,
+            plan.goal,
             self.base.sweep.folds or 1,
             (
-                (known.point, known.until, [known.scores[unit] for unit in self.units])
+                (known.point, known.until, [known.scores[unit] for unit in plan.units])
                 for known in self.known.values()
             ),
         )
@@ -228,10 +216,10 @@ class _Sweeping:
         return [self._loss(known) for known, _ in asked]
 
     def _loss(self, known: _Known) -> float:
-        mean = Interval.of([known.scores[unit].value for unit in self.units]).mean
+        mean = Interval.of([one.value for one in known.scores.values()]).mean
         if not math.isfinite(mean):
             return math.inf
-        return mean if self.goal == "min" else -mean
+        return mean if self.plan.goal == "min" else -mean
 
     def _point(self, given: Values) -> _Known:
         """The point with these values: the one there is, or a new one."""
@@ -251,13 +239,8 @@ class _Sweeping:
 
         What failed before and does not fail now leads a method to other points.
         """
-        then = begun.begun_by(self.path, self.disk)
-        if then != (now := begun.decided_by(self.base.sweep)):
-            message = f"{self.path}: other points are tried now than when it was begun"
-            fix = f"it says {then}; this is {now.removeprefix('# Begun with ')}: go on "
-            fix += "with the former, or choose another folder with --out"
-            raise Error("run-exists", message, fix=fix)
-        for unit in self.units:
+        begun.refuse_other_points(self.base.sweep, self.path, self.disk)
+        for unit in self.plan.units:
             folder = self._run(point, unit)
             if self.disk.exists(folder):
                 names = (f"{folder.name}.other{n}" for n in itertools.count(1))
@@ -278,9 +261,9 @@ class _Sweeping:
         memory that all of them needed.
         """
         left: dict[Path, tuple[_Known, Unit]] = {}
-        self.watch.planned(len(points) * len(self.units))
+        self.watch.planned(len(points) * len(self.plan.units))
         for known in points:
-            for unit in self.units:
+            for unit in self.plan.units:
                 folder = self._run(known.point, unit)
                 found = self._score(known, folder)
                 if found.status == UNFINISHED:
@@ -306,7 +289,7 @@ class _Sweeping:
         self.watch.done(self._run(known.point, unit).name, found)
 
     def _score(self, known: _Known, folder: Path) -> Score:
-        return score(folder, known.point.experiment, self.metric, known.until)
+        return score(folder, known.point.experiment, self.plan.metric, known.until)
 
     def _judged(self, found: Score, done: Done) -> Score:
         """What came of a trial that a worker gave back and that is not begun again."""
@@ -362,7 +345,8 @@ class _Sweeping:
         left = {trial.folder: trial for trial in trials}
         refused: Error | None = None
         with signals.listening() as interruption, self._passing_on(interruption, left):
-            for done in performed(trials, self.workers, self.base.sweep.backend):
+            backend = self.base.sweep.backend
+            for done in performed(trials, self.plan.workers, backend):
                 del left[done.folder]
                 folder = self.path / TRIALS / done.folder.name
                 refused = refused or _refused(done)
@@ -390,7 +374,7 @@ class _Sweeping:
                 if interruption():
                     self._end_trials(interruption.number)
                     return
-                self.watch.running(list(left)[: 2 * abs(self.workers)])
+                self.watch.running(list(left)[: 2 * abs(self.plan.workers)])
 
         looking = threading.Thread(target=look, daemon=True)
         looking.start()

@@ -133,7 +133,7 @@ def rows(
 
     Args:
         sort: the key that decides their order, least first; else that of the folders.
-            Runs that do not have it come last.
+            Runs whose value is NaN come last, and after them those without one.
         reverse: whether the largest comes first.
 
     Raises:
@@ -151,9 +151,9 @@ def rows(
         if all(c.holds(values[c.key][i]) for c in conditions)
     ]
     if sort:
-        has = [i for i in kept if values[sort][i] is not None]
-        has.sort(key=lambda i: _rank(values[sort][i]), reverse=reverse)
-        kept = has + [i for i in kept if values[sort][i] is None]
+        column = values[sort]
+        order = sorted(kept, key=lambda i: _rank(column[i]), reverse=reverse)
+        kept = sorted(order, key=lambda i: _lack(column[i]))
     return [found[i] for i in kept]
 
 
@@ -163,10 +163,14 @@ def _unknown(key: str, found: Iterable[Row]) -> Error:
     return Error("usage-arguments", f'no run has "{key}"', fix=fix)
 
 
-def _rank(value: Any) -> tuple[bool, bool, Any]:
-    """Numbers before texts; what is no number after all that are."""
-    text = isinstance(value, str)
-    return text, not text and math.isnan(value), value
+def _rank(value: Any) -> tuple[bool, Any]:
+    """Numbers before texts; what is lacking anywhere."""
+    return (False, 0) if any(_lack(value)) else (isinstance(value, str), value)
+
+
+def _lack(value: Any) -> tuple[bool, bool]:
+    """Whether there is none, and whether it is no number."""
+    return value is None, isinstance(value, float) and math.isnan(value)
 
 
 def _written(path: Path) -> float:

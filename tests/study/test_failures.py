@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from nettrain.study.failures import failures, reason, short
-from nettrain.study.results import Score, Unit
+from nettrain.study.report import failures
+from nettrain.study.results import Score, Unit, reason, short
 
 TRACEBACK = """Traceback (most recent call last):
   File "plugin.py", line 3, in formula

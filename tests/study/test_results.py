@@ -122,6 +122,35 @@ def test_a_run_that_diverged_has_no_value(tmp_path: Path) -> None:
     assert score.status == "diverged" and math.isnan(score.value)
 
 
+def lost(trained: Path, folder: Path, status: str, end: int) -> list[dict[str, Any]]:
+    """A run without a finite loss from the end of an epoch on, which is its last."""
+    facts = json.loads((trained / RUN).read_text())
+    (folder / RUN).write_text(json.dumps({**facts, "status": status, "reason": "inf"}))
+    kept = [row for row in rows(trained) if row["epoch"] <= end]
+    kept[-1] |= {"train/epoch_loss": "nan", LOSS: "nan"}
+    (folder / METRICS).write_text("".join(json.dumps(row) + "\n" for row in kept))
+    return [row for row in kept if LOSS in row]
+
+
+def test_what_diverged_in_its_last_update_has_no_value(
+    trained: Path, tmp_path: Path
+) -> None:
+    ends = lost(trained, tmp_path, "diverged", 4)
+    assert found(tmp_path).status == "diverged" and found(tmp_path).why == "inf"
+    assert found(tmp_path, until=75) == Score(FINISHED, ends[2][LOSS])
+
+
+def test_a_rung_that_ends_without_a_loss_has_diverged(
+    trained: Path, tmp_path: Path
+) -> None:
+    ends = lost(trained, tmp_path, "interrupted", 2)
+    score = found(tmp_path, until=50)
+    assert score.status == "diverged"
+    assert score.why == f"the loss is not finite after step {ends[1]['step']}"
+    skips = CONFIG | {"train": {"epochs": 4, "on_nonfinite": "skip"}}
+    assert found(tmp_path, skips, until=50) == Score(FINISHED, ends[0][LOSS])
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -234,7 +263,7 @@ def test_behind_and_equals_are_paired_by_seed() -> None:
     assert found.behind(found.rows[0]).mean == 0
     assert {n: rival.told for n, rival in found.rivals.items()} == {2: False, 3: True}
     told = found.behind(next(r for r in found.rows if r.point.number == 3))
-    assert told.mean == pytest.approx(0.061 / 3) and told.excludes_zero
+    assert told.mean == pytest.approx(0.061 / 3) and told.low > 0
     upward = results(best, equal, worse, goal="max")
     assert all(upward.behind(r).mean >= 0 for r in upward.rows)
 

@@ -206,6 +206,16 @@ def test_sorting_puts_what_is_missing_last(several: Path) -> None:
     assert set(by_rate[2:4]) == {"made/2", "made/4"}
 
 
+def test_what_is_no_number_comes_after_all_that_are(tmp_path: Path) -> None:
+    tests = {"a": None, "b": float("nan"), "c": 0.2, "d": 0.4}
+    for name, test in tests.items():
+        make(tmp_path / name, test=test)
+    up = rows(tmp_path, sort="test/accuracy")
+    down = rows(tmp_path, sort="test/accuracy", reverse=True)
+    assert names(up, tmp_path) == ["c", "d", "b", "a"]
+    assert names(down, tmp_path) == ["d", "c", "b", "a"]
+
+
 def test_a_key_that_no_run_has_is_said(several: Path) -> None:
     with pytest.raises(Error, match="no run has") as caught:
         rows(several, sort="test/acuracy")
