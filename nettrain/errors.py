@@ -47,11 +47,14 @@ class Place:
     line: int | None = None
     column: int | None = None
     text: str = ""
-    """The source line itself, shown under the message."""
+    """The source line itself, shown under the message; what has no lines, as a setting
+    on the command line, is told by it."""
     width: int = 1
     """How many characters the caret underlines."""
 
     def __str__(self) -> str:
+        if self.line is None and self.text:
+            return f"{self.file}: {self.text}"
         numbers = [str(n) for n in (self.line, self.column) if n is not None]
         return ":".join([self.file, *numbers])
 

@@ -85,6 +85,7 @@ def value(text: str) -> Any:
         "data: {source: {moons: }, split: {validation: a.csv, stratify: true}}",
         "data: {source: {moons: 10}, preprocess: [{one_hot: {unknown: error}}]}",
         "train: {checkpoint: {every: 10 steps}, stop: {minutes: 0.5}}",
+        "train: {stop: {monitor: train/r2}}",
         "diagnose: {G1: {threshold: 0.1}, silence: [G2]}",
         "extends: a.yaml\npatch: [{do: set, path: seed, value: 1}]",
         "loss: {cross_entropy: {class_weights: [1, 2]}}",
@@ -100,6 +101,7 @@ def test_every_form_is_admitted(text: str, validator: Draft202012Validator) -> N
     [
         "sed: 1", "seed: -1", "seed: one", "seed: 1.5", "seed: true", "name: 3",
         "train: {epoch: 3}", "train: {stop: {monitr: x}}", "train: 5", "epochs: 4",
+        "train: {stop: {monitor: val_loss}}", "train: {stop: {monitor: loss}}",
         "train: {epochs: 0}", "train: {checkpoint: {keep: 1}}", "metrics: accuracy",
         "metrics: [acc]", "metrics: [3]", "optimizer: adm", "optimizer: {adm: 1}",
         "optimizer: [adam]", "optimizer: {adam: {beta: 1}}", "optimizer: {adam: -1}",

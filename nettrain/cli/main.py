@@ -143,7 +143,12 @@ def _plain(error: Error) -> dict[str, Any]:
     return {
         "code": error.code,
         "place": place
-        and {"file": place.file, "line": place.line, "column": place.column},
+        and {
+            "file": place.file,
+            "line": place.line,
+            "column": place.column,
+            "text": place.text,
+        },
         "message": error.message,
         "fix": error.fix,
     }

@@ -279,17 +279,37 @@ def _find(path: str) -> list[tuple[str, Found]]:
 
 
 def _inside(key: str) -> list[tuple[str, Found]]:
-    """A key of sections and components, by its name alone: once for each meaning."""
-    found: dict[tuple[str, str], tuple[list[str], Found]] = {}
+    """A key of sections and components, by its name alone: once for each meaning.
+
+    A component that stands only in another one, such as a schedule, has no other path
+    than its own name.
+    """
+    found: dict[tuple[str, ...], tuple[list[str], Found]] = {}
     for root in _ROOTS:
         for holder in holders(None, (root,)):
             if key in holder.keys:
                 path = f"{holder.label}.{key}"
                 end = _walk(Found((root,)), path.split("."), root=root)
                 if end.field:
-                    meaning = end.field.type, end.field.meaning
-                    found.setdefault(meaning, ([], end))[0].append(path)
-    return [(joined(paths, _PLACES), end) for paths, end in found.values()]
+                    found.setdefault(_said(end.field), ([], end))[0].append(path)
+    deeper: dict[tuple[str, ...], tuple[list[str], Found]] = {}
+    for name, cls in _components():
+        field = dict(_fields_of((cls,))).get(key)
+        if field and _said(field) not in found:
+            end = Found(members(field.annotation), field)
+            deeper.setdefault(_said(field), ([], end))[0].append(f"{name}.{key}")
+    every = [*found.values(), *deeper.values()]
+    return [(joined(paths, _PLACES), end) for paths, end in every]
+
+
+def _components() -> Iterator[tuple[str, type[Component]]]:
+    for kind in (*FAMILIES, *OF_A_SWEEP):
+        yield from _members(kind).items()
+
+
+def _said(field: FieldDoc) -> tuple[str, ...]:
+    """All that is said of a key; where it differs, the key is another one."""
+    return field.type, field.meaning, _default(field)
 
 
 def _keys(path: str, roots: Sequence[type]) -> list[tuple[str, Found]]:
@@ -370,8 +390,10 @@ def _unknown(
         every = (holder for one in _ROOTS for holder in holders(None, (one,)))
         own = (holder.keys for holder in every if holder.rank != FAMILY)
         known += dict.fromkeys(key for keys in own for key in keys)
-        families = (*FAMILIES, *OF_A_SWEEP)
-        known += [*_ABOVE, *(n for kind in families for n in _members(kind))]
+        components = list(_components())
+        deeper = (dict(_fields_of((cls,))) for _, cls in components)
+        known += [*_ABOVE, *(own for own, _ in components)]
+        known += dict.fromkeys(key for keys in deeper for key in keys)
     roots = (root,) if before else tuple(_ROOTS)
     found = (belongs(list(holders(None, (one,))), name) for one in roots)
     fix: str | None = next(filter(None, found), None) or suggest(name, known)

@@ -16,7 +16,14 @@ convert their arguments in the same way, so `Dense(64, activation="relu")` and t
 mean the same.
 """
 
-from nettrain.component.bounds import Count, NonNegative, Positive, Range, Share
+from nettrain.component.bounds import (
+    Count,
+    NonNegative,
+    Pattern,
+    Positive,
+    Range,
+    Share,
+)
 from nettrain.component.documentation import FieldDoc, describe
 from nettrain.component.family import (
     Component,
@@ -58,6 +65,7 @@ __all__ = [
     "Instead",
     "NonNegative",
     "Path",
+    "Pattern",
     "Positive",
     "Problem",
     "Range",

@@ -1,4 +1,4 @@
-"""Bounds of numbers, as annotations of fields."""
+"""What numbers and text are bound to, as annotations of fields."""
 
 from __future__ import annotations
 
@@ -33,6 +33,16 @@ class Range:
             for word, b in bounds
             if math.isfinite(b)
         )
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What the text of a field looks like, for editors: a regular expression.
+
+    What can stand there depends on other settings, by which it is judged later.
+    """
+
+    text: str
 
 
 Positive = Annotated[float, Range(above=0)]

@@ -128,7 +128,7 @@ def _unwrapped(annotation: Any, value: Any) -> str | None:
     found: list[Problem] = []
     build(annotation, value[0], (), found)
     plain = show(value[0]).removeprefix("{").removesuffix("}").strip('"')
-    words = f"write it without brackets: {plain}"
+    words = f"write it by itself, in no list: {plain}"
     return None if found else Fix(words, Instead(value[0]))
 
 
@@ -136,14 +136,17 @@ def _build_bounded(
     annotation: Any, value: Any, path: Path, problems: list[Problem]
 ) -> Any:
     inner, *marks = typing.get_args(annotation)
-    built = build(inner, value, path, problems)
-    for mark in marks:
-        bad = (
-            isinstance(mark, Range)
-            and isinstance(built, (int, float))
-            and built not in mark
+    found: list[Problem] = []
+    built = build(inner, value, path, found)
+    for problem in found:
+        meant = _instead(problem)
+        out = meant is not None and any(_outside(mark, meant) for mark in marks)
+        # "150 %" of what is at most 1 may mean anything.
+        problems.append(
+            dataclasses.replace(problem, fix=None, sure=False) if out else problem
         )
-        if bad:
+    for mark in marks:
+        if _outside(mark, built):
             message = f"expected {phrase(inner)} {mark}, got {show(value)}"
             fix = _within(mark, built)
             problems.append(Problem("config-range", path, message, fix))
@@ -151,9 +154,15 @@ def _build_bounded(
     return built
 
 
+def _outside(mark: Any, value: Any) -> bool:
+    bounded = isinstance(mark, Range) and isinstance(value, (int, float))
+    return bounded and value not in mark
+
+
 def _within(mark: Range, number: float) -> str | None:
     """The number that was perhaps meant: 64 for -64, and for 15 a share of 0.15."""
-    if mark.at_most == 1 and 1 < number <= 100:
+    share = min(mark.at_most, mark.below) == 1
+    if share and 1 < number <= 100 and number / 100 in mark:
         return f"did you mean {number / 100:g}?"
     return f"did you mean {show(-number)}?" if number < 0 and -number in mark else None
 
@@ -295,7 +304,8 @@ def _build_component(
         name, given = value, {}
     else:
         message = f"expected {phrase(base)}, got {show(value)}"
-        return _wrong(path, problems, message, _not_named(base, value))
+        in_list = isinstance(path[-1], int) if path else False
+        return _wrong(path, problems, message, _not_named(base, value, in_list))
     cls = registered(base).get(name)
     if cls is not None:
         return _build_named(cls, given, path, problems)
@@ -307,16 +317,21 @@ def _build_component(
     return INVALID
 
 
-def _not_named(base: type[Component], value: Any) -> str:
+def _not_named(base: type[Component], value: Any, in_list: bool) -> str:
     """What to do about a value in which no component's name stands alone."""
     if fix := _unwrapped(base, value) or _respelt(base, value):
         return fix
     first, *others = value if isinstance(value, (Mapping, list)) and value else (None,)
-    if first not in list(registered(base)):
+    known = list(registered(base))
+    if first not in known:
         return _one_of(base)
     if isinstance(value, Mapping):
+        if named := [other for other in others if other in known]:
+            every = listed([first, *named])
+            each = f'begin each of {every} with a "- " of its own'
+            return each if in_list else f"keep one of {every}"
         return f"put {listed(others)} inside {first}: indent it deeper than {first}"
-    return _one_of(base) if others else f"write it without brackets: {first}"
+    return _one_of(base) if others else f"write it by itself, in no list: {first}"
 
 
 _NAMES = ("name", "type", "kind", "class")
@@ -416,7 +431,11 @@ def _build_named(
     built = build_fields(cls, {first: given}, path, found)
     # The short form has no key of its own: its value stands where the component stands.
     problems.extend(
-        dataclasses.replace(p, path=(*path, *p.path[len(path) + 1 :]))
+        dataclasses.replace(
+            p,
+            path=(*path, *p.path[len(path) + 1 :]),
+            message=p.message.removeprefix(f"{first}: "),
+        )
         if p.path[: len(path) + 1] == (*path, first)
         else p
         for p in found

@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Annotated, Any, Literal
 
-from nettrain.component.bounds import Range
+from nettrain.component.bounds import Pattern, Range
 from nettrain.component.documentation import describe
 from nettrain.component.family import Component, first_field, registered
 
@@ -79,20 +79,21 @@ def _schema(annotation: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _bounds(marks: tuple[Any, ...]) -> dict[str, float]:
+def _bounds(marks: tuple[Any, ...]) -> dict[str, Any]:
     words = {
         "at_least": "minimum",
         "at_most": "maximum",
         "above": "exclusiveMinimum",
         "below": "exclusiveMaximum",
     }
-    return {
-        word: getattr(mark, name)
-        for mark in marks
-        if isinstance(mark, Range)
-        for name, word in words.items()
-        if math.isfinite(getattr(mark, name))
-    }
+    found: dict[str, Any] = {}
+    for mark in marks:
+        if isinstance(mark, Pattern):
+            found["pattern"] = mark.text
+        elif isinstance(mark, Range):
+            bounds = {word: getattr(mark, name) for name, word in words.items()}
+            found |= {word: b for word, b in bounds.items() if math.isfinite(b)}
+    return found
 
 
 def _schema_of_family(

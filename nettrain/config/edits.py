@@ -8,12 +8,11 @@ from itertools import islice
 from pathlib import Path as FilePath
 
 from nettrain.component import Fix, Home, Instead, Problem, alike, show
-from nettrain.config.move import moved, without
+from nettrain.config.move import headed, moved, without
 from nettrain.config.reader import Document, parse
 from nettrain.config.resolve import Resolved
-from nettrain.config.stretch import Change, Splice, Text, equal, joined, written
+from nettrain.config.stretch import GONE, Change, Splice, Text, equal, joined, written
 from nettrain.config.tree import Tree
-from nettrain.config.writer import inline
 from nettrain.errors import Error
 
 _FOLDER = 10_000
@@ -25,7 +24,11 @@ _FILES = ("config-missing-file", "data-missing-file")
 
 def changed(document: Document, found: Sequence[Change | None]) -> str | None:
     """The text with its changes, or with one of them, if that does what it should."""
-    changes = _apart([change for change in found if change])
+    made = [change for change in found if change]
+    # A key is put at the beginning of its home: the last one goes there first.
+    moves = [change for change in made if GONE in change.keys.values()]
+    others = [change for change in made if GONE not in change.keys.values()]
+    changes = _apart([*others, *reversed(moves)])
     # If one of them does what it should not, they are tried by themselves.
     tries = [changes, *([change] for change in changes)]
     return next(filter(None, (_tried(document, some) for some in tries)), None)
@@ -78,22 +81,23 @@ def _rewritten(text: Text, node: Tree, edit: Instead) -> Change | None:
     """Another value. Quotes only go around what stands there: 1.50 is not "1.5"."""
     where = text.value(node)
     if where is None:
-        return None
+        return headed(text, node, edit.value)
     quotes = not isinstance(node.value, str) and edit.value == show(node.value)
     if quotes and text.between(where) != edit.value:
         return None
-    splice = Splice(*where, inline(edit.value))
+    splice = Splice(*where, text.like(where[0], edit.value))
     return Change((splice,), values={id(node.origin): edit.value})
 
 
 def _renamed(text: Text, above: Tree, name: str, edit: Instead) -> Change | None:
-    """Another key, unless it stands there already."""
+    """Another key, unless it stands there already; in what this extends, it may."""
     node = above.child(name)
     where = text.key(node, name) if node else None
-    taken = not isinstance(edit.value, str) or above.child(edit.value)
-    if node is None or where is None or taken:
+    if node is None or where is None or not isinstance(edit.value, str):
         return None
-    splice = Splice(*where, inline(edit.value))
+    if (taken := above.child(edit.value)) and text.own(taken):
+        return None
+    splice = Splice(*where, text.like(where[0], edit.value))
     return Change((splice,), keys={id(node.key): edit.value})
 
 

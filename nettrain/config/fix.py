@@ -142,7 +142,7 @@ class _Mender:
         self, document: Document, resolved: Resolved | None, errors: Sequence[Error]
     ) -> Iterator[str | None]:
         """Texts with more and more that is not looked for without need."""
-        lines = sorted(set(self._lines(errors)))
+        lines = sorted({line for line, _ in self._spots(errors)})
         yield all_meant(document.text, lines, self._judge)
         for line in lines:
             way = meant(document.text, line, self._judge)
@@ -186,12 +186,16 @@ class _Mender:
         try:
             document = parse(given, self.source) if isinstance(given, str) else given
         except Error:
-            return Read(MISTAKES, frozenset(), None)
+            return Read(MISTAKES, frozenset(), frozenset(), None)
         errors = self._resolved(document)[1]
-        return Read(len(errors), frozenset(self._lines(errors)), document.value)
+        # A key with a mistake can be mended by itself.
+        wrong = [error for error in errors if error.code != "config-unknown-key"]
+        lines, values = self._spots(errors), self._spots(wrong)
+        rows = frozenset(line for line, _ in lines)
+        return Read(len(errors), rows, frozenset(values), document.value)
 
-    def _lines(self, errors: Sequence[Error]) -> Iterator[int]:
-        """Lines of this text that errors point at, from 0."""
+    def _spots(self, errors: Sequence[Error]) -> Iterator[tuple[int, int]]:
+        """Lines and columns of this text that errors point at, from 0."""
         for place in (error.place for error in errors):
             if place and place.file == self.source.name and place.line:
-                yield place.line - 1
+                yield place.line - 1, (place.column or 1) - 1

@@ -41,7 +41,7 @@ _COMMENT = re.compile(r"(?:^|[ \t])#")
 _TAB = re.compile(r"(?<=\S)\s*\t\s*")
 _QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'")
 _BLANKS = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
-_NOTHING = re.compile("[\u200b\u200c\u200d\u2060\ufeff]")
+_NOTHING = re.compile("[\v\f\u200b\u200c\u200d\u2060\ufeff]")
 _CURLED = (("“”„‟", '"'), ("‘’‚‛", "'"))
 
 
@@ -51,11 +51,13 @@ class Read(NamedTuple):
     Attributes:
         mistakes: how many there are.
         lines: where they are, from 0.
+        wrong: the line and column, from 0, at which each wrong value begins.
         value: what the text holds.
     """
 
     mistakes: int
     lines: frozenset[int]
+    wrong: frozenset[tuple[int, int]]
     value: Any
 
 
@@ -164,9 +166,10 @@ def _best(
     good: Callable[[Judged], bool],
 ) -> str | Doubt | None:
     """The text that reaches furthest with the fewest mistakes."""
+    by_text = {written(text, way): way for way in ways}
     costs = {
-        written(text, way): sum(text[i:j] != instead for i, j, instead in way)
-        for way in ways
+        other: sum(text[i:j] != instead for i, j, instead in way)
+        for other, way in by_text.items()
     }
     costs.pop(text, None)
     if len(costs) * len(text) > _READ:
@@ -181,7 +184,22 @@ def _best(
     for other in fitting[1:]:
         if not equal(judged[fitting[0]].holds.value, judged[other].holds.value):
             return Doubt(_changed(fitting[0], other), _changed(other, fitting[0]))
-    return fitting[0] if fitting else None
+    if not fitting or _still_wrong(by_text[fitting[0]], text, judged[fitting[0]].holds):
+        return None
+    return fitting[0]
+
+
+def _still_wrong(way: Sequence[Splice], text: str, after: Read) -> bool:
+    """Whether a value is wrong that begins where the text was changed."""
+    shift = 0
+    for start, stop, instead in sorted(way):
+        at = start + shift
+        shift += len(instead) - (stop - start)
+        before = written(text, [s for s in way if s.start < start])[:at]
+        rows = BREAK.split(before)
+        if (len(rows) - 1, len(rows[-1])) in after.wrong:
+            return True
+    return False
 
 
 def _changed(new: str, other: str) -> str:
@@ -371,6 +389,8 @@ def _slips(lines: Sequence[_Line], here: Sequence[int], column: int) -> Ways:
         yield (line.splice(end, end, ","),)
     if dash := re.match(r"\s*-(?=[A-Za-z])", line.text):
         yield (line.splice(dash.end(), dash.end(), " "),)
+    if dash := re.match(r"\s*(- +)(?=\S)", above.text):
+        yield (above.splice(*dash.span(1), ""),)
     if above.text[above.indent :].startswith("- ") and above.indent == line.indent:
         yield (line.splice(line.indent, line.indent, "- "),)
     if at == "-" and line.newline and line.text[:column].rstrip().endswith(":"):

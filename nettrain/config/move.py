@@ -1,4 +1,4 @@
-"""Move a key with its value to the mapping where it belongs."""
+"""Move a key with its value to the mapping where it belongs, or a mapping deeper."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from nettrain.config.annotations import kinds_at, record
 from nettrain.config.resolve import Resolved
 from nettrain.config.stretch import GONE, Change, Splice, Text
 from nettrain.config.tree import Tree
-from nettrain.config.writer import inline
 from nettrain.errors import Error
 
 
@@ -47,7 +46,7 @@ def moved(text: Text, resolved: Resolved, path: Path, home: str) -> Change | Non
         piece = _commented(text, above, target, piece)
     written = text.text[piece.start : piece.stop]
     for key in reversed(names[:-1]):
-        written = f"{inline(key)}: {{{written}}}"
+        written = f"{text.like(piece.start, key)}: {{{written}}}"
     pairs = _nested(names, node.plain())
     keys_gone = {id(node.key): GONE}
     at = id(target.origin)
@@ -59,7 +58,8 @@ def moved(text: Text, resolved: Resolved, path: Path, home: str) -> Change | Non
         return None
     if isinstance(target.value, dict):
         at_start = _put(text, target, piece, written)
-        if names[0] in target.value or at_start is None:
+        taken_by = target.value.get(names[0])
+        if at_start is None or (taken_by and text.own(taken_by)):
             return None
         return Change((at_start, *taken), keys=keys_gone, added={at: pairs})
     spelt = None if piece.whole else _spelt_out(text, resolved, target, reached)
@@ -67,6 +67,36 @@ def moved(text: Text, resolved: Resolved, path: Path, home: str) -> Change | Non
         return None
     put, value = _filled(text, target, spelt, written, pairs)
     return Change((put, *taken), {at: value}, keys_gone)
+
+
+def headed(text: Text, node: Tree, meant: Any) -> Change | None:
+    """A mapping of several lines written under the name that its first value is.
+
+    Args:
+        text: that holds it.
+        node: the mapping: `name: adam`, and the settings below.
+        meant: `{"adam": settings}`.
+    """
+    pairs = node.plain()
+    if not isinstance(pairs, dict) or text.text[text.offset(node.origin)] in "{&*!":
+        return None
+    (key, name), *settings = pairs.items()
+    if meant != {name: dict(settings)}:
+        return None
+    first = node.value[key]
+    start, value = text.key(first, key), text.value(first)
+    if start is None or value is None or value[0] > text.line_stop(start[0]):
+        return None
+    column = start[0] - text.line_start(start[0])
+    if not column or text.between((start[0] - column, start[0])).strip(" -"):
+        return None
+    splices = [Splice(start[0], value[1], f"{text.between(value)}:")]
+    end, at = _end(text, start[0] - 1, node), text.line_stop(value[1])
+    while (at := at + len(text.line_break(at))) < end:
+        blank = not text.between((at, text.line_stop(at))).strip()
+        splices += [] if blank else [Splice(at, at, "  ")]
+        at = text.line_stop(at)
+    return Change(tuple(splices), values={id(node.origin): meant})
 
 
 def _nested(names: Sequence[str], value: Any) -> Any:
@@ -209,6 +239,7 @@ def _filled(
     """A short form with a further setting: its text and its value."""
     start = text.offset(target.origin)
     stop = start + target.origin.width
+    name = text.like(start, name)
     if target.value is None:
         return Splice(start, stop, f"{{{name}: {{{written}}}}}"), {name: pairs}
     short = text.between((start, stop))

@@ -9,8 +9,8 @@ from pathlib import Path as FilePath
 from nettrain.component import show
 from nettrain.config.patch import check_path, edited
 from nettrain.config.reader import parse
-from nettrain.config.tree import Source, Tree
-from nettrain.errors import Error, Place
+from nettrain.config.tree import Origin, Source, Tree
+from nettrain.errors import Error
 
 _OVERRIDE = re.compile(r"\s*([^\s.=]+(?:\.[^\s.=]+)*)\s*=(.*)", re.DOTALL)
 
@@ -35,7 +35,10 @@ def overridden(
 def _overridden(tree: Tree, text: str, schema: type) -> tuple[Tree, Sequence[Error]]:
     # Line ends and the like would tear the message apart.
     shown = "".join(c if c.isprintable() else " " for c in text[:_LONGEST])
-    place = Place(f"command line: {shown}{'…' if text[_LONGEST:] else ''}")
+    source = Source(
+        f"{shown}{'…' if text[_LONGEST:] else ''}", "command line", FilePath.cwd()
+    )
+    place = Origin(source).place()
     match = _OVERRIDE.fullmatch(text)
     if match is None:
         message = f"expected KEY=VALUE, got {show(shown)}"
@@ -44,7 +47,6 @@ def _overridden(tree: Tree, text: str, schema: type) -> tuple[Tree, Sequence[Err
     if match[1].split(".")[0] in ("extends", "patch"):
         message = f"{match[1]} can be said in a file only"
         raise Error("usage-override", message, place=place)
-    source = Source(place.file, "command line", FilePath.cwd())
     document = parse(match[2], source)
     try:
         check_path(match[1])

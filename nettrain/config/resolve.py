@@ -300,7 +300,8 @@ def _order(error: Error, main: str) -> tuple[int, str, int, int]:
     place = error.place
     if place is None:
         return (2, "", 0, 0)
-    return (int(place.file != main), place.file, place.line or 0, place.column or 0)
+    told = place.file if place.line else str(place)
+    return (int(place.file != main), told, place.line or 0, place.column or 0)
 
 
 def _extended(

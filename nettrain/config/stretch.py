@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from nettrain.config.reader import Document, parse
 from nettrain.config.syntax import BREAK
 from nettrain.config.tree import Origin, Tree
+from nettrain.config.writer import inline
 from nettrain.errors import Error, Place
 
 GONE = object()
@@ -120,6 +121,12 @@ class Text:
             return parse(written, self.tree.origin.source).value
         except Error:
             return GONE
+
+    def like(self, at: int, value: Any) -> str:
+        """A value as YAML in one line, in quotes if what stands at a place is."""
+        mark = self.text[at : at + 1]
+        written = inline(value, quoted=mark == '"')
+        return f"'{value}'" if mark == "'" and written == value else written
 
     def line_start(self, at: int) -> int:
         return self._starts[bisect_right(self._starts, at) - 1]

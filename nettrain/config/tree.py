@@ -33,7 +33,8 @@ class Source:
     """A text or mapping that values come from.
 
     Attributes:
-        name: as messages call it, such as `configs/mlp.yaml`.
+        name: as messages call it, such as `configs/mlp.yaml`; of the command line,
+            the setting.
         kind: what it is; decides how places and origins are worded.
         folder: where its relative paths start.
         lines: its lines, for the excerpts in messages.
@@ -60,7 +61,7 @@ class Origin:
         if self.source.kind == "mapping":
             return Place(f"{name}: {escaped(dotted(path))}" if path else name)
         if self.source.kind == "command line":
-            return Place(name)
+            return Place("command line", text=name)
         known = self.line <= len(self.source.lines) and self.column <= _LINE
         text = self.source.lines[self.line - 1][:_LINE] if known else ""
         # A tab is as wide as the terminal likes; one space keeps the caret in place.

@@ -103,21 +103,28 @@ def _comment(source: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in source)
 
 
-def inline(value: Any) -> str:
-    """YAML in one line that reads back to exactly this value."""
+def inline(value: Any, quoted: bool = False) -> str:
+    """YAML in one line that reads back to exactly this value.
+
+    Args:
+        value: to be written.
+        quoted: whether all text has quotes around it, as in JSON.
+    """
     if isinstance(value, dict):
-        pairs = ((_text(key), inline(child)) for key, child in value.items())
+        pairs = (
+            (_text(key, quoted), inline(child, quoted)) for key, child in value.items()
+        )
         written = (
             f"{key}: {child}" if len(key) < _KEY else f"? {key} : {child}"
             for key, child in pairs
         )
         return "{" + ", ".join(written) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(inline, value)) + "]"
+        return "[" + ", ".join(inline(child, quoted) for child in value) + "]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return _text(value)
+        return _text(value, quoted)
     if isinstance(value, float):
         return _float(value)
     if isinstance(value, int):
@@ -134,9 +141,9 @@ def _float(value: float) -> str:
     return text if "." in mantissa or not mark else f"{mantissa}.0e{exponent}"
 
 
-def _text(value: str) -> str:
+def _text(value: str, quoted: bool = False) -> str:
     """Text as it is where no reader takes it for anything else, in quotes otherwise."""
-    plain = _BARE.fullmatch(value) and value.lower() not in _WORDS
+    plain = not quoted and _BARE.fullmatch(value) and value.lower() not in _WORDS
     if plain and isinstance(scalar(value), str):
         return value
     return '"' + "".join(_escaped(c) for c in value) + '"'

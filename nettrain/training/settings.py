@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from nettrain.component import Count, Positive, Range
+from nettrain.component import Count, Pattern, Positive, Range
 from nettrain.errors import Error
 from nettrain.span import Span
 
@@ -25,7 +25,7 @@ class Stop:
             a resumed run counts anew.
     """
 
-    monitor: str = "validation/loss"
+    monitor: Annotated[str, Pattern(r"^(train|validation)/\w+$")] = "validation/loss"
     goal: Literal["auto", "min", "max"] = "auto"
     patience: Count | None = None
     restore_best: bool = False

@@ -128,11 +128,24 @@ def test_errors_as_json(call: Call, tmp_path: Path) -> None:
     key, loss = json.loads(answer.out)["errors"]
     assert key == {
         "code": "config-unknown-key",
-        "place": {"file": str(config), "line": 2, "column": 1},
+        "place": {
+            "file": str(config),
+            "line": 2,
+            "column": 1,
+            "text": "modl: [dense: 3]",
+        },
         "message": 'unknown key "modl"',
         "fix": 'did you mean "model"?',
     }
     assert (loss["code"], loss["place"]["column"]) == ("config-unknown-component", 7)
+    answer = call("check", str(ROOT / "configs/mlp.yaml"), "train.epochs=0", "--json")
+    (error,) = json.loads(answer.out)["errors"]
+    assert error["place"] == {
+        "file": "command line",
+        "line": None,
+        "column": None,
+        "text": "train.epochs=0",
+    }
     answer = call("runs", str(tmp_path / "none"), "--json")
     assert answer.code == 4
     (error,) = json.loads(answer.out)["errors"]

@@ -135,6 +135,9 @@ def test_every_key_and_component_is_explained(call: Call, path: str) -> None:
             "weight_decay",
             ["optimizer.", " and ", " more\n"],
         ),
+        ("warmup", ["cosine.warmup", "how long the rise takes"]),
+        ("peak", ["cosine.peak", "one_cycle.peak", "must be given"]),
+        ("learning_rate", ["optimizer.adam.learning_rate", "default  0.001\n"]),
         ("patch", ["do: set"]),
     ],
 )
@@ -143,6 +146,21 @@ def test_what_is_said(call: Call, path: str, said: list[str]) -> None:
     assert answer.code == 0
     for words in said:
         assert words in answer.out
+
+
+def test_every_setting_is_found_by_its_name_alone(call: Call) -> None:
+    known = {
+        f.name for b in BASES for c in registered(b).values() for f in describe(c)[1]
+    }
+    top = {*OF_SWEEPS, *keys(Experiment), *COMPONENTS}
+    for key in sorted(known - top)[::7]:
+        assert call("explain", key).code == 0, key
+
+
+def test_a_key_is_told_once_for_each_default(call: Call) -> None:
+    told = call("explain", "learning_rate").out.split("\n\n")
+    defaults = {block.split("default  ")[1].split("\n")[0] for block in told}
+    assert len(defaults) == len(told) > 2
 
 
 @pytest.mark.parametrize(
@@ -157,6 +175,7 @@ def test_what_is_said(call: Call, path: str, said: list[str]) -> None:
         ("model.dence.units", 'did you mean "dense"?'),
         ("objectve", 'did you mean "objective"?'),
         ("lr", 'did you mean "learning_rate"?'),
+        ("warmpu", 'did you mean "warmup"?'),
         ("halvin", 'did you mean "halving"?'),
         ("objective.metrics", 'in objective\n  did you mean "metric"?'),
         ("method.points", "it belongs in method.halving, method.optuna or method."),

@@ -317,7 +317,7 @@ def test_mistakes_on_the_command_line(
     assert error.exit_code == (3 if code.startswith("data") else 2)
     assert said in str(error)
     place = str(error.place)
-    assert place.startswith("command line: ") or code in (
+    assert place.startswith("command line") or code in (
         "config-split",
         "config-conflict",
     )

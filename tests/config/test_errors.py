@@ -97,7 +97,7 @@ BAD = [
     ("optimizer: {adam: {beta2: 99 %}}", "config-type", 3, 27, 4, "write 0.99"),
     ("metrics: 3", "config-type", 3, 10, 1, None),
     # components
-    ("optimizer: [adam]", "config-type", 3, 12, 6, "without brackets: adam"),
+    ("optimizer: [adam]", "config-type", 3, 12, 6, "in no list: adam"),
     ("optimizer: Adam", "config-unknown-component", 3, 12, 4, '"adam"'),
     ("optimizer: adm", "config-unknown-component", 3, 12, 3, 'did you mean "adam"?'),
     ("optimizer: {adm: 1}", "config-unknown-component", 3, 13, 3, '"adam"'),

@@ -92,13 +92,16 @@ HEAD = "data: {source: digits}\nmodel: [dense: 10]\nloss: cross_entropy\n"
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
-        ('"sed": 1', "seed: 1"),
+        ('"sed": 1', '"seed": 1'),
+        ("'sed': 1", "'seed': 1"),
+        ('dtype: "Float32"', 'dtype: "float32"'),
+        ('metrics: "accuracy"', 'metrics: ["accuracy"]'),
         ("seed: 1_000", "seed: 1000"),
         ("seed: '3' # why", "seed: 3 # why"),
         ("dtype: Float32", "dtype: float32"),
         ("diagnose: off", "diagnose: false"),
         ("metrics: accuracy", "metrics: [accuracy]"),
-        ("metrics: [acc, 'Confusion']", "metrics: [accuracy, confusion]"),
+        ("metrics: [acc, 'Confusion']", "metrics: [accuracy, 'confusion']"),
         ("metrics:\n- acc # one\n- f1", "metrics:\n- accuracy # one\n- f1"),
         ("optimizer: {adam: 1 %}", "optimizer: {adam: 0.01}"),
         ("train: {stop: {monitor: 3}}", 'train: {stop: {monitor: "3"}}'),
@@ -114,6 +117,7 @@ HEAD = "data: {source: digits}\nmodel: [dense: 10]\nloss: cross_entropy\n"
         ("optimizer: {sgd: '0,003'}", "optimizer: {sgd: 0.003}"),
         ("optimizer: {sgd: 0;}", "optimizer: {sgd: 0.0}"),
         ("diagnose: True,", "diagnose: true"),
+        ("train: {stop: {target: −1}}", "train: {stop: {target: -1.0}}"),
         ("dtype: float32;", "dtype: float32"),
         ("train: {stop: {patience: None}}", "train: {stop: {patience: null}}"),
         # One is mended, another is not.
@@ -142,11 +146,16 @@ def test_what_is_beyond_doubt(wrong: str, right: str) -> None:
         "optimizer: adam(x)",
         "optimizer: {name: sgd, mom: 1}",
         "optimizer:\n- adam: {learning_rate: 0.001}",
+        "optimizer:\n  beta1: 0\n  name: adam",  # under which comment?
+        "optimizer:\n  name: adam\n  beta: 0.9",
+        "optimizer: &o\n  name: adam\n  beta1: 0",
         "optimizer:\n  - adam",
         "base: b.yaml",
         "train: {epochs: }",
         "train: {epochs: -4}",
         "data: {source: digits, split: {test: 15}}",
+        "data: {source: digits, split: {test: 150%}}",
+        "seed: −1",
         "optimizer: sgdm",
         "zzzz: 1",
         "sed: 1\nseed: 2",  # which of the two?
@@ -212,7 +221,12 @@ MOVED = [
     ),
     # where nothing is written yet
     ("epochs: 4  # how long", "train: {epochs: 4}  # how long"),
-    ("patience: 3\nclip_norm: 1", "train: {clip_norm: 1, stop: {patience: 3}}"),
+    ("patience: 3\nclip_norm: 1", "train: {stop: {patience: 3}, clip_norm: 1}"),
+    # in the order in which they stood
+    (
+        "train:\n  epochs: 1\nclip_norm: 1 # c\nclip_value: 2\naccumulate: 3",
+        "train:\n  clip_norm: 1 # c\n  clip_value: 2\n  accumulate: 3\n  epochs: 1",
+    ),
     # into a component, in each of its forms
     (
         "optimizer: {adam: {}}\nlearning_rate: 0.1",
@@ -267,6 +281,66 @@ def test_other_files_and_overrides_are_left_alone() -> None:
     text = f"extends: b.yaml\n{HEAD}epoch: 3\n"
     assert after(text, "sed=3", "train.epoch=3") == text.replace("epoch:", "epoch:")
     assert Path("b.yaml").read_text() == "sed: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        (
+            "optimizer:\n  name: adam  # a\n  # b\n  beta1: 0  # c\n\n"
+            "  beta2: &b\n   0.5\n# d\nseed: 1",
+            "optimizer:\n  adam:  # a\n    # b\n    beta1: 0  # c\n\n"
+            "    beta2: &b\n     0.5\n# d\nseed: 1",
+        ),
+        (
+            "model:\n- name: dense\n  units: 3\n- dense: 2",
+            "model:\n- dense:\n    units: 3\n- dense: 2",
+        ),
+    ],
+)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_component_of_several_lines(wrong: str, right: str, newline: str) -> None:
+    head = HEAD.replace("model: [dense: 10]\n", "") if "model" in wrong else HEAD
+    text = f"{head}{wrong}\n".replace("\n", newline)
+    assert after(text) == f"{head}{right}\n".replace("\n", newline)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("train: {epoch: 3}", "train: {epochs: 3}"),
+        ("optimiser: sgd", "optimizer: sgd"),
+        ("train:\n  epoch: 3\nsed: 4", "train:\n  epochs: 3\nseed: 4"),
+        ("train: {clip_norm: 1, seed: 4}", "seed: 4\ntrain: {clip_norm: 1}"),
+        ("train: {epoch: 3, epochs: 4}", "train: {epoch: 3, epochs: 4}"),
+    ],
+)
+def test_what_another_file_has_is_in_nobodys_way(wrong: str, right: str) -> None:
+    base = f"{HEAD}seed: 1\noptimizer: adam\ntrain: {{epochs: 9}}\n"
+    Path("b.yaml").write_text(base)
+    assert after(f"extends: b.yaml\n{wrong}\n") == f"extends: b.yaml\n{right}\n"
+    assert Path("b.yaml").read_text() == base
+
+
+def test_json_stays_json() -> None:
+    held = {
+        "data": {"source": "digits", "batchsize": 32},
+        "model": [{"dense": {"unit": "8"}}, {"Dense": "auto"}],
+        "loss": "crossentropy",
+        "optimizer": "adam(0.1)",
+        "metrics": "f1",
+        "patience": 3,
+        "train": {"clip_norm": 1},
+    }
+    done = json.loads(after(json.dumps(held, indent=2)))
+    assert done == {
+        "data": {"source": "digits", "batch_size": 32},
+        "model": [{"dense": {"units": 8}}, {"dense": "auto"}],
+        "loss": "cross_entropy",
+        "optimizer": {"adam": 0.1},
+        "metrics": ["f1"],
+        "train": {"stop": {"patience": 3}, "clip_norm": 1},
+    }
 
 
 def test_what_stands_at_the_same_place_of_another_file_is_no_mistake() -> None:

@@ -120,9 +120,12 @@ def test_a_slip_is_mended_and_nothing_else(
          "train:\n  epochs: 2\n  clip_norm: 4"),
         ("train: {epochs: 2,\n  steps: 3\nseed: 3",
          "train: {epochs: 2,\n  steps: 3}\nseed: 3"),
-        ("name: @home", 'name: "@home"'),
-        ("name: 'it's'", "name: \"it's\""),
-        ('name: "a\\d"', "name: 'a\\d'"),
+        ("name: @home", None),  # in quotes it is no name either
+        ("train: (epochs: 2, steps: 3)", None),
+        ("train:\n  stop:\n    monitor: 'it's'",
+         "train:\n  stop:\n    monitor: \"it's\""),
+        ('train:\n  stop:\n    monitor: "a\\d"',
+         "train:\n  stop:\n    monitor: 'a\\d'"),
         ("seed：3", "seed: 3"),
         ("metrics: [accuracy， f1]", "metrics: [accuracy, f1]"),
         ("train: {epochs：3}", "train: {epochs: 3}"),
@@ -138,6 +141,8 @@ def test_a_slip_is_mended_and_nothing_else(
         # what quotes and comments hold is no slip
         ("name: 'a\u00a0b'  # “c”:d\nseed:\u00a03",
          "name: 'a\u00a0b'  # “c”:d\nseed: 3"),
+        ("train:\n  epochs: 3\n\f# end", "train:\n  epochs: 3\n# end"),
+        (" sed: 3", "seed: 3"),  # what is deeper than it should be may be misspelt too
         # in doubt
         ("seed: 3\nseed: 4", None),
         ("seed: 3 name: x", None),
@@ -171,6 +176,12 @@ def test_what_can_mean_one_thing(wrong: str, right: str | None) -> None:
     text = f"{HEAD}{wrong}\n"
     found = done(text)
     assert found.after == (text if right is None else f"{HEAD}{right}\n")
+
+
+def test_a_dash_that_makes_a_list_of_a_section() -> None:
+    split = "  split: {test: 0.1}\n"
+    wrong = HEAD.replace("{source: digits}\n", f"\n  - source: digits\n{split}")
+    assert done(wrong).after == wrong.replace("- ", "")
 
 
 def test_a_second_document_is_no_member_of_a_list() -> None:

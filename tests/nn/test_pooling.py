@@ -110,7 +110,7 @@ def test_misfits_name_the_layer_and_both_shapes(
             "padding: 2 is more than half",  # of its elements, as in PyTorch
         ),
         ({"average_pool1d": {"padding": 2}}, "padding: 2 is more than half"),
-        ({"max_pool2d": [2, 2, 2]}, "size: 3 numbers"),
+        ({"max_pool2d": [2, 2, 2]}, "3 numbers, and windows move along 2 axes"),
         ({"max_pool1d": {"dilation": [1, 1]}}, "dilation: 2 numbers"),
         ({"average_pool2d": {"dilation": 2}}, 'unknown key "dilation"'),
         ({"max_pool2d": {"stride": [1]}}, "stride: 1 number"),
