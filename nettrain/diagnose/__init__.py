@@ -12,6 +12,7 @@ from nettrain.diagnose.facts import (
     Setting,
     Signals,
     Targets,
+    Told,
 )
 from nettrain.diagnose.finding import Edit, Finding, Remedy
 from nettrain.diagnose.settings import DiagnoseConfig
@@ -34,6 +35,7 @@ __all__ = [
     "Setting",
     "Signals",
     "Targets",
+    "Told",
     "Units",
     "diagnose",
 ]

@@ -153,6 +153,23 @@ class PreActivation:
 
 
 @dataclass(frozen=True)
+class Told:
+    """What a column alone tells.
+
+    Attributes:
+        target: the name of the target.
+        share: of the training rows in which it does; of a classification in the class
+            that it tells least of.
+        same: whether it is the target in other words: as many values as there are
+            classes, each for one of them, or a quantity on a line with it.
+    """
+
+    target: str
+    share: float
+    same: bool = True
+
+
+@dataclass(frozen=True)
 class Inputs:
     """The training inputs, as the network is given them.
 
@@ -163,9 +180,8 @@ class Inputs:
         repeated: training rows that are the same as another training row.
         coincidence: how many other training rows a row would be the same as, were the
             columns independent; looked at where most validation rows are shared.
-        telling: by name, the share of the training rows in which that column alone
-            tells the target, of columns that nearly do: of a classification in the
-            class that it tells least of.
+        telling: by name, what that column alone tells, of columns that nearly tell a
+            target.
     """
 
     names: tuple[str, ...]
@@ -174,7 +190,7 @@ class Inputs:
     shared: int = 0
     repeated: int = 0
     coincidence: float = math.inf
-    telling: Mapping[str, float] = field(default_factory=dict)
+    telling: Mapping[str, Told] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

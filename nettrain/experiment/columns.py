@@ -37,12 +37,8 @@ _TIME = re.compile(r"(?i:(.*[\W_])?(date|time|timestamp|datetime|year|epoch)s?)"
 """Names of columns of numbers that tell when a row is from."""
 _SIGNED = re.compile(r"[^\w.]{0,3}-?\d+([.,]\d+)* ?[^\d.,]{0,5}")
 """Numbers with a currency, a percent sign or a unit."""
-_TOLD = 20
-"""Rows from which on it is no chance that a column tells the target in all of them."""
-_HEAD = 200
-"""Rows that are looked at first, to see whether it is worth to look at all."""
-_SAME = 1e-9
-"""Share of a target's variance that a column leaves open which is computed from it."""
+_ORDERED = 20
+"""Rows from which on it is no chance that all stand in the order of time."""
 _NUMBERING = re.compile(r"(?i:(.*[\W_])?(id|key|index|nr)|unnamed.*)|.*[a-z]I[dD]")
 
 
@@ -141,30 +137,28 @@ def rows(count: int) -> str:
 
 
 def share(part: float) -> str:
-    """`7 %`, `0.3 %`, `less than 0.1 %`."""
+    """`7 %`, `0.3 %`, `less than 0.1 %`, `99.7 %`; 0 % is none and 100 % all."""
     percent = 100 * part
     if 0 < percent < 0.1:
         return "less than 0.1 %"
-    return f"{percent:.1f} %" if percent < 1 else f"{percent:.0f} %"
+    if 99.9 < percent < 100:
+        return "more than 99.9 %"
+    fine = 0 < percent < 1 or 99 < percent < 100
+    return f"{percent:.1f} %" if fine else f"{percent:.0f} %"
 
 
-def column(table: Table, name: str, targets: Sequence[str]) -> Column:
+def column(table: Table, name: str) -> Column:
     """What is to be made of a column of inputs."""
     if table.nameless and name == UNNAMED:
         return Column(
             name, "ignore", "has no name in the file, like a saved index", True
         )
-    for target in targets if table.locate else ():
-        if _tells(table, name, target):
-            why = f"tells {shortened(target)} in every row; is it known beforehand?"
-            return Column(name, "ignore", why, True)
     if table.kind(name) == "numeric":
         values, invalid = table.numbers(name)
         if not invalid.any():
             return _numbers(name, values)
-        odd = f"{share(float(invalid.mean()))} of its cells are no numbers"
-        return _texts(table, name, odd)
-    return _texts(table, name, "")
+        return _texts(table, name, invalid)
+    return _texts(table, name)
 
 
 def _numbers(name: str, values: np.ndarray) -> Column:
@@ -188,9 +182,13 @@ def _numbers(name: str, values: np.ndarray) -> Column:
     return Column(name, "numeric", missing=missing, spread=spread, time=time)
 
 
-def _texts(table: Table, name: str, odd: str) -> Column:
-    """A column of texts, or of numbers with texts among them (`odd` says how many)."""
+def _texts(table: Table, name: str, invalid: np.ndarray | None = None) -> Column:
+    """A column of texts, or of numbers with texts among them, which are `invalid`."""
     cells = table.texts(name)
+    odd, strange = "", cells
+    if invalid is not None:
+        odd = f"{share(float(invalid.mean()))} of its cells are no numbers"
+        strange = cells[invalid]
     counts = Counter(cells.tolist())
     missing = counts.pop("", 0) / len(cells)
     if why := _says_nothing(len(counts), missing):
@@ -206,7 +204,7 @@ def _texts(table: Table, name: str, odd: str) -> Column:
     if amounts or len(counts) > fewest:
         signed = sum(map(bool, map(_SIGNED.fullmatch, counts)))
         if amounts or signed > 0.9 * len(counts):
-            like = next(filter(_SIGNED.fullmatch, counts), next(iter(counts)))
+            like = next(filter(_SIGNED.fullmatch, strange), strange[0])
             many = f"to learn from numbers like {show(like)}, write them plainly"
         return Column(name, "ignore", f"{odd}; {many}" if odd else many, True)
     rarest = min(counts.values())
@@ -220,29 +218,6 @@ def _says_nothing(different: int, missing: float) -> str:
     if different == 1:
         return "has one value only" if missing else "is the same in every row"
     return f"{share(missing)} is missing" if missing > _MOSTLY else ""
-
-
-def _tells(table: Table, name: str, target: str) -> bool:
-    """Whether a column is the target in other words, or in another unit."""
-    if table.kind(name) == table.kind(target) == "numeric":
-        both = np.array([table.numbers(each).values for each in (name, target)])
-        both = both[:, np.isfinite(both).all(axis=0)]
-        both -= both.mean(axis=1, keepdims=True) if both.size else 0
-        with np.errstate(all="ignore"):
-            left = 1 - (both[0] @ both[1]) ** 2 / (both**2).sum(axis=1).prod()
-        if both.shape[1] >= _TOLD and left < _SAME:
-            return True
-    texts, labels = table.texts(name), table.texts(target)
-    if not _one_to_one(Counter(zip(texts[:_HEAD], labels[:_HEAD], strict=True))):
-        return False
-    counts = Counter(zip(texts.tolist(), labels.tolist(), strict=True))
-    return _one_to_one(counts) and 2 * len(counts) <= counts.total() >= _TOLD
-
-
-def _one_to_one(counts: Counter[tuple[str, str]]) -> bool:
-    """Whether each text on one side goes with one on the other; missing ones aside."""
-    pairs = [pair for pair in counts if all(pair)]
-    return {len(set(side)) for side in zip(*pairs, strict=True)} == {len(pairs)}
 
 
 def _dated(cells: Sequence[str]) -> Literal["forward", "backward"] | None:
@@ -262,7 +237,7 @@ def _dated(cells: Sequence[str]) -> Literal["forward", "backward"] | None:
 
 def _order(whens: Sequence[Any]) -> Literal["forward", "backward"] | None:
     pairs = list(pairwise(whens))
-    if len(whens) < _TOLD or len(set(whens)) < 3:
+    if len(whens) < _ORDERED or len(set(whens)) < 3:
         return None
     if all(first <= second for first, second in pairs):
         return "forward"

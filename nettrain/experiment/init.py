@@ -6,8 +6,8 @@ import math
 import os
 import shlex
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,13 @@ from nettrain.data.settings import HELD, DataConfig
 from nettrain.data.sources import FileSource, Loaded, nowhere
 from nettrain.data.split import sizes, stratified
 from nettrain.data.table import Table, names_of
+from nettrain.diagnose.detectors import TellingColumn
+from nettrain.diagnose.facts import Told
 from nettrain.errors import Error, Place
 from nettrain.experiment import columns
 from nettrain.experiment.columns import Column, rows, share, shortened
-from nettrain.experiment.setup import set_up
+from nettrain.experiment.setup import Setup, set_up
+from nettrain.experiment.telling import telling
 from nettrain.randomness import key
 
 _WIDTH = 88
@@ -63,6 +66,7 @@ class Seen:
         columns: the inputs.
         schema: targets, task and classes.
         targets: of the rows that have one: labels (n,) or values (n, T).
+        telling: by name, what a column alone tells of a target.
     """
 
     source: FileSource
@@ -71,6 +75,7 @@ class Seen:
     columns: Sequence[Column]
     schema: Schema
     targets: np.ndarray
+    telling: Mapping[str, Told] = field(default_factory=dict)
 
     @property
     def table(self) -> Table:
@@ -91,7 +96,13 @@ class Seen:
         return counts
 
 
-def config_of(path: str, targets: Sequence[str], out: str, name: str) -> str:
+def config_of(
+    path: str,
+    targets: Sequence[str],
+    out: str,
+    name: str,
+    tell: Callable[[str], None] = print,
+) -> str:
     """The text of a config that trains on a table, after trying that it sets up.
 
     Args:
@@ -99,6 +110,8 @@ def config_of(path: str, targets: Sequence[str], out: str, name: str) -> str:
         targets: the columns to predict; an npz file knows its own.
         out: where the config will stand, as its paths start from there.
         name: of the run.
+        tell: is given a line for each column that is left out as the target in other
+            words.
 
     Raises:
         Error: with what is wrong with the table, or with the target.
@@ -106,7 +119,16 @@ def config_of(path: str, targets: Sequence[str], out: str, name: str) -> str:
     seen = look(path, targets)
     absolute = os.path.abspath(path)
     tried = Source(out, "mapping", Path.cwd())
-    set_up(parse(_page(seen, absolute, name, out), tried).value)
+
+    def trial() -> Setup:
+        return set_up(parse(_page(seen, absolute, name, out), tried).value)
+
+    seen, left = _without_telling(seen, trial())
+    if left:
+        trial()
+    for column in left:
+        what = f"left out: {shortened(column.name)} {column.why}"
+        tell(f"{what}\n  if so, take it out of data.columns")
     if not os.path.isabs(path):
         path = os.path.relpath(path, os.path.dirname(out) or os.curdir)
     return _page(seen, path, name, out)
@@ -124,11 +146,7 @@ def look(path: str, targets: Sequence[str]) -> Seen:
     table = loaded.tables["train"]
     _check_targets(loaded, targets or loaded.targets)
     apart = {*targets, *loaded.targets}
-    inputs = [
-        columns.column(table, name, sorted(apart))
-        for name in table.names
-        if name not in apart
-    ]
+    inputs = [columns.column(table, name) for name in table.names if name not in apart]
     if all(column.kind == "ignore" for column in inputs):
         raise _nothing_left(table, inputs)
     config = _data(source, targets, table, inputs)
@@ -139,6 +157,42 @@ def look(path: str, targets: Sequence[str]) -> Seen:
     seen = Seen(source, loaded, found, inputs, schema, read.targets)
     _check_rows(table, _shares(seen), len(seen.targets))
     return seen
+
+
+def _without_telling(seen: Seen, setup: Setup) -> tuple[Seen, list[Column]]:
+    """Without columns that are the target in other words, by the rule of D5; and those.
+
+    Those that tell it and have more values may do so by nature, and stay.
+    """
+    if not seen.table.locate:
+        return seen, []
+    at = setup.dataset.parts["train"].rows
+    filled = {c.name: _empty(seen.table, c.name)[at] for c in seen.columns if c.missing}
+    told = telling(setup.dataset, filled)
+    told = {n: t for n, t in told.items() if t.share >= TellingColumn.threshold}
+    left = {
+        column.name: replace(
+            column,
+            kind="ignore",
+            why=f"{_tells(told[column.name])}; is it known beforehand?",
+            declared=True,
+        )
+        for column in seen.columns
+        if column.name in told and told[column.name].same
+    }
+    inputs = [left.get(column.name, column) for column in seen.columns]
+    if left and all(column.kind == "ignore" for column in inputs):
+        raise _nothing_left(seen.table, inputs)
+    return replace(seen, columns=inputs, telling=told), [*left.values()]
+
+
+def _tells(told: Told) -> str:
+    rows = "every training row"
+    if told.share < 1:
+        rows = f"{100 * told.share:.4g} % of the training rows"
+    if told.same:
+        return f"is {shortened(told.target)} in other words in {rows}"
+    return f"alone tells {shortened(told.target)} in {rows}"
 
 
 def _nothing_left(table: Table, inputs: Sequence[Column]) -> Error:
@@ -214,10 +268,15 @@ def _data(
 
 def _lacks(table: Table, name: str) -> float:
     """The share of a column's values that are missing."""
+    return float(_empty(table, name).mean())
+
+
+def _empty(table: Table, name: str) -> np.ndarray:
+    """(n,) whether a column has no value."""
     if table.kind(name) != "numeric":
-        return float(np.mean(table.texts(name) == ""))
+        return np.asarray(table.texts(name) == "")
     values, invalid = table.numbers(name)
-    return float((np.isnan(values) & ~invalid).mean())
+    return np.asarray(np.isnan(values) & ~invalid)
 
 
 # ---------------------------------------------------------------- writing
@@ -323,8 +382,14 @@ def _about_target(seen: Seen) -> str:
         told += f" … {least:,} of {shortened(str(classes[few]))}"
     if kind == "texts" or len(classes) == 2:
         return told
-    told += ". Were they quantities: here task: regression and standardize_target: true"
-    return f"{told}, without stratify, and below loss: mse, metrics: [r2]"
+    told += (
+        ". Were they quantities: here task: regression, standardize_target: true and "
+    )
+    told += "stratify: false, and below loss: mse, metrics: [r2]"
+    if not any(str(label).startswith("-") for label in classes):
+        told += "; were they counts, the same with loss: poisson and "
+        told += "standardize_target: false"
+    return told
 
 
 def _put_columns(page: _Page, seen: Seen) -> None:
@@ -334,6 +399,10 @@ def _put_columns(page: _Page, seen: Seen) -> None:
         page.put("  columns:", "what the table does not say by itself")
     for column in declared:
         page.put(f"    {inline(column.name)}: {column.kind}", column.why)
+    for name, told in seen.telling.items():
+        if not told.same:
+            words = f"{shortened(name)} {_tells(told)}, with several values for one"
+            page.say(f"{words} of it: is it known beforehand?", 2)
     lacking = [(c.name, c.policy, c.missing) for c in seen.columns if c.missing]
     for target in seen.schema.targets:
         if missing := _lacks(seen.table, target.name):

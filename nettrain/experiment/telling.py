@@ -1,12 +1,14 @@
-"""Which columns alone tell the target, so that there is nothing else to learn."""
+"""Which columns alone tell a target, so that there is nothing else to learn."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from nettrain.data.dataset import Dataset
+from nettrain.diagnose.facts import Told
 
 Array = np.ndarray
 
@@ -28,32 +30,67 @@ _WIDE = 256
 """Columns whose samples are held at a time."""
 
 
-def telling(dataset: Dataset) -> dict[str, float]:
-    """By name, in what share of the training rows a column alone tells a target.
+def telling(
+    dataset: Dataset, filled: Mapping[str, Array] = MappingProxyType({})
+) -> dict[str, Told]:
+    """By name, what a column alone tells of a target in the training rows.
 
-    Each value of a column that comes again tells the class that most of its rows have;
-    the share is that of the class of which least is told, as a rare one would hardly
-    count. A quantity is told by a line through the rows. Only columns that tell
-    at least `_NEARLY` are listed, and none where there is but one column: that is the
-    task. An id, which has a value for each row, tells nothing of others.
+    None of columns that are not in a table, and of a single one: that is the task.
+
+    Args:
+        filled: by name of a column, (n,) whether its value was missing in a training
+            row; such rows say nothing of it.
     """
     preparation, train = dataset.preparation, dataset.parts["train"]
     names, inputs = preparation.by_column(train.inputs)
     itself = preparation.feature_names == preparation.target_names
     single = len(inputs) == len(train) and not preparation.positions and not itself
-    if not single or len(train) < _ROWS or len(names) < 2:
+    if not single or len(names) < 2:
         return {}
-    found: dict[str, float] = {}
-    for target in train.targets.reshape(len(train), -1).T:
+    targets = train.targets.reshape(len(train), -1)
+    about = preparation.target_names, preparation.task
+    found = told(inputs, targets, *about)
+    for column, name in enumerate(names):
+        if name in filled:
+            there = ~filled[name]
+            only = told(inputs[there, column, None], targets[there], *about)
+            if 0 in only:
+                found[column] = only[0]
+    return {names[column]: each for column, each in sorted(found.items())}
+
+
+def told(
+    inputs: Array, targets: Array, names: Sequence[str], task: str
+) -> dict[int, Told]:
+    """By index of columns (n, C), what each alone tells of targets (n, T).
+
+    Each value of a column that comes again tells the class that most of its rows have;
+    the share is that of the class of which least is told, as a rare one would hardly
+    count. A quantity is told by a line through the rows. Only columns that tell
+    at least `_NEARLY` are listed. An id, which has a value for each row, tells nothing
+    of others.
+
+    Args:
+        names: of the T targets.
+        task: of a `regression` the targets are quantities.
+    """
+    found: dict[int, Told] = {}
+    if len(inputs) < _ROWS:
+        return found
+    for name, target in zip(names, targets.T, strict=True):
         classes, labels = np.unique(target, return_inverse=True)
-        told: list[tuple[int, float]] = []
-        if preparation.task == "regression":
-            told += _by_line(inputs, target)
-        if len(classes) <= min(_VALUES, len(train) // 2):
-            told += _by_value(inputs, labels)
-        for column, share in told:
-            if share >= _NEARLY:
-                found[names[column]] = max(share, found.get(names[column], 0.0))
+        each: list[tuple[int, Told]] = []
+        if task == "regression":
+            line = _by_line(inputs, target)
+            each += [(column, Told(name, share)) for column, share in line]
+        if len(classes) <= min(_VALUES, len(inputs) // 2):
+            for column, share in _by_value(inputs, labels):
+                same = len(np.unique(inputs[:, column])) == len(classes)
+                each.append((column, Told(name, share, same)))
+        for column, new in each:
+            if new.share >= _NEARLY:
+                best = found.setdefault(column, new)
+                found[column] = max(best, new, key=lambda t: (t.share, t.same))
     return found
 
 

@@ -24,6 +24,7 @@ from nettrain.cli.init import TEMPLATES
 from nettrain.cli.main import main
 from nettrain.cli.manual import schema
 from nettrain.config import read
+from nettrain.experiment.columns import share
 from tests.cli.conftest import ROOT, Call
 
 # ---------------------------------------------------------------- kinds
@@ -264,28 +265,69 @@ def test_rows_stay_mixed_where_the_first_lack_a_class(init: Init) -> None:
         (lambda i: f"{X[i] * 100 - 3:.6f}", lambda i: f"{X[i]:.8f}"),
     ],
 )
-def test_a_column_that_tells_the_target(init: Init, told: Cell, target: Cell) -> None:
+def test_a_column_that_tells_the_target(
+    call: Call, folder: Path, told: Cell, target: Cell
+) -> None:
     write({"outcome": told, "x": noise, "y": target})
-    text, value = init()
+    answer = call("init", "t.csv", "--target", "y")
+    assert (answer.code, answer.err) == (0, "")
+    why = "is `y` in other words in every training row; is it known beforehand?"
+    assert answer.out.splitlines()[:2] == [
+        f"left out: `outcome` {why}",
+        "  if so, take it out of data.columns",
+    ]
+    text, value = Path("t.yaml").read_text(), read("t.yaml").value
     assert value["data"]["columns"] == {"outcome": "ignore"}
-    assert "tells `y` in every row; is it known beforehand?" in text
+    assert why in text
 
 
 @pytest.mark.parametrize(
     "near",
     [
-        lambda i: "maybe" if i == 3 else kind(i),
+        lambda i: "maybe" if X[i] > 2.5 else kind(i),
         lambda i: f"{X[i]:.2f}",
         lambda i: "ab"[i % 2],
-        lambda i: f"{kind(i)}{i % 2}",
     ],
 )
 def test_a_column_that_nearly_tells_the_target(init: Init, near: Cell) -> None:
-    write({"near": near, "x": noise, "y": kind})
-    assert "columns" not in init()[1]["data"]
     write({"near": near, "x": noise, "y": lambda i: f"{X[i] + OTHER[i] / 99:.5f}"})
-    Path("t.yaml").unlink()
     assert "columns" not in init()[1]["data"]
+
+
+def test_a_column_of_more_values_than_classes_stays(call: Call, folder: Path) -> None:
+    """A city tells its country, and may be the best that there is to learn from."""
+    write({"city": lambda i: f"{kind(i)}{i % 3}", "x": noise, "y": kind})
+    answer = call("init", "t.csv", "--target", "y")
+    assert answer.out.startswith("written to")
+    text = " ".join(line.strip(" #") for line in Path("t.yaml").read_text().split("\n"))
+    assert "`city` alone tells `y` in every training row, with several values" in text
+    assert "columns" not in read("t.yaml").value["data"]
+
+
+@pytest.mark.parametrize("rows", [{}, dict.fromkeys(range(9), "no")])
+def test_init_and_the_diagnosis_have_one_rule(
+    call: Call, folder: Path, rows: dict[int, str]
+) -> None:
+    """What init leaves out the diagnosis warns of, by the same training rows."""
+    write(
+        {
+            "code": lambda i: rows.get(i, kind(i)),
+            "city": lambda i: f"{kind(i)}{i % 3}",
+            "x": noise,
+            "y": kind,
+        }
+    )
+    told = call("init", "t.csv", "--target", "y").out
+    ignored = read("t.yaml").value["data"].get("columns", {})
+    words = ["train={steps: 1}"]
+    own = nt.train("t.yaml", out="own", overrides=words)
+    all_of = nt.train("t.yaml", out="all", overrides=[*words, "data.columns={}"])
+    found = [
+        [f.severity for f in run.findings if f.id == "D5"] for run in (own, all_of)
+    ]
+    exact = not rows
+    assert ("left out: `code`" in told) == (ignored == {"code": "ignore"}) == exact
+    assert found == [["note"], ["warning", "note"] if exact else ["note"]]
 
 
 def test_counts_have_a_loss_of_their_own(init: Init, call: Call) -> None:
@@ -305,13 +347,20 @@ def test_counts_have_a_loss_of_their_own(init: Init, call: Call) -> None:
 def test_quantities_that_look_like_classes(init: Init, call: Call) -> None:
     write({"x": x, "y": lambda i: max(1, min(9, round(5 + 2 * X[i])))}, 300)
     text, _ = init()
-    told = "Were they quantities: here task: regression and standardize_target: true, "
-    told += "without stratify, and below loss: mse, metrics: [r2]"
+    told = "Were they quantities: here task: regression, standardize_target: true and "
+    told += (
+        "stratify: false, and below loss: mse, metrics: [r2]; were they counts, the "
+    )
+    told += "same with loss: poisson and standardize_target: false"
     assert told in " ".join(line.strip(" #") for line in text.splitlines())
-    words = ["loss=mse", "metrics=[r2]", "data.standardize_target=true"]
-    words += ["data.task=regression", "data.split.stratify=auto"]
-    answer = call("check", "t.yaml", *words)
-    assert answer.code == 0 and "labels of classes" not in answer.out
+    words = ["metrics=[r2]", "data.task=regression", "data.split.stratify=false"]
+    for loss, scaled in (("mse", "true"), ("poisson", "false")):
+        own = [f"loss={loss}", f"data.standardize_target={scaled}"]
+        answer = call("check", "t.yaml", *words, *own)
+        assert answer.code == 0 and "[D" not in answer.out
+    write({"x": x, "y": lambda i: round(2 * X[i])}, 300)
+    Path("t.yaml").unlink()
+    assert "counts" not in init()[0]
 
 
 def test_numbers_with_signs(init: Init) -> None:
@@ -321,6 +370,37 @@ def test_numbers_with_signs(init: Init) -> None:
     assert value["data"]["columns"] == {"a": "ignore", "b": "ignore"}
     assert 'numbers like "$ 50.' in text
     assert 'numbers like "0.5 %", write them plainly' in text
+
+
+def test_an_example_is_one_of_the_cells_that_are_no_numbers(
+    call: Call, folder: Path
+) -> None:
+    def amount(i: int) -> str:
+        return f"2.{367 + i},32" if i % 4 == 3 else f"{300 + i},52"
+
+    write({"Betrag": amount, "x": lambda i: x(i).replace(".", ","), "y": kind},
+          delimiter=";")  # fmt: skip
+    assert call("init", "t.csv", "--target", "y").code == 0
+    text = " ".join(line.strip(" #") for line in Path("t.yaml").read_text().split("\n"))
+    told = '25 % of its cells are no numbers; to learn from numbers like "2.370,32"'
+    assert told in text
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (0.0, "0 %"),
+        (5e-4, "less than 0.1 %"),
+        (0.003, "0.3 %"),
+        (0.07, "7 %"),
+        (0.99, "99 %"),
+        (897 / 900, "99.7 %"),
+        (0.9999, "more than 99.9 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_a_share_is_none_or_all_only_where_it_is(part: float, said: str) -> None:
+    assert share(part) == said
 
 
 def test_names_that_yaml_misreads(init: Init, call: Call) -> None:
@@ -534,7 +614,11 @@ def test_several_targets(call: Call, folder: Path) -> None:
         ({"a": x, "y": lambda i: f"n{i}"}, 120, "most of them come once"),
         ({"a": x, "y": lambda i: f"{i},5"}, 120, "has a decimal comma"),
         ({"a": x, "y": lambda i: f"${i + 1},050"}, 120, "a number with a sign or"),
-        ({"a": kind, "y": kind}, 120, "learn from: `a` (tells `y` in every row"),
+        (
+            {"a": kind, "b": lambda i: "+-"[kind(i) == "no"], "y": kind},
+            120,
+            "learn from: `a` (is `y` in other words in every training row",
+        ),
         ({"a": x, "y": lambda i: ""}, 120, "no classes"),
         (
             {"id": lambda i: i, "y": kind},

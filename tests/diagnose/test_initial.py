@@ -241,6 +241,35 @@ def test_whose_scale_it_is(first_loss: Make) -> None:
     assert path(4.0) == "model.dense3.weight_init"
 
 
+@pytest.mark.parametrize(
+    ("loss", "mean", "bias"),
+    [
+        ("poisson", [60.0], {"constant": {"value": 4.09}}),
+        ("poisson", [60.0, 2.0], None),
+        ("poisson", [0.0], None),
+        ("kl_divergence", [0.5, 0.5], None),
+    ],
+)
+def test_counts_begin_with_their_mean(
+    first_loss: Make, loss: str, mean: list[float], bias: object
+) -> None:
+    """No patch may standardize what the loss takes only as it is."""
+    targets = Targets(
+        "regression", 320, std=np.full(len(mean), 9.0), mean=np.array(mean)
+    )
+    settings = {
+        "standardize_target": Setting("data.standardize_target", False),
+        "loss": Setting("loss", loss),
+    }
+    evidence = first_loss(80.0, 0.5, targets=targets, settings=settings)
+    remedy = one(InitialLoss(), evidence).remedy
+    assert remedy is not None
+    at = {edit.path: edit.value for edit in remedy.patch}
+    assert at.pop("model.dense3.bias_init", None) == bias
+    assert [*at] == ["model.dense3.weight_init"]
+    assert ("logarithm of the mean" in remedy.text) == (bias is not None)
+
+
 def test_the_first_loss_s_limits_can_be_changed(first_loss: Make) -> None:
     assert found(InitialLoss(factor=2), first_loss(2.5 * math.log(2), 6))
     assert found(InitialLoss(logits=2), first_loss(4 * math.log(2), 3))

@@ -176,10 +176,37 @@ def test_a_column_that_tells_the_target_is_left_out(tmp_path: Path) -> None:
     source = table(tmp_path, columns)
     given = {"target": "y", "columns": {"x": "numeric"}}
     config = network(HIDDEN, {"dense": "auto"}, source=source, data=given)
-    found, after = cured(config, "D5", "copy alone tells the target in every row")
+    found, after = cured(config, "D5", "copy alone tells")
     kept = {"x": "numeric", "copy": "ignore"}
     assert patch(found) == [{"do": "set", "path": "data.columns", "value": kept}]
     assert after.inputs is not None and after.inputs.names == ("x",)
+
+
+@pytest.mark.parametrize("size", [1.0, 50.0])
+def test_counts_remain_counts(tmp_path: Path, size: float) -> None:
+    """Poisson refuses a standardized target: nothing may ask for it."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(2, 400))
+    mean = np.exp(0.5 * a[0]) * size
+    columns = {"a": a[0], "b": a[1], "calls": rng.poisson(mean)}
+    config = network(
+        {"dense": {"units": 32, "activation": "relu"}},
+        {"dense": "auto"},
+        source=table(tmp_path, columns),
+        data={"target": "calls", "task": "regression", "preprocess": ["standardize"]},
+        loss="poisson",
+    )
+    if size == 1:
+        assert diagnose(evidence(config)) == []
+        return
+    assert [f.id for f in diagnose(evidence(config))] == ["I2"]
+    found, after = cured(config, "I2")
+    assert found.remedy and "the logarithm of the mean" in found.remedy.text
+    at = {edit["path"]: edit["value"] for edit in patch(found)}
+    expected = pytest.approx(np.log(np.mean(columns["calls"])), abs=0.1)
+    assert at["model.dense2.bias_init"] == {"constant": {"value": expected}}
+    assert after.signals is not None
+    assert after.signals.loss < 1.2 * after.prior
 
 
 def test_a_target_is_standardized() -> None:

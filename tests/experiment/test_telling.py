@@ -13,6 +13,7 @@ from nettrain.data.dataset import prepare
 from nettrain.data.preprocess import Codes
 from nettrain.data.settings import DataConfig, Split
 from nettrain.data.sources import ArraySource, FileSource
+from nettrain.diagnose.facts import Told
 from nettrain.experiment.telling import telling
 
 RANDOM = np.random.default_rng(0)
@@ -20,9 +21,13 @@ NOISE = RANDOM.normal(size=(400, 2))
 RARE = (np.arange(400) % 20 == 0).astype(int)
 
 
-def told(x: Any, y: Any, **data: Any) -> dict[str, float]:
+def all_told(x: Any, y: Any, **data: Any) -> dict[str, Told]:
     config = DataConfig(ArraySource(x, y), split=Split(), **data)
     return telling(prepare(config, seed=0))
+
+
+def told(x: Any, y: Any, **data: Any) -> dict[str, float]:
+    return {name: each.share for name, each in all_told(x, y, **data).items()}
 
 
 def beside(column: Any, y: Any, **data: Any) -> dict[str, float]:
@@ -99,7 +104,24 @@ def test_a_quantity_in_another_unit() -> None:
 
 def test_one_of_several_targets() -> None:
     y = RANDOM.normal(size=(400, 2))
-    assert beside(y[:, 1] * 5, y) == {"x3": 1.0}
+    columns = np.column_stack([NOISE, y[:, 1] * 5, NOISE[:, 0] + y[:, 0], -y[:, 0]])
+    first, second = all_told(columns, y).items()
+    assert (first, second) == (
+        ("x3", Told("target2", 1.0)),
+        ("x5", Told("target1", 1.0)),
+    )
+
+
+@pytest.mark.parametrize("values", [4, 5, 8])
+def test_more_values_than_classes_are_no_other_words(values: int) -> None:
+    """A city tells its country."""
+    y = np.arange(400) % 4
+    columns = np.column_stack([NOISE, np.arange(400) % 4 + 4 * (np.arange(400) % 3)])
+    assert all_told(columns, y) == {"x3": Told("target", 1.0, same=False)}
+    columns[:, 2] = np.where(np.arange(400) % 8 < values, np.arange(400) % 8, y)
+    assert all_told(columns, y)["x3"].same == (values == 4)
+    y = y.astype(float)
+    assert all_told(columns, y, task="regression")["x3"].same == (values == 4)
 
 
 def test_texts_are_one_column(tmp_path: Path) -> None:
@@ -110,7 +132,7 @@ def test_texts_are_one_column(tmp_path: Path) -> None:
     path.write_text("\n".join(["a,code,y", *lines]), "utf-8")
     for steps in ((), (Codes(),)):
         config = DataConfig(FileSource(str(path)), target="y", preprocess=steps)
-        assert telling(prepare(config, seed=0)) == {"code": 1.0}
+        assert telling(prepare(config, seed=0)) == {"code": Told("y", 1.0)}
 
 
 @pytest.mark.parametrize("name", ["iris", "wine", "digits", "breast_cancer"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from nettrain.component import Count, Positive, Share, register
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.evidence import Array, Evidence
-from nettrain.diagnose.facts import Inputs, Targets
+from nettrain.diagnose.facts import Inputs, Targets, Told
 from nettrain.diagnose.finding import Finding, Remedy, Severity
 from nettrain.diagnose.remedies import data as remedies
 from nettrain.diagnose.remedies.initial import output_layer
@@ -240,10 +240,10 @@ def _classes(evidence: Evidence, targets: Targets) -> str:
     counts, names = targets.counts, targets.names
     ranked = _ranked(targets)
     common = int(ranked[-1])
-    rare = [f"{names[i]} {counts[i]}" for i in ranked[:3] if i != common]
+    rare = [f"class {names[i]} with {counts[i]}" for i in ranked[:3] if i != common]
     share = 100 * counts[common] / counts.sum()
     why = (
-        f"rows of class {names[common]}: {counts[common]}, of the rarest: "
+        f"class {names[common]} has {counts[common]} training rows; the rarest: "
         f"{', '.join(rare)}; who always says {names[common]} is right in {share:.3g} %"
     )
     recall = np.asarray(evidence.recall, float)
@@ -297,7 +297,10 @@ class TellingColumn(_AboutData):
     a quantity is told by a column on a line with it. Only columns of few values can:
     each comes ten times on the average, or they are as many as the classes; an id
     tells nothing. Mostly such a column was made from the target, or is known later than
-    it. Silent where there is but one column. Healthy: 0 to .95. In 194 healthy tables,
+    it. A warning where it is the target in other words: it has as many values as there
+    are classes, one for each, or lies on a line with the target. With more values it
+    may tell by right (the city tells the country), and it is a note without a patch.
+    Silent where there is but one column. Healthy: 0 to .95. In 194 healthy tables,
     generated ones and iris, wine, digits and breast cancer, each class of them against
     the rest and each column as a target among them, no column tells more than .94.
     After Kaufman, Rosset and Perlich (KDD 2011), who call it leakage.
@@ -311,22 +314,47 @@ class TellingColumn(_AboutData):
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         told = evidence.inputs.telling if evidence.inputs else {}
-        names = [name for name, share in told.items() if share >= self.threshold]
-        if not names:
-            return
-        least = min(told[name] for name in names)
-        rows = "every row" if least == 1 else f"{100 * least:.4g} % of the rows"
-        verb = "alone tells" if len(names) == 1 else "each alone tell"
-        yield self.about(
+        sure = {n: each for n, each in told.items() if each.share >= self.threshold}
+        same = {name: each for name, each in sure.items() if each.same}
+        other = {name: each for name, each in sure.items() if not each.same}
+        if same:
+            text = "was it made from the target, or is it known later?"
+            remedy = remedies.left_out(evidence, [*same])
+            yield self._found(evidence, "warning", same, text, remedy)
+        if other:
+            text = "several of its values stand for one of the target's, which may be "
+            text += "so by nature; is it known when the prediction is made?"
+            remedy = Remedy("leave out what is known later than the target")
+            yield self._found(evidence, "note", other, text, remedy)
+
+    def _found(
+        self,
+        evidence: Evidence,
+        severity: Severity,
+        told: Mapping[str, Told],
+        text: str,
+        remedy: Remedy,
+    ) -> Finding:
+        least = min(each.share for each in told.values())
+        rows = "every training row"
+        if least < 1:
+            rows = f"{100 * least:.4g} % of the training rows"
+        verb = "alone tells" if len(told) == 1 else "each alone tell"
+        columns, what = [*told], "the target"
+        if evidence.targets and len(evidence.targets.mean) > 1:
+            targets = {each.target for each in told.values()}
+            what = targets.pop() if len(targets) == 1 else "a target"
+            if targets:
+                columns = [f"{name} ({each.target})" for name, each in told.items()]
+        return self.about(
             evidence,
-            "warning",
-            f"{_listed(names)} {verb} the target in {rows}: was it made from the "
-            "target, or is it known later?",
+            severity,
+            f"{_listed(columns)} {verb} {what} in {rows}: {text}",
             "columns",
             measured=least,
             threshold=self.threshold,
             healthy=(0.0, 0.95),
-            remedy=remedies.left_out(evidence, names),
+            remedy=remedy,
         )
 
 
@@ -344,13 +372,14 @@ class DataDefects(_AboutData):
       largest]: a warning; a note where the network learned all the same: the final
       loss is below converged · H0, or random features of the inputs explain no more
       than `left` of the residuals. Healthy: mean 0, standard deviation 1. Of targets
-      that are the inputs themselves D1 speaks.
+      that are the inputs themselves D1 speaks; counts (poisson) and shares
+      (kl_divergence) have the scale that their loss asks for.
     - Validation rows that are training rows too: a warning above `shared` of them, and
       above e + 3 √(e (1 + 2 r) + 1), with e as many of them as of the training rows
       are repeated there, and r validation rows for each training row: few measurements
-      or categories coincide by nature. Also above `copied` of them, where a row would
-      be the same as less than `chance` others if the columns were independent: such
-      rows were repeated before the split. Else a note. Healthy: none.
+      or categories coincide by nature, and nothing is said of them. Also above `copied`
+      of them, where a row would be the same as less than `chance` others if the columns
+      were independent: such rows were repeated before the split. Healthy: none.
     - Features that are constant in the training part: a note.
 
     After Sculley et al. (NIPS 2015) and Breck et al. (MLSys 2019), who test data before
@@ -368,7 +397,7 @@ class DataDefects(_AboutData):
     """
 
     title = "data-defect"
-    shared: Share = 0.01
+    shared: Share = 0.03
     copied: Share = 0.5
     chance: Positive = 0.01
     offset: Positive = 3.0
@@ -392,7 +421,11 @@ class DataDefects(_AboutData):
                 "loss",
                 remedy=remedies.classified(evidence),
             )
-        elif targets is not None and (inputs is None or inputs.names != targets.names):
+        elif (
+            targets is not None
+            and not remedies.own_scale(evidence)
+            and (inputs is None or inputs.names != targets.names)
+        ):
             yield from self._scale(evidence, targets)
         if inputs is not None and targets is not None:
             yield from self._shared(evidence, inputs, targets)
@@ -489,11 +522,12 @@ class DataDefects(_AboutData):
         limit = max(self.shared * rows, by_nature + 3 * spread)
         if inputs.coincidence < self.chance:
             limit = min(limit, self.copied * rows)
-        limit = min(limit, float(rows))
+        if inputs.shared <= limit:
+            return
         text = "keep each row in one part only: drop rows that stand twice, or split "
         yield self.about(
             evidence,
-            "warning" if inputs.shared > limit else "note",
+            "warning",
             f"{inputs.shared} of {rows} validation rows are training rows too, in all "
             "that the network sees"
             + (

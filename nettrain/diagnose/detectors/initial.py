@@ -325,7 +325,9 @@ class InitialLoss(Detector):
         if targets.task == "regression":
             usual, factor, high = evidence.prior, self.excess, 3.0
             what = "of the best constant"
-            if not std > float(np.max(targets.std, initial=0.0)):
+            if data.own_scale(evidence):
+                remedy = data.from_the_mean(evidence)
+            elif not std > float(np.max(targets.std, initial=0.0)):
                 remedy = data.target_scaled(evidence)
         elif std > self.logits and classes > 1:
             usual, factor, high = math.log(classes), self.factor, 2.0

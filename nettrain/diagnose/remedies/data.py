@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from nettrain.diagnose.evidence import Evidence
 from nettrain.diagnose.finding import Edit, Remedy
 from nettrain.diagnose.remedies import edits
-from nettrain.diagnose.remedies.initial import output_layer
+from nettrain.diagnose.remedies.initial import output_layer, smaller_output
 
 
 def standardized(evidence: Evidence) -> Remedy:
@@ -64,6 +67,32 @@ def left_out(evidence: Evidence, names: Sequence[str]) -> Remedy:
         return Remedy(text)
     ignored = {**columns.value, **dict.fromkeys(names, "ignore")}
     return Remedy(text, (Edit(columns.path, ignored),))
+
+
+_UNSCALED = ("poisson", "kl_divergence")
+"""Losses of counts and of shares, which refuse targets of mean 0."""
+
+
+def own_scale(evidence: Evidence) -> bool:
+    """Whether the loss takes targets only as they are."""
+    loss = evidence.settings.get("loss")
+    return loss is not None and loss.name in _UNSCALED
+
+
+def from_the_mean(evidence: Evidence) -> Remedy:
+    """Small first outputs; of a single target, a count, around the log of its mean.
+
+    At z = ln mean t poisson's loss is that of the best constant. Shares are several.
+    """
+    remedy = smaller_output(evidence)
+    mean = evidence.targets.mean if evidence.targets else np.zeros(0)
+    if len(mean) != 1 or not mean[0] > 0:
+        return remedy
+    value, last = float(f"{math.log(mean[0]):.3g}"), output_layer(evidence)
+    bias = last.bias_init if last else None
+    at = () if bias is None else (Edit(bias.path, {"constant": {"value": value}}),)
+    text = f"{remedy.text}, and its bias at the logarithm of the mean, {value:g}"
+    return Remedy(text, remedy.patch + at)
 
 
 def target_scaled(evidence: Evidence) -> Remedy:
