@@ -139,22 +139,29 @@ class Disk:
             if not isinstance(error.__cause__, InterruptedError):
                 raise
 
-    def lock(self, path: Path, *, folder: bool = False) -> File | None:
+    def lock(
+        self, path: Path, *, folder: bool = False, shared: bool = False
+    ) -> File | None:
         """A file or folder, held for this process alone, or None if another holds it.
 
         The lock is the kernel's: it ends with its holder, however that ends. A file is
         made where there is none.
 
+        Args:
+            shared: hold it beside others who do so too. Then no file is made.
+
         Raises:
             Error: `disk-lock` where the file system cannot lock such a thing.
         """
         flags = os.O_RDWR | os.O_CREAT | _PLAIN
+        if shared:
+            flags = os.O_RDONLY | _PLAIN
         if folder:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         file = File(self._do("open", path, os.open, path, flags, 0o666), path)
-        exclusive = fcntl.LOCK_EX | fcntl.LOCK_NB
+        how = fcntl.LOCK_NB | (fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         try:
-            self._do("lock", path, fcntl.flock, file.descriptor, exclusive)
+            self._do("lock", path, fcntl.flock, file.descriptor, how)
         except Error as error:
             self.close(file)
             if isinstance(error.__cause__, BlockingIOError):
@@ -248,6 +255,10 @@ class Disk:
         """All of a regular file that is no link."""
         return self._do("read", path, read_regular, path, False)
 
+    def read_end(self, path: Path, most: int) -> bytes:
+        """The last bytes of such a file, at most so many."""
+        return self._do("read", path, read_regular, path, False, most, True)
+
     def list(self, path: Path) -> list[str]:
         """The names in a folder, in order."""
         return sorted(self._do("list", path, os.listdir, path))
@@ -316,7 +327,10 @@ class Disk:
 
 
 def read_regular(
-    path: str | os.PathLike[str], links: bool = True, most: int = -1
+    path: str | os.PathLike[str],
+    links: bool = True,
+    most: int = -1,
+    end: bool = False,
 ) -> bytes:
     """The bytes of a regular file: a pipe or a device may never come to an end.
 
@@ -324,6 +338,7 @@ def read_regular(
         path: of the file.
         links: whether a link may lead to it.
         most: how many bytes are wanted; all of them if negative.
+        end: whether the last ones are wanted, and not the first.
 
     Raises:
         OSError: where the file cannot be read, and of kind `ENOTSUP` where it is none.
@@ -331,9 +346,12 @@ def read_regular(
     flags = os.O_RDONLY | (_PLAIN & ~os.O_NOFOLLOW if links else _PLAIN)
     descriptor = os.open(path, flags)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.ENOTSUP, "it is no regular file")
         with open(descriptor, "rb", closefd=False) as file:
+            if end:
+                file.seek(max(0, status.st_size - most))
             return file.read(most)
     finally:
         os.close(descriptor)

@@ -301,6 +301,33 @@ def test_lock_is_held_once_and_ends_with_its_holder(tmp_path):
     Disk().close(second)
 
 
+def test_a_shared_lock_is_held_by_several_and_makes_nothing(tmp_path):
+    disk, path = Disk(), tmp_path / "lock"
+    with pytest.raises(Error) as caught:
+        disk.lock(path, shared=True)
+    assert caught.value.code == "disk-missing"
+    assert not path.exists()
+    path.touch()
+    for name, folder in ((path, False), (tmp_path, True)):
+        held = [disk.lock(name, folder=folder, shared=True) for _ in range(2)]
+        assert None not in held
+        assert disk.lock(name, folder=folder) is None
+        for file in held:
+            disk.close(file)
+        alone = disk.lock(name, folder=folder)
+        assert disk.lock(name, folder=folder, shared=True) is None
+        disk.close(alone)
+
+
+def test_the_end_of_a_file(tmp_path):
+    (tmp_path / "a").write_bytes(b"0123456789")
+    ends = [Disk().read_end(tmp_path / "a", most) for most in (3, 10, 99)]
+    assert ends == [b"789", b"0123456789", b"0123456789"]
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with pytest.raises(Error):
+        Disk().read_end(tmp_path / "link", 3)
+
+
 @pytest.mark.parametrize("code", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS])
 def test_a_file_system_without_locks_is_named_as_what_is_wrong(tmp_path, code):
     with pytest.raises(Error, match="cannot lock") as caught:

@@ -151,7 +151,8 @@ def _picture(run: Run, finding: Finding) -> str:
     name = picture(finding.id, drawn)
     measured = finding.remedy is not None and "measured:" in finding.remedy.text
     names = [name, RATES if measured and RATES in drawn else None]
-    return ", ".join(str(run.path / "plots" / name) for name in names if name)
+    each = filter(None, dict.fromkeys(names))
+    return ", ".join(str(run.path / "plots" / name) for name in each)
 
 
 # ---------------------------------------------------------------- before and after

@@ -161,6 +161,10 @@ best_epoch, findings, primary, when), a metric (validation/loss is the last,
 best.validation/loss the best), or a key of the config. A condition is KEY = VALUE, or
 < > <= >= !=.
 
+A status is running, finished, interrupted, diverged, failed, killed (its process is
+gone, and it has not come to its end) or damaged; of one that is running or was killed
+step, epoch and findings are those so far. Conditions and --json mean what is shown.
+
 On a terminal, or where COLUMNS says how wide it is, columns are left out until the
 table fits, and named; those that were asked for stay. Piped it is whole.""",
     ),

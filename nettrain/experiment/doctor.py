@@ -14,6 +14,7 @@ from nettrain.disk import Disk
 from nettrain.errors import Error, Place
 from nettrain.experiment.load import Run
 from nettrain.experiment.setup import set_up
+from nettrain.experiment.status import RUNNING
 
 RESOLVED = "config.resolved.yaml"
 
@@ -37,8 +38,12 @@ def check_diagnosed(run: Run) -> None:
             config said that nobody should look.
     """
     if run.status not in ("finished", "diverged"):
-        message = f"{run.path} has no verdict yet: it is {run.status}"
+        ids = " ".join(dict.fromkeys(finding.id for finding in run.findings))
+        so_far = f"; findings so far: {ids}" if ids else ""
+        message = f"{run.path} has no verdict yet: {run.told}{so_far}"
         fix = f"nettrain resume {run.path}"
+        if run.status == RUNNING:
+            fix = f"wait for its end; so far: nettrain report {run.path}"
         raise Error("run-unfinished", message, fix=fix)
     if run.experiment.diagnose is False:
         message = f"{run.path} was not diagnosed: its config says diagnose: false"

@@ -21,7 +21,7 @@ from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error, visible
 from nettrain.execute import executor
 from nettrain.experiment.schema import Experiment
-from nettrain.experiment.status import read_status
+from nettrain.experiment.status import found_until, has_end, read_told
 from nettrain.experiment.threads import limited
 from nettrain.nn import Loss, Sequential
 from nettrain.record import json_text
@@ -78,26 +78,35 @@ class Run:
 
     Attributes:
         path: of the folder.
-        status: finished, interrupted, diverged, failed or running.
+        facts: `run.json`; of a run without an end, step and epoch as they are now.
+        status: finished, interrupted, diverged, failed or running; killed where
+            `run.json` says running, and no process holds the folder.
         summary: test metrics, and the best and last of the others.
         metrics: `metrics.jsonl` as columns.
         statistics: `statistics.csv` as columns.
-        findings: what the diagnosis found.
+        findings: what the diagnosis found; before the end, what it told so far.
     """
 
     def __init__(self, path: Path | str) -> None:
         self._folder = RunFolder.open(path)
         self.path = Path(path)
-        self.facts: Mapping[str, Any] = read_status(self._folder)
+        self.facts: Mapping[str, Any] = read_told(self._folder)
         self.status: str = self.facts["status"]
         self.summary: Mapping[str, Any] = self.facts.get("summary", {})
 
     def __repr__(self) -> str:
         try:
-            told = brief(self.status, self.summary, self.findings)
+            told = brief(self.told, self.summary, self.findings)
         except Error:  # to be looked at it need not be whole
-            told = self.status
+            told = self.told
         return visible(f"<Run {self.path}: {told}>")
+
+    @property
+    def told(self) -> str:
+        """Its status, and where it stands that has not come to its end."""
+        if self.status in ("finished", "diverged"):
+            return self.status
+        return "{} at epoch {epoch}, step {step}".format(self.status, **self.facts)
 
     @cached_property
     def metrics(self) -> Mapping[str, np.ndarray]:
@@ -109,7 +118,10 @@ class Run:
 
     @cached_property
     def findings(self) -> list[Finding]:
-        return [Finding.from_json(row) for row in read_findings(self._folder)]
+        if has_end(self.facts):
+            return [Finding.from_json(row) for row in read_findings(self._folder)]
+        rows = found_until(self._folder, self.facts["step"])
+        return [Finding(**row, why="") for row in rows]
 
     @property
     def config_text(self) -> str:

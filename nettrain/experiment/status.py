@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import platform
 import re
 from collections.abc import Mapping
@@ -12,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from nettrain import __version__
 from nettrain.component import dump
-from nettrain.record import json_text
+from nettrain.errors import Error
+from nettrain.record import json_text, lock
+from nettrain.record.append import last_line
+from nettrain.record.events import read_events
 from nettrain.record.folder import FORMAT, RUN, RunFolder
 
 if TYPE_CHECKING:
@@ -31,10 +36,12 @@ class Status:
     Attributes:
         setup: of the run.
         config: the file whose lines findings cite; None where it was a mapping.
+        as_given: whether that file alone says what the run is.
     """
 
     setup: Setup
     config: str | None
+    as_given: bool
 
     @cached_property
     def numerics(self) -> str:
@@ -93,6 +100,7 @@ class Status:
             },
             **more,
             "config": self.config,
+            "as_given": self.as_given,
             "lines": setup.recipe.origins,
             "loss": dump(setup.recipe.loss),
             "data_sha256": setup.dataset.sha256,
@@ -143,6 +151,7 @@ _FORM = {
     "seed": int,
     "planned?": {"steps": json_text.count, "steps_per_epoch": json_text.count},
     "config": (str, None),
+    "as_given?": bool,
     "lines": {str: _line},
     "loss": json_text.anything,
     "data_sha256": str,
@@ -182,3 +191,90 @@ def read_status(folder: RunFolder) -> Mapping[str, Any]:
     found: Mapping[str, Any] = folder.read_json(RUN)
     json_text.check(found, _FORM, folder.path / RUN)
     return found
+
+
+# ---------------------------------------------------------------- before the end
+
+RUNNING, KILLED = "running", "killed"
+"""Of a run without an end: whether a process holds its folder, or none does."""
+
+
+def read_told(folder: RunFolder, *, is_ours: bool = False) -> Mapping[str, Any]:
+    """What is to be told of a run: `run.json`, but that of one that has no end is old.
+
+    Who is killed leaves there `running`, and the step at which it began. Told are then
+    `killed`, and step and epoch of the last row of metrics.jsonl; of a run that goes on
+    the same, as `running`. Nothing in the folder is changed.
+
+    Args:
+        is_ours: whether the caller holds the folder, so that nobody trains there.
+
+    Raises:
+        Error: `run-damaged` where run.json is not what `Status` writes.
+    """
+    facts = read_status(folder)
+    if facts["status"] != RUNNING:
+        return facts
+    told = RUNNING
+    if is_ours or not _goes_on(folder):
+        facts = read_status(folder)  # it may have ended before it was asked for
+        if facts["status"] != RUNNING:
+            return facts
+        told = KILLED
+    return {**facts, **_reached(folder), "status": told}
+
+
+def _goes_on(folder: RunFolder) -> bool:
+    """Whether a process trains there; where nobody can tell, run.json is believed."""
+    try:
+        return lock.is_held(folder.disk, folder.path)
+    except Error:
+        return True
+
+
+def _reached(folder: RunFolder) -> dict[str, int]:
+    """Step and epoch of the last row of its metrics; nothing where there is none."""
+    with contextlib.suppress(Error, ValueError, RecursionError):
+        row = json.loads(last_line(folder.disk, folder.metrics))
+        if json_text.misfit(row, _AT) is None:
+            return {key: row[key] for key in _AT}
+    return {}
+
+
+_AT = {"step": json_text.count, "epoch": json_text.count}
+
+
+def has_end(facts: Mapping[str, Any]) -> bool:
+    """Whether a run has one, to which its findings.json belongs: it had others before,
+    where it was interrupted and went on."""
+    return "summary" in facts
+
+
+_EVENT = {
+    "id": str,
+    "name": str,
+    "severity": ("error", "warning", "note"),
+    "node": (None, str),
+    "epoch": (None, json_text.count),
+    "step": (None, json_text.count),
+    "time": str,
+    "event": ("finding",),
+}
+"""What an event says of a finding."""
+
+
+def found_until(folder: RunFolder, step: int) -> list[dict[str, Any]]:
+    """The findings of a run before its end, as its events tell them up to a step.
+
+    One that was told again had become worse. Which is the cause is told at the end.
+
+    Returns:
+        Of a row of findings.json: id, name, severity, node, epoch, step and primary.
+    """
+    found = {}
+    with contextlib.suppress(Error):  # without events nothing is told
+        for event in read_events(folder.disk, folder.events):
+            if json_text.misfit(event, _EVENT) is None and (event["step"] or 0) <= step:
+                row = {k: event[k] for k in _EVENT if k not in ("time", "event")}
+                found[event["id"], event["node"]] = {**row, "primary": False}
+    return list(found.values())

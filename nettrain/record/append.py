@@ -122,6 +122,24 @@ class AppendOnly:
             raise Error("disk-io", message, fix="resume the run once the disk is well")
 
 
+_END = 16 * 1024
+"""Bytes in which a line mostly has room."""
+
+
+def last_line(disk: Disk, path: Path) -> bytes:
+    """The last whole line, read without those before it; empty where there is none.
+
+    What stands after it is being written, or was when its writer was killed.
+    """
+    size = _END
+    while True:
+        data = disk.read_end(path, size)
+        lines = data.split(b"\n")[:-1]
+        if len(lines) > 1 or len(data) < size:  # whole, as another stands before it
+            return lines[-1] if lines else b""
+        size *= 16
+
+
 def cut(disk: Disk, path: Path, prefix: Prefix) -> None:
     """Cut a file to a prefix that it begins with, durably."""
     if not disk.exists(path) and not prefix.length:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +18,16 @@ from nettrain.errors import Error
 
 LOCK = ".lock"
 
+_ASKED, _INSTANT = 1000, 0.001
+"""How often a writer tries again beside who only asks, and the seconds between."""
+
 _held: set[File] = set()
 """What this process holds."""
 
 
 @contextlib.contextmanager
 def held(disk: Disk, folder: Path) -> Iterator[File]:
-    """Hold the folder's lock. A holder that died does not block; nobody waits.
+    """Hold the folder's lock. A holder that died does not block; nobody waits for one.
 
     The file stays when the lock is let go: if it were removed, one process could hold
     the removed file and another its successor, and both would believe to be alone.
@@ -45,6 +49,33 @@ def held(disk: Disk, folder: Path) -> Iterator[File]:
         yield files[0]
 
 
+def is_held(disk: Disk, folder: Path) -> bool:
+    """Whether a process holds the folder's lock; asking makes and changes nothing.
+
+    Raises:
+        Error: of family `disk` where nobody can tell.
+    """
+    try:
+        return _has_holder(disk, folder, folder)
+    except Error as error:
+        if error.code != "disk-lock":
+            raise
+    return _has_holder(disk, folder, folder / LOCK)
+
+
+def _has_holder(disk: Disk, folder: Path, path: Path) -> bool:
+    """Whether one of both is held. Who asks shares it, for an instant."""
+    try:
+        file = disk.lock(path, folder=path == folder, shared=True)
+    except Error as error:
+        if error.code == "disk-missing" and path != folder:
+            return False
+        raise
+    if file is not None:
+        disk.close(file)
+    return file is None
+
+
 @contextlib.contextmanager
 def _one(disk: Disk, folder: Path, path: Path) -> Iterator[File]:
     file = _acquired(disk, folder, path)
@@ -58,14 +89,19 @@ def _one(disk: Disk, folder: Path, path: Path) -> Iterator[File]:
 
 
 def _acquired(disk: Disk, folder: Path, path: Path) -> File:
+    asked = 0
     while True:
         file = disk.lock(path, folder=path == folder)
         if file is None:
-            message = f"{folder} is in use by another process"
-            raise Error("locked-run", message, fix="wait for it, or stop it")
-        if disk.is_still(file):
+            asked += 1
+            if asked > _ASKED or _has_holder(disk, folder, path):
+                message = f"{folder} is in use by another process"
+                raise Error("locked-run", message, fix="wait for it, or stop it")
+            time.sleep(_INSTANT)  # somebody only asked whether it is held
+        elif disk.is_still(file):
             return file
-        disk.close(file)  # another one has its name since it was opened
+        else:
+            disk.close(file)  # another one has its name since it was opened
 
 
 def _let_go() -> None:

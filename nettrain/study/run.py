@@ -20,7 +20,7 @@ from nettrain.data.sources import Source
 from nettrain.errors import Error
 from nettrain.experiment.load import read_findings
 from nettrain.experiment.schema import Experiment
-from nettrain.experiment.status import read_status
+from nettrain.experiment.status import found_until, has_end, read_told
 from nettrain.record import json_text
 from nettrain.record.folder import RunFolder
 from nettrain.record.metrics import columns
@@ -49,9 +49,9 @@ class Run:
 
     Attributes:
         path: of its folder.
-        facts: run.json.
+        facts: run.json; of a run without an end as `read_told` tells it.
         leaves: of config.resolved.yaml.
-        found: rows of findings.json.
+        found: rows of findings.json, or what is known of them so far.
         metrics: the ends of epochs in metrics.jsonl, as columns.
     """
 
@@ -77,7 +77,9 @@ class Run:
             raise Error("run-damaged", message) from None
         there = folder.disk.exists(folder.metrics)
         rows = read_ends(folder.disk, folder.metrics) if there else []
-        facts, found = read_status(folder), read_findings(folder)
+        facts = read_told(folder)
+        is_over = has_end(facts)
+        found = read_findings(folder) if is_over else found_until(folder, facts["step"])
         run = cls(path, facts, leaves, found, columns(rows))
         ends = run.metrics.get("step", [0])[-1]
         if run.status == "finished" and ends < run.facts["step"]:

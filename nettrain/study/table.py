@@ -19,7 +19,7 @@ from typing import Any
 from nettrain.component import suggest
 from nettrain.disk import Disk
 from nettrain.errors import Error
-from nettrain.experiment.status import read_status
+from nettrain.experiment.status import found_until, has_end, read_told
 from nettrain.record import json_text
 from nettrain.record.folder import RUN, RunFolder
 from nettrain.study.folders import below
@@ -41,7 +41,8 @@ class Row:
 
     Attributes:
         path: of its folder.
-        facts: run.json; empty where it cannot be read.
+        facts: run.json, of a run without an end as `read_told` tells it; empty where
+            it cannot be read.
         findings: id, name and primary of each.
         problem: why it cannot be read.
         when: run.json was last written, in seconds; that of the folder without one.
@@ -58,8 +59,10 @@ class Row:
         """The row of a folder; of one that is damaged or half-made it says why."""
         try:
             folder = RunFolder.open(path)
-            facts, found = read_status(folder), []
-            if folder.disk.exists(path / "findings.json"):
+            facts, found = read_told(folder), []
+            if not has_end(facts):
+                found = found_until(folder, facts["step"])
+            elif folder.disk.exists(path / "findings.json"):
                 found = folder.read_json("findings.json")
                 json_text.check(found, _FINDINGS, path / "findings.json")
             return cls(path, facts, found, when=_written(path / RUN))

@@ -100,6 +100,18 @@ def unlinked(folder: Path) -> list[str]:
     return started([*[lambda: held(folder)] * STARTERS, unlink])
 
 
+def asked(folder: Path) -> list[str]:
+    """Who only asks whether a folder is held, again and again, keeps no writer out."""
+
+    def ask() -> str:
+        until = time.monotonic() + 0.002
+        while time.monotonic() < until:
+            lock.is_held(Disk(), folder)
+        return "asked"
+
+    return started([*[ask] * STARTERS, lambda: held(folder)])
+
+
 def killed(folder: Path) -> list[str]:
     """Holders are killed; whoever comes after them gets in."""
 

@@ -7,7 +7,7 @@ import pytest
 
 from nettrain.disk import Disk
 from nettrain.errors import Error
-from nettrain.record.append import PENDING, AppendOnly, Prefix, cut
+from nettrain.record.append import PENDING, AppendOnly, Prefix, cut, last_line
 
 
 def test_prefix_follows_the_bytes_on_disk(tmp_path):
@@ -138,3 +138,43 @@ def test_prefix_is_checked_by_content_not_by_length():
     assert prefix.begins(b"abcd")
     assert not prefix.begins(b"abd")
     assert not prefix.begins(b"ab")
+
+
+LONG = b"x" * 16383
+"""With its end 16 KiB, which is what is read first."""
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (b"", b""),
+        (b"begun", b""),
+        (b"a\n", b"a"),
+        (b"a\nb\nbegun", b"b"),
+        (b"a\n\n", b""),
+        (b"a\n" + LONG + b"\n", LONG),
+        (b"a\n" + LONG[1:] + b"\n", LONG[1:]),
+        (LONG + b"\n", LONG),
+        (b"a\n" + 99 * LONG + b"\nbegun", 99 * LONG),
+        (b"a\n" + 99 * LONG, b"a"),
+    ],
+    ids=range(10),
+)
+def test_the_last_whole_line(tmp_path, data, line):
+    (tmp_path / "log").write_bytes(data)
+    assert last_line(Disk(), tmp_path / "log") == line
+
+
+def test_of_a_long_file_the_end_is_read(tmp_path):
+    class Counting(Disk):
+        taken = 0
+
+        def system(self, action, path, call, *given):
+            found = call(*given)
+            self.taken += len(found)
+            return found
+
+    (tmp_path / "log").write_bytes(b"a row\n" * 500_000)
+    disk = Counting()
+    assert last_line(disk, tmp_path / "log") == b"a row"
+    assert disk.taken == 16 * 1024

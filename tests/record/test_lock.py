@@ -138,3 +138,71 @@ def test_nothing_is_left_open(tmp_path):
         _refused(tmp_path)
         assert opened() == before + 2
     assert opened() == before
+
+
+# ---------------------------------------------------------------- asked for
+
+
+def test_who_holds_it_is_seen_and_nothing_is_made(tmp_path):
+    assert not lock.is_held(Disk(), tmp_path)
+    assert not [*tmp_path.iterdir()]
+    with lock.held(Disk(), tmp_path):
+        before = len(os.listdir("/proc/self/fd"))
+        assert lock.is_held(Disk(), tmp_path)
+        assert len(os.listdir("/proc/self/fd")) == before
+        _refused(tmp_path)
+    assert not lock.is_held(Disk(), tmp_path)
+
+
+def test_where_folders_cannot_be_locked_the_file_tells(tmp_path):
+    class Network(Disk):
+        def system(self, action, path, call, *given):
+            if action == "lock" and path == tmp_path:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            return call(*given)
+
+    assert not lock.is_held(Network(), tmp_path)
+    assert not (tmp_path / lock.LOCK).exists()
+    with lock.held(Network(), tmp_path):
+        assert lock.is_held(Network(), tmp_path)
+    assert not lock.is_held(Network(), tmp_path)
+
+
+def test_of_a_folder_that_is_gone_nobody_can_tell(tmp_path):
+    with pytest.raises(Error) as caught:
+        lock.is_held(Disk(), tmp_path / "gone")
+    assert caught.value.code == "disk-missing"
+
+
+@pytest.mark.parametrize("of_file", [False, True])
+def test_who_asks_keeps_no_writer_out(tmp_path, monkeypatch, of_file):
+    """It lets go a moment after the writer was refused for its sake."""
+    (tmp_path / lock.LOCK).touch()
+    name = tmp_path / lock.LOCK if of_file else tmp_path
+    asking = [Disk().lock(name, folder=not of_file, shared=True)]
+    waited = []
+
+    def sleep(seconds):
+        waited.append(seconds)
+        if len(waited) == 3:
+            Disk().close(asking.pop())
+
+    monkeypatch.setattr(lock.time, "sleep", sleep)
+    with lock.held(Disk(), tmp_path):
+        _refused(tmp_path)
+    assert len(waited) == 3
+
+
+def test_who_never_stops_asking_is_not_waited_for_without_end(tmp_path, monkeypatch):
+    waited = []
+    monkeypatch.setattr(lock.time, "sleep", waited.append)
+    asking = Disk().lock(tmp_path, folder=True, shared=True)
+    _refused(tmp_path)
+    assert sum(waited) == pytest.approx(1)
+    Disk().close(asking)
+
+
+def test_beside_a_writer_nobody_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock.time, "sleep", lambda _: pytest.fail("waited"))
+    with lock.held(Disk(), tmp_path):
+        _refused(tmp_path)

@@ -39,6 +39,13 @@ def test_nobody_comes_in_beside_a_holder(tmp_path, kind, rounds):
 
 
 @pytest.mark.parametrize("rounds", ROUNDS, ids=str)
+def test_who_asks_whether_it_is_held_keeps_nobody_out(tmp_path, rounds):
+    assert _race("asked", tmp_path, rounds) == {
+        "in": rounds, "asked": 4 * rounds, "rounds with somebody in": rounds,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("rounds", ROUNDS, ids=str)
 def test_killed_holder_does_not_block(tmp_path, rounds):
     said = _race("killed", tmp_path, rounds)
     assert set(said) <= {"died", "locked-run", "after in", "rounds with somebody in"}
