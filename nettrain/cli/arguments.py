@@ -193,7 +193,8 @@ def report(parser: Parser) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE.html",
-        help="the page of several runs; report.html if not given",
+        help="the page of several runs; report.html in the folder of them all if not "
+        "given",
     )
 
 

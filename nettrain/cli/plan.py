@@ -13,6 +13,7 @@ from nettrain.config.writer import inline
 from nettrain.errors import Error, visible
 from nettrain.study.plan import Plan, Varied
 from nettrain.study.points import Base
+from nettrain.study.verdict import count
 
 _SHOWN = 6
 """Values of a list that are shown."""
@@ -59,8 +60,7 @@ def _whole(plan: Plan) -> Iterator[str]:
     ((name, settings),) = dump(sweep.method).items()
     given = [f"{key} {inline(value)}" for key, value in settings.items() if value]
     yield f"method    {': '.join(filter(None, (name, ', '.join(given))))}"
-    most = f"up to {plan.updates:,} updates each, as the base is"
-    yield f"trials    {_trials(plan)}, {most}"
+    yield f"trials    {_trials(plan)}; the base makes up to {plan.updates:,} updates"
     if plan.rungs:
         rungs = [f"{n} until {until:.3g} %" for n, until in plan.rungs]
         yield " " * 10 + joined(rungs)
@@ -80,8 +80,8 @@ def _row(axis: Varied) -> list[str]:
     else:
         values = " … ".join(inline(end) for end in axis.values)
     own = "none" if axis.own is ... else inline(axis.own)
-    count = "any" if axis.count is None else f"{axis.count:,}"
-    return [axis.key, axis.kind, _cut(values), count, _cut(own)]
+    many = "any" if axis.count is None else f"{axis.count:,}"
+    return [axis.key, axis.kind, _cut(values), many, _cut(own)]
 
 
 def _cut(text: str) -> str:
@@ -92,15 +92,11 @@ def _trials(plan: Plan) -> str:
     """`12 points × 3 seeds = 36 trials`."""
     sweep = plan.base.sweep
     counts = [(plan.points, "point"), (sweep.seeds, "seed"), (sweep.folds or 1, "fold")]
-    told = [_many(n, what) for n, what in counts if n > 1 or what == "point"]
+    told = [count(n, what) for n, what in counts if n > 1 or what == "point"]
     most = "" if plan.exact else "up to "
     if plan.exact and plan.asked > plan.points:
         told[0] += f" ({plan.asked:,} with repeats)"
-    return f"{most}{' × '.join(told)} = {_many(plan.trials, 'trial')}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'s' * (count != 1)}"
+    return f"{most}{' × '.join(told)} = {count(plan.trials, 'trial')}"
 
 
 def _at_once(plan: Plan) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from nettrain.cli import plugin
 from nettrain.cli.compare import write
 from nettrain.errors import Error, visible
 from nettrain.experiment.report import redraw
+from nettrain.record.folder import REPORT
+from nettrain.study.begun import SWEEP
 from nettrain.study.compare import Comparison
 from nettrain.study.folders import runs_of
 
@@ -23,7 +26,8 @@ def report(arguments: Namespace) -> int:
     if out and is_one:
         fix = "leave out --out, or name several runs"
         raise Error("usage-arguments", "one run's page stands in its folder", fix=fix)
-    several = None if is_one else Comparison.of(named)
+    sweeps = [path for path in named if (path / SWEEP).exists()]
+    several = None if is_one or (named == sweeps and not out) else Comparison.of(named)
     for run in runs:
         try:
             _say(redraw(run, arguments.png))
@@ -33,10 +37,17 @@ def report(arguments: Namespace) -> int:
             why = f"left out: {run}: {error.message}"
             print(visible(why), file=sys.stderr, flush=True)
     if several is not None:
-        path = Path(out or "report.html")
+        path = Path(out or _folder(named) / REPORT)
         write(several, path)
         _say(path)
+    for path in sweeps:
+        print(visible(f"the sweep's page is {path / REPORT}"), flush=True)
     return 0
+
+
+def _folder(named: Sequence[Path]) -> Path:
+    """Where the page of several runs goes: to them, if one folder holds them all."""
+    return named[0] if len(named) == 1 else Path()
 
 
 def _say(path: Path) -> None:

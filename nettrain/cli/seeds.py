@@ -99,7 +99,7 @@ def _status(ended: Ended) -> str:
     if ended.outcome is None:
         return "finished before"
     found = len(ended.outcome.findings)
-    told = f", {found} finding{'s' * (found != 1)}" if found else ""
+    told = f", {verdict.count(found, 'finding')}" if found else ""
     return f"{ended.outcome.status}{told}"
 
 

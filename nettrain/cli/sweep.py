@@ -168,10 +168,10 @@ class _Watching:
     def running(self, folders: Sequence[Path]) -> None:
         if self._bar is None:
             return
-        if not self._is_running:  # what was made before took no time
-            self._is_running, self._bar.initial = True, self._made
-            self._bar.reset(self._total)
         with contextlib.suppress(OSError):
+            if not self._is_running:  # what was made before took no time
+                self._is_running, self._bar.initial = True, self._made
+                self._bar.reset(self._total)
             self._drawn([state for state in map(_state, folders) if state])
 
     def _drawn(self, states: Sequence[tuple[str, float]]) -> None:
@@ -192,8 +192,10 @@ class _Watching:
 
     def close(self) -> None:
         if self._bar is not None:
-            self._drawn([])
-            self._bar.close()
+            with contextlib.suppress(OSError):
+                self._drawn([])
+            with contextlib.suppress(OSError):
+                self._bar.close()
             self._bar = None
 
 

@@ -23,7 +23,7 @@ from nettrain.experiment.schema import Experiment
 from nettrain.record import lock
 from nettrain.record.folder import check_name, numbered, numbers
 from nettrain.study.methods import Optuna
-from nettrain.study.points import Base, values
+from nettrain.study.points import Base, plain_text
 from nettrain.study.settings import Sweep
 
 SWEEP, BASE, DATA = "sweep.yaml", "base.yaml", "data.sha256"
@@ -39,7 +39,7 @@ _NO_MATTER = ("base", "workers", "backend", "limit")
 """Settings that cannot change the result, and the base, which is compared itself."""
 _GROWING = ("seeds", "method.random.points", "method.optuna.points")
 """Settings of which less was enough for what is trained already."""
-_GROWS = "only seeds, and the points of random and optuna, may be others"
+_GROWS = "only seeds, and the points of random and optuna, may become more"
 _ELSEWHERE = "choose another folder with --out"
 _BEGUN = "# Begun with "
 """What the first line of `sweep.yaml` begins with."""
@@ -51,17 +51,20 @@ class Change(NamedTuple):
     Attributes:
         key: of the setting.
         was, now: its plain values; `...` where there is none.
-        file: where it is now.
     """
 
     key: str
     was: Any
     now: Any
-    file: str
 
     def __str__(self) -> str:
         was, now = (_told(value) for value in (self.was, self.now))
-        return f"{self.key} in {self.file} was {was}, and is {now} now"
+        return f"{self.key} was {was}, and is {now} now"
+
+    @property
+    def grows(self) -> bool:
+        """Whether all that was asked for before is asked for still."""
+        return self.key in _GROWING and self.now > self.was
 
 
 def _told(value: Any) -> str:
@@ -84,8 +87,7 @@ def folder(base: Base, out: Path | str | None, disk: Disk) -> Path:
                 changes = _changes(base, path)
                 if not changes:
                     return path
-                grown = all(c.key in _GROWING and c.now > c.was for c in changes)
-                if grown and not _refusal(base, changes):
+                if not _refusal(base, changes):
                     smaller = smaller or path
     return smaller or numbered(disk, parent)
 
@@ -107,8 +109,9 @@ def begin(base: Base, data: str, path: Path, disk: Disk) -> list[Change]:
     if (path / SWEEP).exists():
         changes = _changes(base, path)
         if why := _refusal(base, changes):
-            others = f", and {len(changes) - 1} more" * (len(changes) > 1)
-            message = f"{path} holds another sweep: {changes[0]}{others}; {why}"
+            first, *others = sorted(changes, key=lambda change: change.grows)
+            more = f", and {len(others)} more" if others else ""
+            message = f"{path} holds another sweep: {first}{more}; {why}"
             raise Error("run-exists", message, fix=_ELSEWHERE)
         _refuse_other_data(path, data, disk)
         _end_leftovers(path, disk)
@@ -171,22 +174,14 @@ def _refuse_foreign(path: Path, disk: Disk) -> None:
 def _end_leftovers(path: Path, disk: Disk) -> None:
     """Have trials end whose sweep is gone: a cluster does not notice that at once."""
     give_up = time.monotonic() + _PATIENCE
-    trials = [path / TRIALS / name for name in disk.list(path / TRIALS)]
-    left = [trial for trial in trials if (trial / lock.LOCK).exists()]
-    while left := [trial for trial in left if _is_held(trial, disk)]:
+    inside = [path / TRIALS / name for name in disk.list(path / TRIALS)]
+    left = [trial for trial in inside if disk.is_folder(trial)]
+    while left := [trial for trial in left if lock.is_held(disk, trial)]:
         (path / STOP).touch()
         if time.monotonic() > give_up:
             message = f"{left[0]} is in use by another process"
             raise Error("locked-run", message, fix="wait for it, or stop it")
         time.sleep(_LOOK)
-
-
-def _is_held(trial: Path, disk: Disk) -> bool:
-    try:
-        with lock.held(disk, trial):
-            return False
-    except Error as error:
-        return error.code == "locked-run"
 
 
 # ---------------------------------------------------------------- what has changed
@@ -204,12 +199,11 @@ def _changes(base: Base, path: Path) -> list[Change]:
     except Error as error:
         message = f"{path} is no whole sweep: {error.message}"
         raise Error("run-damaged", message, place=error.place, fix=_ELSEWHERE) from None
-    source = base.resolved.tree.origin.source.name
     asked = _differing(_asked(before), _asked(base.sweep))
-    found = [Change(*change, source) for change in asked]
-    if values(known) != values(base.experiment):
+    found = [Change(*change) for change in asked]
+    if plain_text(known) != plain_text(base.experiment):
         varied = _differing(dump(known), dump(base.experiment))
-        found += [Change(*change, base.config_path) for change in varied]
+        found += [Change(f"{key} of the base", *both) for key, *both in varied]
     return found
 
 
@@ -236,9 +230,8 @@ def _parts(value: Any) -> Mapping[Any, Any]:
 
 def _refusal(base: Base, changes: Sequence[Change]) -> str:
     """Why such changes make another sweep of it; empty where they do not."""
-    keys = {change.key for change in changes}
-    if not keys <= {*_GROWING}:
+    if not all(change.grows for change in changes):
         return _GROWS
-    if "seeds" in keys and isinstance(base.sweep.method, Optuna):
+    if any(c.key == "seeds" for c in changes) and isinstance(base.sweep.method, Optuna):
         return "the means of other seeds lead optuna to other points"
     return ""

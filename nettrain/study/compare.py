@@ -428,7 +428,7 @@ def _called(finding: Mapping[str, Any]) -> str:
 
 def _having(group: Group, name: str) -> str:
     """`error, primary`; of several runs `error in 2 of 3, primary in 1`."""
-    if not any(run.facts.get("diagnosis") for run in group.runs):
+    if not any(run.facts.get("diagnosis") or run.found for run in group.runs):
         return "not diagnosed"
     rows = [f for run in group.runs for f in run.found if _called(f) == name]
     if not rows:

@@ -119,11 +119,12 @@ class Plan:
         if needed.limit is not None:
             room = max(0, needed.limit.nbytes - available.held()) // need
         axes = [_varied(base, key) for key in sweep.space]
-        points, exact = _points(sweep, tries, axes)
+        asked = getattr(sweep.method, "points", len(tries))
+        points, exact = _points(asked, tries, axes)
         return cls(
             base=base,
             axes=tuple(axes),
-            asked=getattr(sweep.method, "points", len(tries)),
+            asked=asked,
             points=points,
             exact=exact,
             rungs=tuple(_rungs(sweep)),
@@ -255,13 +256,12 @@ def _errors(base: Base, values: Values) -> tuple[Error, ...]:
 
 
 def _points(
-    sweep: Sweep, tries: Sequence[Try], axes: Sequence[Varied]
+    asked: int, tries: Sequence[Try], axes: Sequence[Varied]
 ) -> tuple[int, bool]:
     """How many different points are trained, and whether that is sure.
 
     Of equal ones only one is. What is asked for later cannot be known.
     """
-    asked = getattr(sweep.method, "points", len(tries))
     if asked <= len(tries):
         return len({repr(one.values) for one in tries}), True
     counts = [axis.count for axis in axes]

@@ -272,9 +272,9 @@ def _misplaced(sweep: Sweep) -> Iterator[tuple[str, str, str]]:
         units = key.partition(".")[0] == "loss" or key == "data.standardize_target"
         if units and metric.endswith("/loss"):
             why = f"each value has a {metric} of its own: they cannot be compared"
-            yield key, why, "name another objective, such as validation/accuracy"
+            yield key, why, "name an objective that no key of the space can change"
 
 
-def values(experiment: Experiment) -> str:
+def plain_text(experiment: Experiment) -> str:
     """YAML of all of it and nothing else: equal for equal experiments."""
     return write_resolved(dump(experiment), lambda path: "")

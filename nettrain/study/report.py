@@ -41,6 +41,7 @@ def cells(results: Results, row: Row, rank: int) -> list[str]:
     rival = results.rivals.get(row.point.number)
     behind = f"{rival.apart.mean:.3g}{_half(rival.apart, ' ± ')}" if rival else ""
     told = [] if row.status == FINISHED else [row.status]
+    told += ["not finite"] if not told and math.isnan(mean) else []
     told += ["worse"] if rival and rival.told else []
     if row.until < 100:
         told.append(f"trained for {row.length}")
@@ -80,12 +81,13 @@ def verdict(results: Results) -> list[str]:
     first = f"point {best.point.number}"
     if _known(results) == 1:
         return [f"{first} is the only one with a value"]
-    said = [f"best: {first}"]
     rivals = [*results.rivals.values()]
+    said = [f"best: {first}"]
     if len(results.units) < 2:
         said.append(f"{words.ONE_SEED}; `seeds: 5` in the sweep gives one")
     elif rivals:
-        said.append(words.verdict(first, rivals, results.folds))
+        said = [words.verdict(first, rivals, results.folds)]
+        said += words.by_chance(rivals)
     shorter = sum(row.until < best.until for row in results.rows)
     given_up = words.count(shorter, "point")
     more = f"{given_up} given up earlier, by the value at that time"
@@ -202,14 +204,11 @@ def _pictures(
     known = [row for row in rows if math.isfinite(row.interval.mean)]
     if len(known) < 2:
         return {}
-    varied = [
-        i
-        for i, _ in enumerate(axes)
-        if len({repr(r.point.values[i]) for r in rows}) > 1
-    ]
+    given = zip(*(row.point.values for row in rows), strict=True)
     keys = [
-        _key(list(axes.items())[i], [row.point.values[i] for row in rows])
-        for i in varied
+        _key(name, axis, values)
+        for (name, axis), values in zip(axes.items(), given, strict=True)
+        if len(set(map(repr, values))) > 1
     ]
     points = show.Points(
         results.metric,
@@ -230,20 +229,18 @@ def _pictures(
     }
 
 
-def _key(axis: tuple[str, Axis], values: list[Any]) -> Any:
+def _key(name: str, axis: Axis, values: Sequence[Any]) -> Any:
+    """A key as pictures show it, with its value in each point."""
     from nettrain.show.points import Key
     from nettrain.show.style import spans_decades
 
-    name, given = axis
-    if not isinstance(given, tuple):
-        return Key(name, isinstance(given, (Log, IntLog)), np.array(values, float))
-    numbers = all(
-        isinstance(v, (int, float)) and not isinstance(v, bool) for v in given
-    )
-    if numbers and len(given) > _LIST:
+    if not isinstance(axis, tuple):
+        return Key(name, isinstance(axis, (Log, IntLog)), np.array(values, float))
+    numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in axis)
+    if numbers and len(axis) > _LIST:
         array = np.array(values, float)
         return Key(name, spans_decades(array), array)
-    written = [inline(value) for value in given]
+    written = [inline(value) for value in axis]
     places = np.array([written.index(inline(value)) for value in values], float)
     return Key(name, False, places, tuple(written))
 

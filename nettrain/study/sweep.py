@@ -39,7 +39,7 @@ from nettrain.study.begun import BEST, REPORT, STOP, TABLE, TRIALS
 from nettrain.study.intervals import Interval
 from nettrain.study.methods import Try
 from nettrain.study.plan import Plan, unit_overrides
-from nettrain.study.points import Base, Point, values
+from nettrain.study.points import Base, Point, plain_text
 from nettrain.study.report import page
 from nettrain.study.results import (
     UNFINISHED,
@@ -136,7 +136,7 @@ def sweep(
     with lock.held(disk, path):
         changes = begun.begin(base, plan.data, path, disk)
         watch.begins(plan, path, [str(change) for change in changes])
-        results = _Sweeping(base, plan, path, disk, files, watch).results()
+        results = _Sweeping(plan, path, disk, files, watch).results()
         _conclude(results, base.sweep, path, disk)
         return path, results
 
@@ -176,7 +176,6 @@ class _Sweeping:
         data: by settings of the data, their hash and a trial that has it.
     """
 
-    base: Base
     plan: Plan
     path: Path
     disk: Disk
@@ -187,19 +186,18 @@ class _Sweeping:
 
     def results(self) -> Results:
         """Train generation after generation; what came of all of them."""
-        space, method = self.base.sweep.space, self.base.sweep.method
-        generations = method.generations(space)
+        plan, sweep = self.plan, self.plan.base.sweep
+        generations = sweep.method.generations(sweep.space)
         with contextlib.suppress(StopIteration):
             tries = next(generations)
             while True:
                 tries = generations.send(self._losses(tries))
-        plan = self.plan
         return Results.of(
-            space,
+            sweep.space,
             plan.units,
             plan.metric,
             plan.goal,
-            self.base.sweep.folds or 1,
+            sweep.folds or 1,
             (
                 (known.point, known.until, [known.scores[unit] for unit in plan.units])
                 for known in self.known.values()
@@ -216,7 +214,8 @@ class _Sweeping:
         return [self._loss(known) for known, _ in asked]
 
     def _loss(self, known: _Known) -> float:
-        mean = Interval.of([one.value for one in known.scores.values()]).mean
+        values = [known.scores[unit].value for unit in self.plan.units]
+        mean = Interval.of(values).mean
         if not math.isfinite(mean):
             return math.inf
         return mean if self.plan.goal == "min" else -mean
@@ -225,7 +224,7 @@ class _Sweeping:
         """The point with these values: the one there is, or a new one."""
         written = repr(given)
         if written not in self.known:
-            point = self.base.point(len(self.known) + 1, given)
+            point = self.plan.base.point(len(self.known) + 1, given)
             path, text = self._config(point), point.text.encode()
             if not path.exists() or self.disk.read(path) != text:
                 if _is_another(path, point):
@@ -239,7 +238,7 @@ class _Sweeping:
 
         What failed before and does not fail now leads a method to other points.
         """
-        begun.refuse_other_points(self.base.sweep, self.path, self.disk)
+        begun.refuse_other_points(self.plan.base.sweep, self.path, self.disk)
         for unit in self.plan.units:
             folder = self._run(point, unit)
             if self.disk.exists(folder):
@@ -296,7 +295,7 @@ class _Sweeping:
         if found.status != UNFINISHED:
             return found
         if done.timeout:
-            limit = self.base.sweep.limit
+            limit = self.plan.base.sweep.limit
             return Score("timeout", why=f"it was not done after {limit:g} minutes")
         killed = f"it was killed twice, by {done.signal}" if done.signal else ""
         told = done.told.strip().replace(f"{self.path.absolute()}{os.sep}", "")
@@ -320,16 +319,16 @@ class _Sweeping:
         return Error("run-data-changed", message, fix=fix)
 
     def _trial(self, known: _Known, unit: Unit, folder: Path) -> Trial:
-        limit = self.base.sweep.limit
+        sweep = self.plan.base.sweep
         return Trial(
             folder.absolute(),
             self._config(known.point).absolute(),
-            unit_overrides(self.base.sweep, unit),
+            unit_overrides(sweep, unit),
             known.until,
             self.plugins,
-            60 * limit if limit else None,
+            60 * sweep.limit if sweep.limit else None,
             (self.path / STOP).absolute(),
-            os.getpid() if self.base.sweep.backend == "loky" else None,
+            os.getpid() if sweep.backend == "loky" else None,
         )
 
     def _performed(self, asked: Mapping[Path, tuple[_Known, Unit]]) -> Iterator[Done]:
@@ -345,7 +344,7 @@ class _Sweeping:
         left = {trial.folder: trial for trial in trials}
         refused: Error | None = None
         with signals.listening() as interruption, self._passing_on(interruption, left):
-            backend = self.base.sweep.backend
+            backend = self.plan.base.sweep.backend
             for done in performed(trials, self.plan.workers, backend):
                 del left[done.folder]
                 folder = self.path / TRIALS / done.folder.name
@@ -411,4 +410,4 @@ def _is_another(path: Path, point: Point) -> bool:
         before = resolve(path, schema=Experiment).build()
     except Error:
         return False
-    return values(before) != values(point.experiment)
+    return plain_text(before) != plain_text(point.experiment)

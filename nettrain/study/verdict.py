@@ -70,10 +70,22 @@ def meaning(units: int, folds: int, drawn: bool, rivals: int) -> Iterator[str]:
         data = "data drawn alike" if drawn else "these data, not of other data"
         yield f"± is a 95 % interval of the mean: of {what} {data}."
     if rivals > 1:
+        pairs = rivals * (rivals + 1) // 2
         yield (
-            "The interval of a difference is that by itself. “Worse” is said of all "
-            f"{rivals} rivals of the best at once: were all equal, at most one such "
-            "list in twenty would call any of them worse."
+            "The interval of a difference is that by itself. “Worse” and “cannot be "
+            f"told” hold for all {pairs} pairs at once: were all equal, at most one "
+            "such list in twenty would call any of them worse."
+        )
+
+
+def by_chance(rivals: Sequence[Rival]) -> Iterator[str]:
+    """Why some cannot be told from the best, though by itself their interval could."""
+    apart = [abs(one.apart.mean) > one.apart.half for one in rivals if not one.told]
+    if any(apart):
+        pairs = len(rivals) * (len(rivals) + 1) // 2
+        yield (
+            f"some intervals exclude 0 by themselves: of {pairs} pairs that may be "
+            "chance; more seeds would tell"
         )
 
 
@@ -84,7 +96,7 @@ def agree(folds: int) -> str:
 
 def count(many: int, noun: str) -> str:
     """`1 pair`, `2 pairs`."""
-    return f"{many} {noun}{'s' * (many != 1)}"
+    return f"{many:,} {noun}{'s' * (many != 1)}"
 
 
 def number(value: float) -> str:

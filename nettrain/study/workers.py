@@ -155,15 +155,14 @@ def perform(trial: Trial) -> Done:
 
 def _check(trial: Trial) -> None:
     """See that the sweep's folder is here, and the version that it was begun with."""
-    here = platform.node()
-    if trial.sweep is not None:
-        if not trial.config.exists():
-            message = f"{trial.config} is gone, so no more trials can be begun"
-            raise Error("run-gone", message, fix="do not move a sweep while it runs")
-    elif not trial.config.exists():
+    here, is_seen = platform.node(), trial.config.exists()
+    if not is_seen and trial.sweep is not None:
+        message = f"{trial.config} is gone, so no more trials can be begun"
+        raise Error("run-gone", message, fix="do not move a sweep while it runs")
+    if not is_seen:
         fix = "choose a folder that all nodes of the cluster share with --out"
         raise Error("config-backend", f"{here} does not see {trial.config}", fix=fix)
-    elif trial.version != nettrain.__version__:
+    if trial.version != nettrain.__version__:
         message = f"{here} has nettrain {nettrain.__version__}, not {trial.version}"
         fix = "install the same version on all nodes of the cluster"
         raise Error("config-backend", message, fix=fix)
@@ -302,10 +301,8 @@ def check_backend(name: str) -> None:
     Raises:
         Error: `config-backend` without its package, an address, or an answer.
     """
-    if name == "dask":
-        _check_answers(name, _dask_address())
-    elif name == "ray":
-        _check_answers(name, _ray_address())
+    if name != "loky":
+        _check_answers(name, {"dask": _dask_address, "ray": _ray_address}[name]())
 
 
 def _dask_address() -> str:

@@ -53,6 +53,24 @@ def test_a_folder_stands_for_the_runs_in_it(
     assert (answer.code, answer.out) == (4, "")
 
 
+def test_the_page_of_a_folder_stands_in_it_and_a_sweep_keeps_its_own(
+    call: Call, folder: Path, runs: list[str]
+) -> None:
+    shutil.move(folder / "one", folder / "of" / "one")
+    shutil.move(folder / "two", folder / "swept/trials/0001-seed-0")
+    assert call("report", "of").out.endswith("written to of/report.html\n")
+    (folder / "swept/sweep.yaml").write_text("base: base.yaml\n")
+    (folder / "swept/report.html").write_text("of the sweep")
+    answer = call("report", "swept")
+    assert answer.out.splitlines() == [
+        "written to swept/trials/0001-seed-0/report.html",
+        "the sweep's page is swept/report.html",
+    ]
+    assert (folder / "swept/report.html").read_text() == "of the sweep"
+    assert call("report", "swept", "--out", "all.html").code == 0
+    assert "flowers" in (folder / "all.html").read_text()
+
+
 def test_png(call: Call, folder: Path, runs: list[str]) -> None:
     assert call("report", "one", "--png").code == 0
     assert (folder / "one/plots/cost.png").exists()

@@ -20,8 +20,15 @@ from nettrain.study.results import Score
 class Terminal(io.StringIO):
     """Standard error of a terminal."""
 
+    is_gone = False
+
     def isatty(self) -> bool:
         return True
+
+    def write(self, text: str) -> int:
+        if self.is_gone:
+            raise BrokenPipeError
+        return super().write(text)
 
 
 def plan(points: int, rungs: tuple[tuple[int, float], ...] = ()) -> Any:
@@ -78,6 +85,19 @@ def test_a_bar_counts_what_is_half_made_and_not_what_was_there_before(
     watch.close()
     assert "goes on: seeds was 1" in terminal.getvalue()
     assert watch.count == "2 of 4"
+
+
+def test_a_terminal_that_is_gone_ends_no_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal, watch = shown_to(monkeypatch), cli._Watching()
+    watch.begins(plan(2), tmp_path, [])
+    watch.planned(4)
+    terminal.is_gone = True
+    watch.running([half_done(tmp_path / "0001-seed-0")])
+    watch.done("0001-seed-0", Score("failed"))
+    watch.close()
+    assert watch.count == "1 of 4"
 
 
 def test_all_rungs_are_counted_from_the_beginning(tmp_path: Path) -> None:

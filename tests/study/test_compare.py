@@ -352,7 +352,7 @@ def test_that_the_best_can_be_told_holds_for_all_rivals_at_once(tmp_path: Path) 
     (said,) = [v for v in found.verdicts() if v.startswith("test/accuracy")]
     assert "A is best, but cannot be told from B (by 0.138 ± 0.088 by itself" in said
     assert said.endswith(", 5 pairs), nor from 2 others")
-    assert "all 4 rivals" in " ".join(found.plain()["meaning"])
+    assert "all 10 pairs" in " ".join(found.plain()["meaning"])
     (tmp_path / "one").mkdir()
     alone = rated(tmp_path / "one", near[0])
     assert alone.results()[-1][-1] == "worse"

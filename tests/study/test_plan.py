@@ -428,6 +428,9 @@ def test_the_hash_is_of_all_data_that_are_used() -> None:
     assert planned("").data == before[0] and planned(both).data != before[1]
     table("raw.csv", seed=0, columns=3)
     assert planned("").data != before[0]
+    # A layer may be called like a section of the data.
+    Path("base.yaml").write_text(BASE.replace("units: 4", "units: 4, name: split"))
+    assert planned("space: {model.split.units: [2, 3]}").data == planned("").data
 
 
 def test_of_many_points_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,14 +51,13 @@ def results(
 
 def test_a_tie_is_called_one_and_a_difference_is_not() -> None:
     tie = results([[0.1, 0.5, 0.9], [0.2, 0.45, 0.95], [0.12, 0.52, 0.921]], [1, 2, 3])
-    best, said = verdict(tie)
-    assert best == "best: point 1"
+    (said,) = verdict(tie)
     # Differences 0.1, -0.05, 0.05; t(.975, 2) = 4.302653, s = 0.0764 (any table).
     how = "by 0.03333 ± 0.19 by itself, 3 pairs"
     assert said == f"point 1 is best, but cannot be told from point 2 ({how})"
     more = results([[1, 5, 9], [1.3, 4.9, 9.2], [1.2, 4.9, 9.4]], [1, 2, 3])
-    assert verdict(more)[1].endswith("nor from 1 other")
-    _, said = verdict(results([[0.1, 0.5, 0.9], [0.12, 0.52, 0.921]], [1, 2]))
+    assert verdict(more)[0].endswith("nor from 1 other")
+    (said,) = verdict(results([[0.1, 0.5, 0.9], [0.12, 0.52, 0.921]], [1, 2]))
     how = "by 0.02033 ± 0.0014, 3 pairs"
     assert said == f"point 1 is better than point 2, the second ({how})"
 
@@ -74,9 +73,18 @@ def test_rivals_that_all_agree_and_those_that_can_be_told() -> None:
     told = [cells(found, row, n)[-2:] for n, row in enumerate(found.rows, 1)]
     assert told == [["", ""], ["0.1, all agree", ""], ["0.6 ± 0.00014", "worse"]]
     how = "by 0.1, all seeds agree: no interval, 3 pairs"
-    assert verdict(found)[1].endswith(f"cannot be told from point 2 ({how})")
+    (said,) = verdict(found)
+    assert said.endswith(f"cannot be told from point 2 ({how})")
     folds = results([[0.1, 0.2], [0.3, 0.4]], [1, 2], folds=2)
-    assert "all folds agree: no interval" in verdict(folds)[1]
+    assert "all folds agree: no interval" in verdict(folds)[0]
+
+
+def test_an_interval_that_excludes_0_only_by_itself_is_explained() -> None:
+    # Differences 0.1, 0.15, 0.2 are told alone, p = 0.035, and not among three pairs.
+    scores = [[0.1, 0.5, 0.9], [0.2, 0.65, 1.1], [0.3, 0.4, 1.4]]
+    _, said = verdict(results(scores, [1, 2, 3]))
+    assert said.startswith("some intervals exclude 0 by themselves: of 3 pairs")
+    assert len(verdict(results(scores[:2], [1, 2]))) == 1
 
 
 def test_the_head_of_the_best_config() -> None:
@@ -89,7 +97,7 @@ def test_what_the_numbers_mean() -> None:
     scores = [[0.1, 0.5], [0.2, 0.45], [0.12, 0.52]]
     said = meaning(results(scores, [1, 2, 3]))
     assert said[0].endswith("of other seeds on these data, not of other data.")
-    assert "all 2 rivals" in said[1] and said[2].startswith("The best of 3 means owes")
+    assert "all 3 pairs" in said[1] and said[2].startswith("The best of 3 means owes")
     assert len(said) == 3
     drawn = meaning(results(scores[:2], [1, 2], drawn=True))
     assert drawn[0].endswith("of other seeds on data drawn alike.")
@@ -104,8 +112,8 @@ def test_json_has_what_the_terminal_says(tmp_path: Path) -> None:
     found = results(scores, [1, 2, 3])
     told = plain(tmp_path, found)
     assert (told["folder"], told["best"]) == (str(tmp_path), 1)
-    assert told["verdict"][:2] == verdict(found)
-    assert told["verdict"][2].startswith("1 of 3 points failed")
+    assert told["verdict"][:-1] == verdict(found)
+    assert told["verdict"][-1].startswith("1 of 3 points failed")
     assert told["meaning"] == meaning(found)
     best, second, failed = told["points"]
     low, high = second["behind_best_interval"]
@@ -134,6 +142,13 @@ def test_cells_of_points_of_every_kind() -> None:
     assert rows[1][:4] == ["2", "3", "null", "1.125"]
     assert rows[1][5] == "0.75, all agree"
     assert rows[2][2] == "x" * 39 + "…" and rows[2][3:] == ["", "", "", "failed"]
+
+
+def test_a_point_without_a_finite_value_says_so() -> None:
+    found = results([[0.25]], [1])
+    given = (found.rows[0].point, 100.0, [Score(FINISHED, math.inf)])
+    lost = Results.of(["key"], found.units, "validation/loss", "min", 1, [given])
+    assert cells(lost, lost.rows[0], 1)[-4:] == ["", "", "", "not finite"]
 
 
 def test_a_point_that_was_given_up_says_so() -> None:
@@ -189,12 +204,12 @@ def test_all_text_of_the_page_is_escaped() -> None:
 
 def test_keys_of_pictures() -> None:
     """A few numbers have places of their own; many, and ranges, lie on an axis."""
-    few = _key(("key", ("b", None, 3)), [None, 3, "b", None])
+    few = _key("key", ("b", None, 3), [None, 3, "b", None])
     assert few.labels == ("b", "null", "3") and few.values.tolist() == [1, 2, 0, 1]
-    many = _key(("key", tuple(2**i for i in range(20))), [1, 1024])
+    many = _key("key", tuple(2**i for i in range(20)), [1, 1024])
     assert not many.labels and many.log and many.values.tolist() == [1, 1024]
-    assert not _key(("key", tuple(range(20))), [0, 19]).log
-    assert _key(("key", Log([1e-4, 1.0])), [0.1, 0.2]).log
+    assert not _key("key", tuple(range(20)), [0, 19]).log
+    assert _key("key", Log([1e-4, 1.0]), [0.1, 0.2]).log
 
 
 def test_the_page_of_nothing(tmp_path: Path) -> None:
