@@ -11,7 +11,7 @@ import numpy as np
 from nettrain.experiment.recorder import Nobody
 from nettrain.experiment.report import gathered
 from nettrain.experiment.setup import RESOLVED, Setup
-from nettrain.experiment.status import read_status
+from nettrain.experiment.status import found_until, read_status
 from nettrain.record import json_text
 from nettrain.record.folder import REPORT, RUN, RunFolder
 from nettrain.record.metrics import Row
@@ -40,6 +40,10 @@ class Live(Nobody):
 
     def begin(self, folder: RunFolder, rows: Sequence[Row]) -> None:
         self._curves, self._folder = _Curves(rows), folder
+        step = rows[-1]["step"] if rows else 0
+        before = {_key(row): row for row in found_until(folder, step)}
+        # What was told here is known in full, and only what was told after is undone.
+        self._found = {key: self._found.get(key, row) for key, row in before.items()}
 
     def step(self, step: int, epoch: int, loss: float, learning_rate: float) -> None:
         self._curves.append(step, epoch, loss, learning_rate)
@@ -49,7 +53,7 @@ class Live(Nobody):
 
     def found(self, finding: Mapping[str, Any]) -> None:
         # It is told again where it has become worse.
-        self._found = {**self._found, (finding["id"], finding["node"]): finding}
+        self._found = {**self._found, _key(finding): finding}
 
     # ------------------------------------------------------------ asked by others
 
@@ -87,9 +91,11 @@ class Live(Nobody):
         facts = read_status(self._folder)
         if facts["status"] != "running":
             return gathered(self._folder, facts, prior=self._prior)
+        step, epoch = self._curves.newest
+        so_far = {"step": step, "epoch": epoch, "summary": {"last": self._curves.last}}
         return Report(
             folder=str(self._folder.path),
-            facts={**facts, "summary": {"last": self._curves.last}},
+            facts={**facts, **so_far},
             found=list(self._found.values()),
             config=self._folder.read_text(RESOLVED),
             metrics=timed(self._curves.columns(), self._per_epoch),
@@ -109,6 +115,11 @@ class Live(Nobody):
         step, epoch = self._curves.newest
         at = f"Epoch {epoch}, step {step} of {self._total}"
         return f"{at}. This page follows the run."
+
+
+def _key(finding: Mapping[str, Any]) -> tuple[str, str | None]:
+    """What a finding that is told again has as before."""
+    return finding["id"], finding["node"]
 
 
 class _Curves:

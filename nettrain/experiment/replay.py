@@ -117,7 +117,7 @@ def replay(
     folder.read_text(RESOLVED)  # missing, it is the run's fault
     setup = set_up_again(folder, overrides)
     memory.check_fits(setup, written=False)
-    train, status = setup.experiment.train, Status(setup, None)
+    train, status = setup.experiment.train, Status(setup, None, as_given=False)
     with limited(setup.experiment.threads), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the run has told them
         changed = list(_changed(status, before, overrides))

@@ -18,10 +18,8 @@ from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.graph import network_drawing
 from nettrain.experiment.load import Run, read_findings
 from nettrain.experiment.setup import Setup, set_up
-from nettrain.experiment.status import read_status
+from nettrain.experiment.status import RUNNING, found_until, has_end, read_told
 from nettrain.experiment.threads import limited
-from nettrain.record import json_text
-from nettrain.record.events import read_events
 from nettrain.record.folder import PLOTS, REPORT, RunFolder, check_name
 from nettrain.record.metrics import Row, columns, read_metrics
 from nettrain.record.statistics import read_statistics
@@ -158,12 +156,12 @@ def redraw(path: str | os.PathLike[str], png: bool = False) -> Path:
         `NAME-NUMBER-so-far.html` in the current folder.
     """
     folder = RunFolder.open(path)
-    facts = read_status(folder)
+    facts = read_told(folder)
     try:
         with folder.lock():
-            _redraw(folder, read_status(folder), png)
+            _redraw(folder, read_told(folder, is_ours=True), png)
     except Error as error:
-        if error.code != "locked-run" or png or facts["status"] != "running":
+        if error.code != "locked-run" or png or facts["status"] != RUNNING:
             raise
         page = report(_so_far(folder, facts)[0])
         name = f"{check_name(facts['name'])}-{folder.path.resolve().name}-so-far.html"
@@ -175,9 +173,7 @@ def redraw(path: str | os.PathLike[str], png: bool = False) -> Path:
 
 def _redraw(folder: RunFolder, facts: Mapping[str, Any], png: bool) -> None:
     """The same with the lock."""
-    if "summary" not in facts:
-        if facts["status"] == "running":
-            facts = {**facts, "status": "killed"}
+    if not has_end(facts):
         told, made = _so_far(folder, facts)
         pictures.write(folder, made, png)
         folder.write_text(REPORT, report(told))
@@ -227,7 +223,7 @@ def _so_far(
     for row in rows:
         summary.note(row)
     last: Mapping[str, Any] = rows[-1] if rows else {"step": 0, "epoch": 0}
-    found = _found_until(folder, last["step"])
+    found = found_until(folder, last["step"])
     recorded = _timed(folder, facts, rows)  # once: a run that goes on adds to it
     stop = experiment.train.stop
     monitor = stop.monitor if stop else "validation/loss"
@@ -248,28 +244,3 @@ def _so_far(
         best_epoch=best_epoch,
     )
     return told_of, made
-
-
-_TOLD = {
-    "id": str,
-    "name": str,
-    "severity": ("error", "warning", "note"),
-    "node": (None, str),
-    "epoch": (None, json_text.count),
-    "step": (None, json_text.count),
-    "time": str,
-    "event": ("finding",),
-}
-"""What an event says of a finding."""
-
-
-def _found_until(folder: RunFolder, step: int) -> list[Mapping[str, Any]]:
-    """The findings of a run before its end, as its events tell them up to a step.
-
-    One that was told again had become worse.
-    """
-    found = {}
-    for event in read_events(folder.disk, folder.events):
-        if json_text.misfit(event, _TOLD) is None and (event["step"] or 0) <= step:
-            found[event["id"], event["node"]] = event
-    return list(found.values())

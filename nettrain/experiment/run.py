@@ -121,7 +121,8 @@ def run(
     wishes = _Wishes(watch, until, pictures)
     setup = set_up(source, overrides)
     name = setup.experiment.name
-    status = Status(setup, None if isinstance(source, Mapping) else os.fspath(source))
+    config = None if isinstance(source, Mapping) else os.fspath(source)
+    status = Status(setup, config, as_given=config is not None and not overrides)
     with limited(setup.experiment.threads):
         if not again:
             done = find_finished("runs", name, status.fingerprint)
@@ -210,7 +211,8 @@ def _resumed(
     # Lines are cited as the run began: of the config that it was given.
     recipe = dataclasses.replace(setup.recipe, origins=before["lines"])
     setup = dataclasses.replace(setup, recipe=recipe)
-    status, notes = Status(setup, before["config"]), list[str]()
+    as_given = before.get("as_given", False) and not changed
+    status, notes = Status(setup, before["config"], as_given), list[str]()
     checkpoint = recover(folder, notes.append).checkpoint
     if checkpoint and _goes_on(folder, setup, checkpoint, anew):
         # From here on the folder does not hold what it came to.

@@ -162,6 +162,7 @@ def _curve(
         label=label,
         marker=style.marker(len(values)),
         markersize=3.5,
+        clip_on=False,  # all of it is in view, and its last marker stands on the edge
     )
 
 
@@ -180,7 +181,10 @@ def _legend(axes: Axes) -> None:
 
 
 def _note(axes: Axes, x: float, y: float, text: str, align: str) -> None:
-    """Small text just above y; x is a share of the width."""
+    """Small text just above y; x is a share of the width.
+
+    It lies on the line of the best epoch, and under the curves.
+    """
     axes.annotate(
         text,
         (x, y),
@@ -190,6 +194,8 @@ def _note(axes: Axes, x: float, y: float, text: str, align: str) -> None:
         horizontalalignment=align,
         color=palette.colour("muted"),
         fontsize=9,
+        zorder=1.5,
+        bbox={"facecolor": palette.colour("paper"), "edgecolor": "none", "pad": 1},
     )
 
 
@@ -220,6 +226,7 @@ def _best(
             markerfacecolor="none",
             markeredgecolor=palette.colour("ink"),
             markeredgewidth=1.4,
+            clip_on=False,
         )
     right = time < 0.6 * axes.get_xlim()[1]
     axes.annotate(
@@ -247,8 +254,9 @@ def _clear_height(axes: Axes, prior: float | None) -> float:
 
 def _best_line(axes: Axes, time: float) -> None:
     axes.axvline(
-        time, color=palette.colour("ink"), linewidth=0.9, linestyle=(0, (2, 3))
-    )
+        time, color=palette.colour("ink"), linewidth=0.9, linestyle=(0, (2, 3)),
+        zorder=1,
+    )  # fmt: skip
 
 
 def _panel(

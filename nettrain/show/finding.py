@@ -22,15 +22,18 @@ _OF: dict[str, str | None] = {
     "P1": UPDATES,
     "P2": COST,
     "L1": UPDATES,
-    "L2": UPDATES,
+    "L2": RATES,
     "D3": None,
 }
 """Everything else is seen in the cost: against the prior, and against validation. A
-defect of the data is seen in none."""
+defect of the data is seen in none, and updates that are too small for their number, L2,
+only where learning rates were tried: each of them may be healthy."""
 
 
 def picture(id_: str, drawn: Collection[str]) -> str | None:
     """The picture of a finding, or the cost where that was not drawn; None without one.
+
+    The cost does not stand in for the trial of learning rates.
 
     Args:
         id_: of the finding, such as `G1`.
@@ -39,4 +42,5 @@ def picture(id_: str, drawn: Collection[str]) -> str | None:
     wanted = _OF.get(id_, COST)
     if wanted is None:
         return None
-    return next((name for name in (wanted, COST) if name in drawn), None)
+    instead = None if wanted == RATES else COST
+    return next((name for name in (wanted, instead) if name in drawn), None)

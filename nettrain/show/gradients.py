@@ -212,7 +212,7 @@ def _ratios(
             label=name.removeprefix("model/"),
             marker=style.marker(kept.sum()),
             markersize=3.5,
-            clip_on=kept.sum() > 1,
+            clip_on=False,
         )
     style.epoch_axis(axes, time, 8)
     _keys(axes, few)

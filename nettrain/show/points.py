@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,9 +36,13 @@ _GRID = 48
 """Cells of a surface along an axis of numbers."""
 _WIDTH = 0.12
 """Standard deviation of the kernel that smooths a surface, as a share of an axis."""
-_FAINT = ((0.0, 1.5, 1.0), (1.5, 2.25, 0.5), (2.25, 3.0, 0.2))
-"""How strong the cells of a surface are from and up to so many of these deviations from
-the nearest point; farther away nothing is known."""
+_NEAR = 2.25
+"""How many of these deviations a cell of a surface may be from the nearest point;
+farther away nothing is known."""
+_HATCH = 8
+"""Pixels from one line of a hatch to the next, along an axis."""
+_LINE = 56
+"""Letters of a line under a surface."""
 
 
 @dataclass(frozen=True)
@@ -401,8 +406,6 @@ def _name(axes: Axes, key: Key, places: Sequence[float], names: Sequence[str]) -
 
 def _across(axes: Axes, key: Key) -> None:
     """The x axis of a key."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
     low, high = key.ends
     if key.labels:
         axes.set_xlim(low, high)
@@ -418,9 +421,7 @@ def _across(axes: Axes, key: Key) -> None:
     axes.set_xlim(10 ** (low - room), 10 ** (high + room))
     decades = range(math.ceil(low - room), math.floor(high + room) + 1)
     ticks = [10.0**e for e in decades] if len(decades) > 1 else [10**low, 10**high]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(style.power))
+    style.log_ticks(axes.xaxis, ticks)
 
 
 # ---------------------------------------------------------------- surfaces
@@ -435,25 +436,36 @@ def surfaces(points: Points) -> tuple[str, ...]:
 
 
 def _pair(points: Points, x: Key, y: Key) -> str:
+    signs = [] if points.known.all() else ["× no value"]
+    said = textwrap.wrap("; ".join([_colouring(x, y), *signs]) + ".", _LINE)
     longest = max(len(text) for _, text in _ticks(y))
     left, drop = 44 + round(longest * _LETTER), _drop(x, _ROOM)
     width = max(left + _ROOM + 30, 400)
-    figure = style.figure(width, 390 + drop)
+    figure = style.figure(width, 350 + drop + 20 * len(said))
     box = (left, 46, _ROOM, 240)
     axes = style.axes(figure, box, x=x.short, y=y.short, grid="")
     _surface(axes, points, x, y)
     _scale(figure, points, (width - 150) / 2, 16)
-    said = "Colour: the rank of the points around, smoothed;\nit fades away from them"
-    if x.labels or y.labels:
-        said = "Colour: the mean rank of the points with these values;\n"
-        said += "it is blank where nothing was measured"
-    signs = [] if points.known.all() else ["× no value"]
-    _caption(figure, 20, 338 + drop, "; ".join([said, *signs]) + ".")
+    _caption(figure, 20, 338 + drop, "\n".join(said))
     return style.svg(figure, f"{points.metric} over {x.name} and {y.name}")
 
 
+def _colouring(x: Key, y: Key) -> str:
+    """What the colours of a surface say: values of a list are not smoothed over."""
+    if x.labels and y.labels:
+        colour = "Colour: the mean rank of the points with these values"
+        return f"{colour}; hatched where none is known"
+    if not x.labels and not y.labels:
+        colour = "Colour: the rank of the points around, smoothed"
+    else:
+        listed, along = (x, y) if x.labels else (y, x)
+        colour = f"Colour: the rank of the points with this {listed.short}, "
+        colour += f"smoothed along {along.short}"
+    return f"{colour}; hatched where none is near"
+
+
 def _scale(figure: Figure, points: Points, left: float, top: float) -> None:
-    """What the colours say."""
+    """What the colours say: ranks, of which the ends have these values."""
     axes = style.axes(figure, (left, top, 150, 10), grid="")
     axes.spines[:].set_visible(False)
     style.cells(axes, np.arange(len(_RAMP))[None, :], _RAMP)
@@ -463,8 +475,8 @@ def _scale(figure: Figure, points: Points, left: float, top: float) -> None:
     axes.set_xticks([])
     best, worst = (style.number(x) for x in points.mean[points.known][[0, -1]])
     for place, side, text in (
-        (-0.3, "right", f"worst {worst}"),
-        (len(_RAMP) + 0.3, "left", f"best {best}"),
+        (-0.3, "right", f"rank {points.known.sum()} ({worst})"),
+        (len(_RAMP) + 0.3, "left", f"rank 1 ({best})"),
     ):
         axes.text(
             place, 0.5, text, fontsize=9, horizontalalignment=side,
@@ -488,9 +500,8 @@ def _explained(points: Points, key: Key) -> float:
 def _surface(axes: Axes, points: Points, x: Key, y: Key) -> None:
     """A kernel mean of the points' rank in cells, and the points themselves."""
     classes, deviations = _smoothed(points, x, y)
-    for near, away, alpha in _FAINT:
-        shown = (deviations >= near) & (deviations < away)
-        style.cells(axes, np.where(shown, classes, -1), _RAMP, alpha)
+    _hatch(axes)
+    style.cells(axes, np.where(deviations < _NEAR, classes, -1), _RAMP)
     axes.set_xlim(0, x.cells)
     axes.set_ylim(0, y.cells)
     ink, paper = palette.colour("ink"), palette.colour("paper")
@@ -512,6 +523,22 @@ def _surface(axes: Axes, points: Points, x: Key, y: Key) -> None:
         )  # fmt: skip
     _name(axes, x, *zip(*((s * x.cells, t) for s, t in _ticks(x)), strict=True))
     axes.set_yticks(*zip(*((s * y.cells, t) for s, t in _ticks(y)), strict=True))
+
+
+def _hatch(axes: Axes) -> None:
+    """Slanted lines over all of a surface, seen where no cell lies on them."""
+    from matplotlib.collections import LineCollection
+
+    width, height = axes.bbox.width, axes.bbox.height
+    starts = np.arange(_HATCH - height, width, _HATCH) / width
+    lines = [((start, 0), (start + height / width, 1)) for start in starts]
+    pale = palette.colour("pale")
+    axes.add_collection(
+        LineCollection(
+            lines, colors=pale, linewidths=0.8, zorder=0, transform=axes.transAxes
+        ),
+        autolim=False,
+    )
 
 
 def _smoothed(points: Points, x: Key, y: Key) -> tuple[np.ndarray, np.ndarray]:

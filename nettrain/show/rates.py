@@ -69,16 +69,12 @@ def learning_rate(
 
 def _rate_axis(axes: Axes, rates: Sequence[float]) -> None:
     """A logarithmic x axis with whole decades around the rates."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
     known = [rate for rate in rates if rate > 0]
     low, high = min(known) / 2, max(known) * 2
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     decades = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1)
-    axes.xaxis.set_major_locator(FixedLocator([10.0**e for e in decades]))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(style.power))
+    style.log_ticks(axes.xaxis, [10.0**e for e in decades])
 
 
 def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, off: np.ndarray) -> None:

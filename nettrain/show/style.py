@@ -191,19 +191,40 @@ def number(value: float) -> str:
     return f"{mantissa}e{int(exponent)}" if exponent else mantissa
 
 
-def power(value: float, _position: int | None = None) -> str:
-    """A tick of a log scale: `0.01`, `1`, `10⁻⁶`."""
-    exponent = math.log10(value) if value > 0 else math.nan
-    if not abs(exponent - round(exponent)) < 1e-6 or abs(exponent) < 2.5:
+def power(value: float) -> str:
+    """A number of a log scale, where it is a decade with its power: `1`, `20`, `10⁻⁶`.
+
+    Of those that are known by heart 1 and 10 have none.
+    """
+    if not _is_decade(value) or value in (1, 10):
         return number(value)
-    digits = str(round(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"10{digits}"
+    exponent = str(round(math.log10(value)))
+    return "10" + exponent.translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def _is_decade(value: float) -> bool:
+    exponent = math.log10(value) if value > 0 else 0.5
+    return abs(exponent - round(exponent)) < 1e-6
+
+
+def log_ticks(axis: Any, ticks: Sequence[float]) -> None:
+    """Ticks on a logarithmic axis whose limits are set: all as powers, or none.
+
+    As powers where all are decades, and some are too small or large to be written out.
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    low, high = sorted(axis.get_view_interval())
+    seen = [tick for tick in ticks if low <= tick <= high]
+    far = any(not 1e-3 * (1 - 1e-6) <= tick < 1e5 for tick in seen)
+    written = power if far and all(map(_is_decade, seen)) else number
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: written(value)))
 
 
 def log_axis(axes: Axes, low: float, high: float) -> None:
     """A logarithmic y axis from low to high with a few plain ticks."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     first, last = math.log10(low), math.log10(high)
@@ -221,10 +242,7 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
     shown = (
         decades if len(steps) == 1 else range(math.floor(first), math.ceil(last) + 1)
     )
-    ticks = [m * 10.0**e for e in shown for m in steps]
-    axes.yaxis.set_major_locator(FixedLocator(ticks))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(power))
+    log_ticks(axes.yaxis, [m * 10.0**e for e in shown for m in steps])
 
 
 def linear_axis(axis: Any, ticks: int = 6) -> None:
@@ -273,9 +291,7 @@ def layer_ticks(
     axis.set_ticks(places, [*names[::stride]])
 
 
-def cells(
-    axes: Axes, classes: np.ndarray, colours: Sequence[str], alpha: float = 1.0
-) -> None:
+def cells(axes: Axes, classes: np.ndarray, colours: Sequence[str]) -> None:
     """A map of coloured cells: classes (rows, columns) of indices into `colours`.
 
     Cell (i, j) covers x in [j, j+1], y in [i, i+1]. Each colour is one path and equal
@@ -296,9 +312,7 @@ def cells(
         if corners:
             path = Path(np.array(corners, float), codes * (len(corners) // 5))
             # Smoothed edges would leave seams between neighbouring rectangles.
-            patch = PathPatch(
-                path, facecolor=colour(name), linewidth=0, aa=False, alpha=alpha
-            )
+            patch = PathPatch(path, facecolor=colour(name), linewidth=0, aa=False)
             axes.add_patch(patch)
 
 

@@ -51,9 +51,8 @@ def summary(
     ending = "\n".join([ended, *_watched(diagnosis or {})])
     blocks = [_table(metrics, pen), folded(ending, 2, pen.width)]
     for finding, follows in grouped(findings):
-        run = folder if finding.get("primary") else ""
-        trial = command(patch(finding), config if as_given else "", run)
-        told = message(finding, follows, config=config, trial=trial, colour=colour)
+        tried = trial(finding, config if as_given else "", folder)
+        told = message(finding, follows, config=config, trial=tried, colour=colour)
         blocks.append(told)
     if not findings:
         blocks.append("No findings.")
@@ -307,6 +306,15 @@ def _remedy(remedy: Mapping[str, Any], trial: str, pen: _Pen) -> list[str]:
     if edits and trial:
         rows.append(f"  {pen('try'.ljust(_INDENT), 'faint')}{visible(trial)}")
     return rows
+
+
+def trial(finding: Finding, config: str, run: str) -> str:
+    """The command that tries a finding's patch; see `command`.
+
+    Args:
+        run: the run folder: its doctor applies the patch of the primary finding only.
+    """
+    return command(patch(finding), config, run if finding.get("primary") else "")
 
 
 def command(patch: Sequence[Mapping[str, Any]], config: str, run: str = "") -> str:

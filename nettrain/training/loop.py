@@ -537,8 +537,11 @@ class Loop:
         config = self._plan.config
         if self.step < self._plan.total_steps:
             return _TIME_UP
-        length = f"{config.epochs} epochs" if config.epochs else f"{config.steps} steps"
-        return f"all {length} are done"
+        unit = "epoch" if config.epochs else "step"
+        count = config.epochs or config.steps
+        if count == 1:
+            return f"its one {unit} is done"
+        return f"all {count} {unit}s are done"
 
     def _time_is_up(self, began: float) -> bool:
         """The one thing that looks at a clock; a repeated run goes by the step."""

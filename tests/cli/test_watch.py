@@ -377,6 +377,21 @@ def test_findings_are_told_as_they_arise(made: Any, tmp_path: Path) -> None:
         assert 'class="finding"' in first["parts"]["findings"]
 
 
+def test_a_resumed_run_still_tells_what_it_was_told_before(
+    made: Any, tmp_path: Path
+) -> None:
+    rate = {"sgd": {"learning_rate": 0}}
+    sick = {**SIX_PER_EPOCH, "optimizer": rate, "train": {"epochs": 6}}
+    run(sick, out=tmp_path / "run", until=Span(4, "epochs"))
+    with made(4 * EPOCH + 1) as run_:
+        run_.start(resume, tmp_path / "run")
+        run_.at(4 * EPOCH + 1)
+        parts = next(run_.messages())["parts"]
+        assert "Findings so far: 0" not in parts["verdict"]
+        assert "parameter not updated" in parts["findings"]
+        assert f"running at epoch 5, step {4 * EPOCH + 1}" in parts["verdict"]
+
+
 # ---------------------------------------------------------------- who is answered
 
 

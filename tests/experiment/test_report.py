@@ -18,6 +18,7 @@ from nettrain.experiment.report import redraw
 from nettrain.experiment.run import resume, run
 from nettrain.experiment.setup import Setup
 from nettrain.record.folder import RunFolder
+from nettrain.span import Span
 from tests.experiment.conftest import ROOT, SMALL
 from tests.show.test_page import Parts
 
@@ -93,8 +94,34 @@ def test_findings_of_a_sick_run_have_their_pictures(tmp_path: Path) -> None:
     assert classes.index("picture") < classes.index("consequences")
     assert primary.remedy is not None and primary.remedy.text in page.said
     assert "nettrain run " in page.said
+    redrawn = Parts(redraw(tmp_path / "run").read_text())
+    assert redrawn.said == page.said
     first = [levels[0] for levels in page.data["graph"]["healths_then"].values()]
     assert (min(first), max(first)) == (0, 4)
+
+
+def test_a_run_knows_whether_its_config_alone_says_what_it_is(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text(json.dumps(SMALL))
+
+    def known(folder: Path) -> bool:
+        facts = json.loads((folder / "run.json").read_text())
+        assert isinstance(facts["as_given"], bool)
+        return bool(facts["as_given"])
+
+    plain, changed = tmp_path / "plain", tmp_path / "changed"
+    run(config, out=plain, until=Span(1, "epochs"), pictures=False)
+    run(config, ["seed=7"], out=changed, until=Span(1, "epochs"), pictures=False)
+    assert (known(plain), known(changed)) == (True, False)
+    for folder in (plain, changed):
+        resume(folder, pictures=False)
+    assert (known(plain), known(changed)) == (True, False)
+    resume(plain, ["train.epochs=5"], pictures=False)
+    assert not known(plain)
+    run(SMALL, out=tmp_path / "mapping", until=Span(1, "epochs"), pictures=False)
+    assert not known(tmp_path / "mapping")
 
 
 def test_without_its_data_a_page_has_everything_but_the_graph(

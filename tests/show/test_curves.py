@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nettrain.show.curves import cost, envelope
+from nettrain.show.style import Picture
 
 from .pictures import metrics, texts
 
@@ -13,6 +14,30 @@ def test_the_best_epoch_is_marked_with_its_value() -> None:
     found = texts(cost(metrics(), best_epoch=4))
     assert {"best epoch 4", "validation loss 1"} <= set(found)
     assert "validation loss 1.05" in texts(cost(metrics(), best_epoch=5))
+
+
+def test_what_stands_on_the_last_epoch_is_whole() -> None:
+    drawn = cost(metrics(epochs=6), best_epoch=6, prior=1.9)
+    assert isinstance(drawn, Picture)
+    marked = [
+        line
+        for axes in drawn.figure.axes
+        for line in axes.lines
+        if line.get_marker() == "o" and line.get_xdata()[-1] == 6
+    ]
+    assert len(marked) == 5  # two curves here and there, and the ring
+    assert not any(line.get_clip_on() for line in marked)
+
+
+def test_the_line_of_the_best_epoch_does_not_cross_the_words_on_guessing() -> None:
+    drawn = cost(metrics(epochs=6), best_epoch=5, prior=1.9)
+    assert isinstance(drawn, Picture)
+    axes = drawn.figure.axes[0]
+    (said,) = (text for text in axes.texts if "guessing" in text.get_text())
+    best = next(line for line in axes.lines if list(line.get_xdata()) == [5, 5])
+    curves = [line for line in axes.lines if len(line.get_xdata()) == 6]
+    assert said.get_bbox_patch() is not None
+    assert best.zorder < said.zorder < min(curve.zorder for curve in curves)
 
 
 def test_the_best_training_loss_is_that_of_the_epochs_end() -> None:

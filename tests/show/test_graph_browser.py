@@ -12,7 +12,16 @@ from nettrain.show.page import graph_page, report
 from .conftest import Open
 from .pictures import article, blocks, loop, statistics
 from .test_page import told
-from .test_page_browser import chosen, click_node, data, healthy, seen, sick_page, slide
+from .test_page_browser import (
+    chosen,
+    click_node,
+    click_title,
+    data,
+    healthy,
+    seen,
+    sick_page,
+    slide,
+)
 
 
 def test_walking_through_the_article(show: Open) -> None:
@@ -96,8 +105,11 @@ def test_a_deep_model_begins_with_its_repeated_block_once(show: Open) -> None:
     block = "scope:model/block2"
     layers = {f"{block}/a", f"{block}/b"}
     assert set(seen(page)) == {"node:0", "scope:model", block, *layers, "node:10"}
-    title = "▾ block2 ×4, the one with the weakest gradient"
-    assert data(page, block)["label"] == title
+    assert data(page, block)["label"] == "▾ block2 ×4"
+    click_title(page, "model/block2")
+    panel = page.run("document.getElementById('panel').innerText")
+    assert "the one with the weakest gradient" in panel
+    click_title(page, "model/block2")
     pairs = page.run(
         "nettrain.cy.edges().map(e => e.data('source') + ' ' + e.data('target'))"
     )

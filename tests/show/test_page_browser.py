@@ -96,6 +96,17 @@ def click_title(page: Page, path: str) -> None:
     page.click_at(left + at[0], top + at[1])
 
 
+def _collect_plots(page: Page) -> None:
+    """Draw the curves anew, logarithmic; keep them as `plots`, their data: `charts`."""
+    page.run("[window.plots, window.charts] = [[], []]")
+    page.run(
+        "(draw => { nettrain.curve = (...given) => { charts.push(given[1]);"
+        " const plot = draw(...given); plots.push(plot); return plot; }; })"
+        "(nettrain.curve)"
+    )
+    page.click("#scale label:nth-of-type(2) input")
+
+
 def slide(page: Page, name: str, value: int) -> None:
     page.run(
         f"(s => {{ s.value = {value}; s.dispatchEvent(new Event('input')); }})"
@@ -140,6 +151,26 @@ def test_curves_follow_the_mouse_and_change_their_scale(show: Open) -> None:
     assert page.run(drawn) != before
     page.click("#scale label:nth-of-type(1) input")
     assert page.run(drawn) == before
+
+
+def test_values_under_the_mouse_stay_as_a_run_goes_on(show: Open) -> None:
+    page = show(sick_page())
+    _collect_plots(page)
+    left, top, width, height = page.box("#charts .u-over")
+    legend = "#charts .u-series:nth-child(4) .u-value"  # validation
+    page.mouse(left + width * 4 / 6, top + height / 2, "mouseMoved")
+    for zoom in ("", "plots[0].setScale('x', { min: 2, max: 6 })"):
+        page.run(zoom or "null")
+        page.settle()
+        before = float(page.text(legend))
+        page.run(
+            "Object.assign(charts[0], structuredClone(charts[0]));"
+            "for (const one of charts[0].series)"
+            " one.values = one.values.map((v) => v === null ? null : v + 1);"
+            "plots[0].follow()"
+        )
+        page.settle()
+        assert float(page.text(legend)) == pytest.approx(before + 1, rel=1e-3)
 
 
 def test_the_graph_begins_folded_to_layers_and_unfolds(show: Open) -> None:
@@ -276,14 +307,8 @@ def test_colours_follow_light_and_dark(show: Open) -> None:
 def test_epochs_are_whole_and_the_best_one_is_in_the_legend(show: Open) -> None:
     columns = metrics(epochs=3)
     page = show(report(told(metrics=columns, best_epoch=2)))
-    page.run("window.plots = []")
-    page.run(
-        "(draw => { nettrain.curve = (...given) => {"
-        " const plot = draw(...given); plots.push(plot); return plot; }; })"
-        "(nettrain.curve)"
-    )
     page.resize(1800, 900)
-    page.click("#scale label:nth-of-type(2) input")
+    _collect_plots(page)
     assert page.run("plots[0].axes[0]._splits") == [1, 2, 3]
     last = "#charts .u-legend .u-series:last-child"
     assert page.text(f"{last} .u-label") == "best epoch"
@@ -366,6 +391,15 @@ def test_runs_beside_each_other(show: Open) -> None:
     rows = f"{legend}.filter(r => r.offsetHeight).map(r => r.textContent)"
     shown = [row.rstrip("–") for row in page.run(rows)]
     assert shown == ["epoch", "A (validation)", "B (validation)"]  # no edges of bands
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_few_epochs_of_a_comparison_are_whole(show: Open, epochs: int) -> None:
+    page = show(comparison(compared(curves={"A": [metrics(epochs=epochs)]})))
+    _collect_plots(page)
+    assert set(page.run("plots[0].data[0]")) == set(range(1, epochs + 1))
+    ticks = page.run("plots[0].axes[0]._splits")
+    assert set(ticks) >= {1, epochs} and all(tick % 1 == 0 for tick in ticks)
 
 
 def test_few_points_are_dots_of_their_own_colour(show: Open) -> None:

@@ -118,6 +118,9 @@ def test_every_node_is_in_the_list_with_its_numbers() -> None:
     assert "operation, x + y, value 5, gradient -4, from x, y" in said
     listed = Parts(graph_page(network())).said
     assert "dense2 (5 nodes)" in listed
+    deep = Parts(graph_page(blocks(3, [0.9, 0.2, 0.9]))).said
+    assert "block2 (5 nodes, ×3, the one with the weakest gradient)" in deep
+    assert "block1 (5 nodes)" in deep
 
 
 def test_steps_are_listed_by_phase() -> None:

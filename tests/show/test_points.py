@@ -59,7 +59,7 @@ def test_every_picture_names_its_keys_and_the_metric(
         assert wanted | {"validation/loss"} <= found
     if len(keys) > 1:
         found = set(said(show.surfaces(points)))
-        assert wanted <= found and {"worst 0.9", "best 0.1"} <= found
+        assert wanted <= found and {"rank 4 (0.9)", "rank 1 (0.1)"} <= found
 
 
 def test_values_stand_where_they_belong() -> None:
@@ -207,12 +207,16 @@ def test_values_without_an_order_are_tiles_and_blank_where_nothing_was() -> None
     assert set(classes[:, 1]) == {0}  # and from one value to another it is not
     assert deviations[0, 1] > 3 > deviations[show._GRID // 2, 1]
     (drawn,) = show.surfaces(points)
-    assert "it is blank where nothing was measured" in " ".join(texts(drawn))
+    told = " ".join(texts(drawn))
+    assert "rank of the points with this kind, smoothed along size; hatched" in told
+    (drawn,) = show.surfaces(made(size, kind, mean=(0.1, 0.2, 0.3, 0.4)))
+    assert "the points with this kind, smoothed along size" in " ".join(texts(drawn))
     both, _ = show._smoothed(made(kind, KIND, mean=(0.1, 0.2, 0.3, 0.4)), kind, KIND)
     assert both.tolist() == [[7, -1, 0, -1], [5, 2, -1, -1]]
     same = show.Key("k", False, np.array([0.0, 0.0, 1.0, 1.0]), ("a", "b"))
     (drawn,) = show.surfaces(made(same, same))
     assert len({tuple(map(float, m.get_xydata()[0])) for m in lines_of(drawn)}) == 4
+    assert "the mean rank of the points with these values" in " ".join(texts(drawn))
 
 
 def test_where_the_nearest_point_diverged_a_surface_is_blank() -> None:
@@ -244,22 +248,25 @@ def test_points_of_one_value_stand_in_the_order_of_their_numbers() -> None:
     assert "means nothing" not in " ".join(said(show.slices(made(RATE))))
 
 
-def test_a_surface_fades_where_no_point_is_near() -> None:
+def test_a_surface_is_hatched_where_no_point_is_near() -> None:
     corner = np.array([0.0, 0.01, 0.02, 1.0])
     x, y = show.Key("x", False, corner), show.Key("y", False, corner)
     (drawn,) = show.surfaces(made(x, y))
     assert isinstance(drawn, Picture)
-    surface = drawn.figure.axes[0].patches
-    covered, faint = 0.0, 0.0
+    axes = drawn.figure.axes[0]
+    surface, covered = axes.patches, 0.0
+    (hatch,) = axes.collections
+    assert hatch.zorder < min(patch.zorder for patch in surface)
     for patch in surface:
         corners = patch.get_path().vertices.reshape(-1, 5, 2)
         area = np.prod(corners[:, 2] - corners[:, 0], axis=1).sum()
         covered += area
-        faint += area * (patch.get_alpha() < 1)
+        assert patch.get_alpha() is None  # faded it would be a worse rank
         assert (abs(corners[:, 2, 0] - corners[:, 2, 1]) < 0.6 * show._GRID).all()
     assert 0.05 < covered / show._GRID**2 < 0.4  # around two corners of four
-    assert faint > covered / 3
-    assert "it fades away from them" in " ".join(texts(drawn))
+    told = " ".join(texts(drawn))
+    assert "points around, smoothed; hatched where none is near" in told
+    assert "rank 4 (0.9)" in told and "rank 1 (0.1)" in told
 
 
 def test_a_point_that_almost_diverged_does_not_flatten_the_others() -> None:

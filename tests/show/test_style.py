@@ -133,10 +133,30 @@ def test_numbers(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1e-6, "10⁻⁶"), (0.01, "0.01"), (1000, "10³"), (20, "20")]
+    ("value", "text"), [(1e-6, "10⁻⁶"), (0.01, "10⁻²"), (1, "1"), (20, "20"), (0, "0")]
 )
 def test_powers(value: float, text: str) -> None:
     assert style.power(value) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (0.9e-4, 0.2, ["10⁻⁴", "10⁻³", "10⁻²", "10⁻¹"]),
+        (0.9e-3, 0.2, ["0.001", "0.01", "0.1"]),
+        (0.9e-5, 4e-5, ["1e-5", "2e-5", "3e-5"]),
+    ],
+)
+def test_ticks_of_an_axis_are_written_alike(
+    low: float, high: float, wanted: list[str]
+) -> None:
+    with style.sheet():
+        axes = style.axes(style.figure(300, 200), (50, 30, 220, 130))
+        style.log_axis(axes, low, high)
+        axes.figure.draw_without_rendering()
+        labels = axes.yaxis.get_major_ticks()
+        shown = [t.label1.get_text() for t in labels if low <= t.get_loc() <= high]
+    assert shown == wanted
 
 
 @pytest.mark.parametrize(("low", "high"), [(1e-30, 1e5), (1e-3, 1), (0.5, 3)])

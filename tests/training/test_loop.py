@@ -39,6 +39,7 @@ def test_a_row_for_every_update_and_an_evaluation_for_every_epoch(start: Start) 
     assert [r["step"] for r in found if "test/loss" in r] == [12]
     assert outcome.status == "finished"
     assert outcome.reason == "all 3 epochs are done"
+    assert start(epochs=1).loop.run().reason == "its one epoch is done"
 
 
 def test_training_lowers_the_loss(start: Start) -> None:
@@ -63,13 +64,17 @@ def test_a_batch_larger_than_the_data(start: Start) -> None:
     assert len(rows(run)) == 2
 
 
+def _all_done(steps: int) -> str:
+    return f"all {steps} steps are done" if steps > 1 else "its one step is done"
+
+
 @pytest.mark.parametrize("steps", [1, 5, 8, 11])
 def test_so_many_steps(start: Start, steps: int) -> None:
     run = start(steps=steps)
     outcome = run.loop.run()
     assert outcome.step == len(rows(run)) == steps
     assert "test/loss" in rows(run)[-1]
-    assert outcome.reason == f"all {steps} steps are done"
+    assert outcome.reason == _all_done(steps)
 
 
 def test_stops_at_the_target(start: Start) -> None:

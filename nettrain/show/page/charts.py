@@ -59,7 +59,8 @@ def overlaid(groups: Mapping[str, Sequence[Columns]]) -> list[Chart]:
     """Each metric of validation, or of training where there is none, group by group.
 
     Of several runs of a group the mean is a line, and their least and largest values
-    are the edges of a band: at each moment of the runs that came so far.
+    are the edges of a band, as far as all of them go: those that are left when others
+    have stopped are no group of their own.
     """
     every = [columns for runs in groups.values() for columns in runs]
     names = dict.fromkeys(n for c in every for n in ["loss", *metric_names(c)])
@@ -92,9 +93,11 @@ def _band(curves: Sequence[Line]) -> Line:
     Few enough for a page: thinned together, so that each point has them all.
     """
     axis = np.unique(np.concatenate([np.zeros(0), *(x for x, _ in curves)]))
+    axis = axis[axis <= min((x[-1] for x, _ in curves), default=0.0)]
     table = np.full((len(curves), len(axis)), np.nan)
     for row, (x, y) in zip(table, curves, strict=True):
-        row[np.searchsorted(axis, x)] = y
+        within = x <= axis[-1]
+        row[np.searchsorted(axis, x[within])] = y[within]
     if len(curves) < 2:
         return envelope(axis, table[0] if curves else axis)
     edges = (

@@ -67,6 +67,9 @@ def _said(sentences: Sequence[str], look: str) -> str:
 
 def _explained(told: Told) -> str:
     banded = any(len(runs) > 1 for runs in told.curves.values())
-    band = "A line is the mean over runs, its band from their least to their largest."
+    band = (
+        "A line is the mean over runs, its band from their least to their largest, as "
+        "far as all of them go."
+    )
     said = " ".join(filter(None, [told.which, band if banded else ""]))
     return element("p", escape(said), class_="faint") if said else ""

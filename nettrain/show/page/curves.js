@@ -12,12 +12,14 @@ nettrain.plotted = (chart, log) => {
   return [chart.x, ...all.map((values) => (log ? values.map(positive) : values))];
 };
 
-/** Steps from one tick of an axis of epochs to the next: whole ones, where there are two. */
+/** Steps from one tick of an axis of epochs to the next: whole ones where there are two,
+    or nothing stands between. */
 nettrain.ticks = (() => {
   const decades = [0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000, 100000];
   const all = decades.flatMap((ten) => [1, 2, 5].map((n) => Number((n * ten).toPrecision(1))));
   const whole = all.filter((step) => step >= 1);
-  return (plot, axis, min, max) => (max - min >= 2 ? whole : all);
+  const isWhole = (plot) => plot.data[0].every(Number.isInteger);
+  return (plot, axis, min, max) => (max - min >= 2 || isWhole(plot) ? whole : all);
 })();
 
 /** Lines of a logarithmic grid: of many decades only their ends. */
@@ -68,7 +70,8 @@ nettrain.curve = (place, chart, options = {}) => {
       fill: colour(series.colour),
     },
     // On a logarithmic scale what is not positive is not drawn, but told.
-    value: (plot, value, i, at) => number((at ?? null) === null ? null : series.values[at]),
+    value: (plot, value, i, at) =>
+      number((at ?? null) === null ? null : chart.series[i - 1].values[at]),
   }));
   /** Where the last value of a series is, at the cursor or left of it. */
   const before = (plot, i, at) => {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -73,7 +74,11 @@ def verdict(
 
 
 def section_of_findings(
-    findings: Sequence[Finding], pictures: Mapping[str, str], config: str
+    findings: Sequence[Finding],
+    pictures: Mapping[str, str],
+    config: str,
+    as_given: bool,
+    run: str,
 ) -> str:
     """All findings, the primary one first and its consequences under it.
 
@@ -81,18 +86,27 @@ def section_of_findings(
         findings: rows of findings.json.
         pictures: id of a finding -> its picture as SVG; equal ones are shown once.
         config: the config's file, cited and tried.
+        as_given: whether that file alone says what the run was.
+        run: the run folder.
     """
     if not findings:
         return section("findings", "Findings", element("p", "No findings."))
-    shown: dict[str, str] = {}
+    article = partial(
+        _article,
+        pictures=pictures,
+        config=config,
+        as_given=as_given,
+        run=run,
+        shown=dict[str, str](),
+    )
     ranked = sorted(findings, key=lambda f: not f.get("primary"))
     heads = [f for f in ranked if not f.get("consequence_of")]
     parts = []
     for finding in heads:
         follow = [f for f in ranked if f.get("consequence_of") == finding["id"]]
-        parts.append(_article(finding, pictures, config, shown))
+        parts.append(article(finding))
         if follow:
-            inner = [_article(f, pictures, config, shown) for f in follow]
+            inner = [article(f) for f in follow]
             count = f"{len(follow)} finding{'s' * (len(follow) > 1)}"
             title = f"What follows from {finding['id']}: {count}"
             head = element("h3", escape(title))
@@ -104,6 +118,8 @@ def _article(
     finding: Finding,
     pictures: Mapping[str, str],
     config: str,
+    as_given: bool,
+    run: str,
     shown: dict[str, str],
 ) -> str:
     """One finding; open where it is the primary one.
@@ -121,7 +137,8 @@ def _article(
     listed = "".join(
         element("dt", escape(head)) + element("dd", escape(text)) for head, text in rows
     )
-    parts = [element("dl", listed), _remedy(finding.get("remedy") or {}, config)]
+    tried = summary.trial(finding, config if as_given else "", run)
+    parts = [element("dl", listed), _remedy(finding.get("remedy") or {}, tried)]
     if (drawn := pictures.get(finding["id"])) is not None:
         if drawn in shown:
             told = f"Its picture stands at {shown[drawn]}, above."
@@ -150,7 +167,7 @@ def _file(config: str) -> str:
     return config.replace("\\", "/").rpartition("/")[2]
 
 
-def _remedy(remedy: Mapping[str, Any], config: str) -> str:
+def _remedy(remedy: Mapping[str, Any], tried: str) -> str:
     """What to change in words, as a patch to copy, and the command that tries it."""
     parts = []
     if remedy.get("text"):
@@ -160,8 +177,8 @@ def _remedy(remedy: Mapping[str, Any], config: str) -> str:
     if patch:
         lines = "\n".join(["patch:", *(f"  - {inline(edit)}" for edit in patch)])
         parts.append(_copied("patch", lines))
-    if command := summary.command(patch, config):
-        parts.append(_copied("command", command))
+    if tried:
+        parts.append(_copied("command", tried))
     return "".join(parts)
 
 

@@ -312,13 +312,18 @@ def _list(drawing: Drawing) -> str:
     inputs: dict[str, list[str]] = {box.id: [] for box in drawing.boxes}
     for arrow in drawing.arrows:
         inputs[arrow.target].append(arrow.source)
-    return _level(list(enumerate(drawing.boxes)), 0, inputs)
+    notes = merged(drawing).notes
+    return _level(list(enumerate(drawing.boxes)), "", inputs, notes)
 
 
 def _level(
-    boxes: Sequence[tuple[int, Box]], depth: int, inputs: Mapping[str, Sequence[str]]
+    boxes: Sequence[tuple[int, Box]],
+    scope: str,
+    inputs: Mapping[str, Sequence[str]],
+    notes: Mapping[str, str],
 ) -> str:
     """The boxes of one scope; inner scopes stand where their first box does."""
+    depth = len(around(scope))
     groups: dict[object, list[tuple[int, Box]]] = {}
     for i, box in boxes:
         parts = box.scope.split("/") if box.scope else []
@@ -328,10 +333,10 @@ def _level(
     for key, members in groups.items():
         if isinstance(key, str):
             nodes = "1 node" if len(members) == 1 else f"{len(members)} nodes"
-            title = f"{key} ({nodes})"
-            items.append(
-                element("li", folded(title, _level(members, depth + 1, inputs)))
-            )
+            path = f"{scope}/{key}".removeprefix("/")
+            title = f"{key} ({', '.join(filter(None, [nodes, notes.get(path)]))})"
+            inner = _level(members, path, inputs, notes)
+            items.append(element("li", folded(title, inner)))
         else:
             items.append(element("li", _listed(*members[0], inputs[members[0][1].id])))
     return element("ul", *items)

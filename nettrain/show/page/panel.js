@@ -116,6 +116,7 @@ nettrain.panel = (graph, state, { words, scopes, choose, toggle }) => {
       make("h3", {}, path),
       terms([
         ["group", `${scopes.count(path)}, ${isOpen ? "unfolded" : "folded"}`],
+        ["drawn once", scopes.aside(path)],
         ["config line", scope.origin],
         ["gradient", words.strength(`scope:${path}`)],
       ]),

@@ -122,7 +122,13 @@ def parts(run: Report) -> dict[str, str]:
     found = tables.results(facts.get("summary", {}))
     return {
         "verdict": run.verdict,
-        "findings": findings.section_of_findings(run.found, run.pictures, config),
+        "findings": findings.section_of_findings(
+            run.found,
+            run.pictures,
+            config,
+            bool(facts.get("as_given")),
+            run.folder,
+        ),
         "epochs": element("div", tables.epochs(run.metrics), id="epochs"),
         "summary": section("summary", "Results", found),
         "pictures": section("pictures", "Pictures", pictures or later),

@@ -71,13 +71,15 @@ nettrain.scopes = (graph, state) => {
 
   const name = (path) => {
     const last = path.slice(path.lastIndexOf("/") + 1);
-    const note = shown().notes[path] ?? "";
+    const [note] = (shown().notes[path] ?? "").split(",");
     return note ? `${/^\d+$/.test(last) ? "block " : ""}${last} ${note}` : last;
   };
+  /** What its note says that its title has no room for. */
+  const aside = (path) => (shown().notes[path] ?? "").split(", ").slice(1).join(", ");
   const count = (path) => {
     const nodes = graph.scopes[path].count;
     return nodes === 1 ? "1 node" : `${nodes} nodes`;
   };
   const ids = { isScope, pathOf, numberOf, nodeOf, scopeOf };
-  return { ...ids, around, shown, isGone, hiding, seen, isFrame, contents, name, count };
+  return { ...ids, around, shown, isGone, hiding, seen, isFrame, contents, name, aside, count };
 };
