@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +81,20 @@ _NAMES = 1000
 """More are not written: as columns, every name takes the memory of all rows."""
 
 
-def read_metrics(disk: Disk, path: Path) -> list[Row]:
+def read_metrics(disk: Disk, path: Path, having: Sequence[bytes] = ()) -> list[Row]:
     """Every whole row, of numbers only; see `read_digested`."""
-    return [row for row, _ in read_digested(disk, path)]
+    return [row for row, _ in read_digested(disk, path, having)]
 
 
-def read_digested(disk: Disk, path: Path) -> Iterator[tuple[Row, str]]:
+def read_digested(
+    disk: Disk, path: Path, having: Sequence[bytes] = ()
+) -> Iterator[tuple[Row, str]]:
     """Every whole row, with its digest, which is empty where it has none.
 
     An unfinished last line is one that is being written.
+
+    Args:
+        having: where there are any, lines without one of these are passed over unread.
 
     Raises:
         Error: `run-damaged` where a line is no row of numbers with step and epoch.
@@ -97,6 +102,8 @@ def read_digested(disk: Disk, path: Path) -> Iterator[tuple[Row, str]]:
     whole = disk.read(path).split(b"\n")[:-1]
     names: set[str] = set()
     for number, line in enumerate(whole, 1):
+        if having and not any(mark in line for mark in having):
+            continue
         row, digest = _row(line, path, number)
         names.update(row)
         if len(names) > _NAMES:

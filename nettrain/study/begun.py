@@ -21,13 +21,13 @@ from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
 from nettrain.record import lock
-from nettrain.record.folder import check_name, numbered, numbers
+from nettrain.record.folder import REPORT, check_name, numbered, numbers
 from nettrain.study.methods import Optuna
 from nettrain.study.points import Base, plain_text
 from nettrain.study.settings import Sweep
 
 SWEEP, BASE, DATA = "sweep.yaml", "base.yaml", "data.sha256"
-TABLE, BEST, REPORT = "table.csv", "best.yaml", "report.html"
+TABLE, BEST = "table.csv", "best.yaml"
 TRIALS, STOP = "trials", ".stop"
 _WHOLE = (SWEEP, BASE, DATA, TABLE, BEST, REPORT)
 _OURS = {lock.LOCK, STOP, TRIALS, *_WHOLE, *(f".{name}.tmp" for name in _WHOLE)}

@@ -24,18 +24,9 @@ def read_ends(disk: Disk, path: Path) -> Sequence[Row]:
         Error: `run-damaged`.
     """
     try:
-        rows = read_metrics(_Ends(), path)
-    except Error:  # in a line that has another number among all of them
+        rows = read_metrics(disk, path, (_LOSS, _DIGEST))
+    except Error:  # a line before it may be damaged, too, and is to be told first
         return read_metrics(disk, path)
     numbers = [row["epoch"] for row in rows if EPOCH_LOSS in row]
     is_whole = rows and numbers == [*range(1, len(rows) + 1)]
     return rows if is_whole else read_metrics(disk, path)
-
-
-class _Ends(Disk):
-    """Shows of a file the whole lines that end an epoch."""
-
-    def read(self, path: Path) -> bytes:
-        *whole, _ = super().read(path).split(b"\n")
-        ends = [line for line in whole if _LOSS in line or _DIGEST in line]
-        return b"".join(line + b"\n" for line in ends)

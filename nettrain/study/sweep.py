@@ -33,9 +33,9 @@ from nettrain.experiment import signals
 from nettrain.experiment.schema import Experiment
 from nettrain.experiment.status import read_status
 from nettrain.record import lock
-from nettrain.record.folder import RunFolder
+from nettrain.record.folder import REPORT, RunFolder
 from nettrain.study import begun
-from nettrain.study.begun import BEST, REPORT, STOP, TABLE, TRIALS
+from nettrain.study.begun import BEST, STOP, TABLE, TRIALS
 from nettrain.study.intervals import Interval
 from nettrain.study.methods import Try
 from nettrain.study.plan import Plan, unit_overrides
