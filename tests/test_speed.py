@@ -23,6 +23,7 @@ STEPS = {
 OTHERS = {
     "table.py": ["short", "quoted", "--megabytes", "1", "--rounds", "1", "--json"],
     "sweep.py": ["--trials", "4", "--workers", "2", "--epochs", "1"],
+    "runs.py": ["--runs", "3", "--rounds", "1"],
 }
 
 
@@ -48,7 +49,7 @@ def test_trainers_agree(script: str) -> None:
 
 
 @pytest.mark.parametrize("script", OTHERS)
-def test_readers_and_sweeps(script: str) -> None:
+def test_readers_sweeps_and_folders_of_runs(script: str) -> None:
     assert _said(script, *OTHERS[script])
 
 

@@ -104,13 +104,12 @@ def component_name(tree: Tree | None, kinds: Kinds) -> str | None:
     """The name of the component that is written here, or None."""
     if tree is None:
         return None
-    names = named(kinds)
     value = tree.value
     if isinstance(value, Component):
         return value.registered_name
     if isinstance(value, dict) and len(value) == 1:
         value = next(iter(value))
-    return value if isinstance(value, str) and value in names else None
+    return value if isinstance(value, str) and value in named(kinds) else None
 
 
 def completed(tree: Tree, schema: type, path: str = "") -> Tree:

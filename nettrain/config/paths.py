@@ -105,8 +105,8 @@ def element_names(tree: Tree, kinds: Kinds) -> list[str | None]:
     """
     counts: Counter[str] = Counter()
     names: list[str | None] = []
-    for index, element in enumerate(tree.value):
-        inner = step(kinds, index)
+    inner = step(kinds, 0)
+    for element in tree.value:
         kind = component_name(element, inner)
         given = _given_name(element, inner, kind) if kind else None
         counts[kind or ""] += 1

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
@@ -45,6 +46,23 @@ class _Otherwise(Exception):
     """The text is not in the form of `write_resolved`."""
 
 
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A key at the left margin, and what is below it. Many configs have the very same:
+    of one text there is one object, by which what is made of it can be kept.
+
+    Attributes:
+        leaves: by their paths, in the order of the lines. Not to be changed.
+    """
+
+    leaves: Mapping[Path, Leaf]
+
+    @property
+    def head(self) -> Path:
+        """The path of the key; () where the text is but a value."""
+        return next(iter(self.leaves))[:1]
+
+
 def reread(text: str) -> dict[Path, Leaf]:
     """Every leaf of a resolved config by its path, in the order of the lines.
 
@@ -53,29 +71,41 @@ def reread(text: str) -> dict[Path, Leaf]:
     Raises:
         Error: where the text is no YAML at all.
     """
+    return joined(reread_sections(text))
+
+
+def joined(sections: Iterable[Section]) -> dict[Path, Leaf]:
+    """The leaves of all."""
     found: dict[Path, Leaf] = {}
-    heads: set[Any] = set()
-    try:
-        for section in _SECTION.split(text.removesuffix("\n")):
-            head, inside = _section(section)
-            if head in heads or isinstance(head, int):
-                raise _Otherwise
-            heads.add(head)
-            found.update(inside)
-    except _Otherwise:
-        return _slowly(text)
+    for section in sections:
+        found.update(section.leaves)
     return found
 
 
+def reread_sections(text: str) -> tuple[Section, ...]:
+    """As `reread`, by the keys at the left margin.
+
+    Raises:
+        Error: where the text is no YAML at all.
+    """
+    try:
+        found = [_section(one) for one in _SECTION.split(text.removesuffix("\n"))]
+        heads = [section.head for section in found]
+        if len({*heads}) < len(heads) or any(isinstance(key, int) for (key,) in heads):
+            raise _Otherwise
+    except _Otherwise:
+        return _slowly(text)
+    return tuple(found)
+
+
 @lru_cache(maxsize=4096)
-def _section(text: str) -> tuple[Any, tuple[tuple[Path, Leaf], ...]]:
-    """A key of the config, and the leaves below it: most runs have the very same.
+def _section(text: str) -> Section:
+    """Of these lines.
 
     Raises:
         _Otherwise: see `_leaves`.
     """
-    inside = tuple(_leaves(text))
-    return inside[0][0][0], inside
+    return Section(dict(_leaves(text)))
 
 
 def nested(found: Mapping[Path, Leaf]) -> Any:
@@ -98,12 +128,14 @@ def _listed(value: Any) -> Any:
     return [*members.values()] if 0 in members else members
 
 
-def _slowly(text: str) -> dict[Path, Leaf]:
+def _slowly(text: str) -> tuple[Section, ...]:
     from nettrain.config.reader import parse
 
     source = Source("config.resolved.yaml", "file", FilePath())
-    plain = parse(text, source).value
-    return {path: Leaf(value, "") for path, value in _plain(plain, ())}
+    found: dict[Path, dict[Path, Leaf]] = {}
+    for path, value in _plain(parse(text, source).value, ()):
+        found.setdefault(path[:1], {})[path] = Leaf(value, "")
+    return tuple(map(Section, found.values()))
 
 
 def _plain(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:

@@ -125,17 +125,20 @@ def _members(value: Any) -> Iterator[Any]:
 
 def misfit(value: Any, form: Form) -> str | None:
     """Where a value is not of a form: `best.loss.step`, or "" for itself; else None."""
-    if isinstance(form, tuple):
-        found = [misfit(value, one) for one in form]
-        return None if None in found else max(filter(None, found), default="", key=len)
-    if isinstance(form, list):
-        return next(_list(value, form), None) if isinstance(value, list) else ""
-    if isinstance(form, dict):
-        return next(_mapping(value, form), None) if isinstance(value, dict) else ""
     if isinstance(form, type):
-        fits = type(value) is form
-    else:
-        fits = form(value) if callable(form) else value == form
+        return None if type(value) is form else ""
+    if isinstance(form, tuple):
+        found = []
+        for one in form:
+            if (where := misfit(value, one)) is None:
+                return None
+            found.append(where)
+        return max(found, key=len)
+    if isinstance(form, list):
+        return _in_list(value, form) if isinstance(value, list) else ""
+    if isinstance(form, dict):
+        return _in_mapping(value, form) if isinstance(value, dict) else ""
+    fits = form(value) if callable(form) else value == form
     return None if fits else ""
 
 
@@ -151,19 +154,20 @@ def check(value: Any, form: Form, path: Path) -> None:
         raise Error("run-damaged", f"{path} is damaged: {key} can be read from it")
 
 
-def _list(value: list[Any], form: list[Form]) -> Iterator[str]:
+def _in_list(value: list[Any], form: list[Form]) -> str | None:
     for index, member in enumerate(value):
         if (where := misfit(member, form[0])) is not None:
-            yield f"{index}.{where}".rstrip(".")
+            return f"{index}.{where}".rstrip(".")
+    return None
 
 
-def _mapping(value: Mapping[str, Any], form: Mapping[Any, Form]) -> Iterator[str]:
-    known = {name.rstrip("?"): name for name in form if name is not str}
-    for name, key in known.items():
-        if name not in value and not key.endswith("?"):
-            yield name
+def _in_mapping(value: Mapping[str, Any], form: Mapping[Any, Form]) -> str | None:
+    for name in form:
+        if name is not str and name not in value and not name.endswith("?"):
+            return str(name)
     others = form.get(str, anything)
     for name, member in value.items():
-        where = misfit(member, form[known[name]] if name in known else others)
-        if where is not None:
-            yield f"{name}.{where}".rstrip(".")
+        known = form.get(name, form.get(f"{name}?", others))
+        if (where := misfit(member, known)) is not None:
+            return f"{name}.{where}".rstrip(".")
+    return None

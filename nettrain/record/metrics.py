@@ -99,26 +99,56 @@ def read_digested(
     Raises:
         Error: `run-damaged` where a line is no row of numbers with step and epoch.
     """
-    whole = disk.read(path).split(b"\n")[:-1]
+    data = disk.read(path)
     names: set[str] = set()
-    for number, line in enumerate(whole, 1):
-        if having and not any(mark in line for mark in having):
-            continue
-        row, digest = _row(line, path, number)
-        names.update(row)
-        if len(names) > _NAMES:
-            raise _damaged(path, number, f"more than {_NAMES} names")
+    for start in _starts(data, having):
+        end = data.find(b"\n", start)
+        if end < 0:
+            return
+        try:
+            row, digest = _row(data[start:end])
+            names.update(row)
+            if len(names) > _NAMES:
+                raise ValueError(f"more than {_NAMES} names")
+        except ValueError as error:
+            place = Place(str(path), data.count(b"\n", 0, start) + 1)
+            fix = "nettrain resume cuts it back to a checkpoint that it agrees with"
+            message = f"the file is damaged: {error}"
+            raise Error("run-damaged", message, place=place, fix=fix) from None
         yield row, digest
 
 
-def _row(line: bytes, path: Path, number: int) -> tuple[Row, str]:
+def _starts(data: bytes, having: Sequence[bytes]) -> Iterator[int]:
+    """Where lines start, in order: all, or those that have one of these marks."""
+    if having:
+        found = {data.rfind(b"\n", 0, at) + 1 for m in having for at in _at(data, m)}
+        yield from sorted(found)
+    else:
+        yield 0
+        yield from (at + 1 for at in _at(data, b"\n"))
+
+
+def _at(data: bytes, mark: bytes) -> Iterator[int]:
+    """Where a mark is."""
+    at = data.find(mark)
+    while at >= 0:
+        yield at
+        at = data.find(mark, at + 1)
+
+
+def _row(line: bytes) -> tuple[Row, str]:
+    """A row and its digest.
+
+    Raises:
+        ValueError: where it is none.
+    """
     try:
         row: Any = json.loads(line)
     except (ValueError, RecursionError):
         row = None
     digest = row.pop(_DIGEST, "") if isinstance(row, dict) else ""
     if not _is_row(row) or not _is_digest(digest):
-        raise _damaged(path, number, "expected a JSON object: step, epoch, numbers")
+        raise ValueError("expected a JSON object: step, epoch, numbers")
     found: Row = row
     for name, value in found.items():
         if isinstance(value, str):
@@ -139,12 +169,6 @@ def _is_row(value: Any) -> bool:
         and all(map(json_text.number, value.values()))
         and all(map(str.isprintable, value))
     )
-
-
-def _damaged(path: Path, number: int, reason: str) -> Error:
-    place = Place(str(path), number)
-    fix = "nettrain resume cuts it back to a checkpoint that it agrees with"
-    return Error("run-damaged", f"the file is damaged: {reason}", place=place, fix=fix)
 
 
 def columns(rows: Iterable[Row]) -> dict[str, np.ndarray]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from html import escape
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from nettrain.disk import Disk
 from nettrain.errors import Error
@@ -108,7 +108,7 @@ def _text(
     around = ' stroke-width="3" paint-order="stroke"' if halo else ""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" text-anchor="{anchor}"'
-        f"{weight}{around} {look}>{escape(text)}</text>"
+        f"{weight}{around} {look}>{escape(text, quote=False)}</text>"
     )
 
 

@@ -12,7 +12,7 @@ ramps change in lightness.
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 FONTS = (
     "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif"
@@ -126,8 +126,8 @@ def document(body: str, width: float, height: float, title: str) -> str:
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" '
         'xmlns:xlink="http://www.w3.org/1999/xlink" class="nettrain" role="img" '
-        f"aria-label={quoteattr(title)} "
+        f'aria-label="{escape(title)}" '
         f'width="{size[0]}" height="{size[1]}" viewBox="0 0 {size[0]} {size[1]}">\n'
-        f"<title>{escape(title)}</title>\n<style>{css()}</style>\n"
+        f"<title>{escape(title, quote=False)}</title>\n<style>{css()}</style>\n"
         f'<rect width="100%" height="100%" rx="6" {paint("paper")}/>\n{body}</svg>\n'
     )

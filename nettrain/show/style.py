@@ -11,8 +11,8 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from html import escape, unescape
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape, unescape
 
 import numpy as np
 
@@ -137,7 +137,7 @@ def svg(figure: Figure, title: str, data: Any = None) -> Picture:
     body = re.sub(r'style="([^"]*)"', _restyle, body)
     width, height = (side * _DPI for side in figure.get_size_inches())
     if data is not None:
-        body = f"<metadata>{escape(json.dumps(data))}</metadata>\n{body}"
+        body = f"<metadata>{escape(json.dumps(data), quote=False)}</metadata>\n{body}"
     picture = Picture(document(body, width, height, title))
     picture.figure = figure
     return picture

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from string import ascii_uppercase
 
+from nettrain.config.reread import Section
 from nettrain.study.intervals import Interval, difference
-from nettrain.study.run import Run, Setting
+from nettrain.study.run import Run, Setting, settings_in
 
 _OF_A_RUN = ("format", "name", "seed", "data.split.fold")
 """What two runs of one config may differ in, and is not told."""
@@ -86,11 +87,7 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
     found: list[list[Run]] = []
     alike: dict[object, list[tuple[list[Run], dict[object, str]]]] = {}
     for run in runs:
-        same = frozenset(
-            (key, setting.text)
-            for key, setting in run.settings.items()
-            if not within(key, _OF_A_RUN) and not within(key, _NO_MATTER)
-        )
+        same = frozenset(map(_matter, run.sections))
         known = alike.setdefault(same, [])
         of = next((of for of, data in known if _is_of(data, run)), None)
         if of is None:
@@ -101,6 +98,16 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
         Group(_letters(i), tuple(sorted(of, key=lambda run: run.unit)))
         for i, of in enumerate(found)
     ]
+
+
+@lru_cache(maxsize=4096)
+def _matter(section: Section) -> frozenset[tuple[str, str]]:
+    """What a section says that makes runs those of another config."""
+    return frozenset(
+        (key, setting.text)
+        for key, setting in settings_in(section).items()
+        if not within(key, _OF_A_RUN) and not within(key, _NO_MATTER)
+    )
 
 
 def _is_of(data: dict[object, str], run: Run) -> bool:

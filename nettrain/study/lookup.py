@@ -75,8 +75,10 @@ def shape(leaves: Mapping[Path, Leaf]) -> Shape:
 
 def stem(path: Path) -> Path:
     """The part of a path up to the component that stands in a list; () in none."""
-    lists = [depth for depth, key in enumerate(path) if isinstance(key, int)]
-    return path[: lists[-1] + 2] if lists else ()
+    for depth in reversed(range(len(path))):
+        if isinstance(path[depth], int):
+            return path[: depth + 2]
+    return ()
 
 
 def tree(of: Shape) -> Tree:

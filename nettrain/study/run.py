@@ -14,7 +14,7 @@ from nettrain.component import INVALID, Problem, build, dotted, registered
 from nettrain.component import Path as Keys
 from nettrain.config.annotations import kinds_at
 from nettrain.config.paths import element_names, locate, written
-from nettrain.config.reread import Leaf, nested, reread
+from nettrain.config.reread import Leaf, Section, joined, nested, reread_sections
 from nettrain.config.writer import inline
 from nettrain.data.sources import Source
 from nettrain.errors import Error
@@ -50,14 +50,14 @@ class Run:
     Attributes:
         path: of its folder.
         facts: run.json; of a run without an end as `read_told` tells it.
-        leaves: of config.resolved.yaml.
+        sections: of config.resolved.yaml.
         found: rows of findings.json, or what is known of them so far.
         metrics: the ends of epochs in metrics.jsonl, as columns.
     """
 
     path: Path
     facts: Mapping[str, Any]
-    leaves: Mapping[Keys, Leaf]
+    sections: Sequence[Section]
     found: Sequence[Mapping[str, Any]]
     metrics: Mapping[str, np.ndarray]
 
@@ -71,7 +71,7 @@ class Run:
         folder = RunFolder.open(path)
         text = folder.read_text("config.resolved.yaml")
         try:
-            leaves = reread(text)
+            sections = reread_sections(text)
         except Error as error:
             message = f"{path / 'config.resolved.yaml'} is damaged: {error.message}"
             raise Error("run-damaged", message) from None
@@ -80,7 +80,7 @@ class Run:
         facts = read_told(folder)
         is_over = has_end(facts)
         found = read_findings(folder) if is_over else found_until(folder, facts["step"])
-        run = cls(path, facts, leaves, found, columns(rows))
+        run = cls(path, facts, sections, found, columns(rows))
         ends = run.metrics.get("step", [0])[-1]
         if run.status == "finished" and ends < run.facts["step"]:
             message = f"{folder.metrics} ends before update {facts['step']}, the last"
@@ -128,8 +128,8 @@ class Run:
     @cached_property
     def stop(self) -> Stop | None:
         """What ends it early; nothing where that is not known here."""
-        plain = self._section("train", "stop")
-        return _built(Stop, plain) if plain else None
+        trains = (s for s in self.sections if s.head == ("train",))
+        return next(map(_stop_in, trains), None)
 
     def goal(self, name: str) -> str:
         """Whether a metric should fall or rise; "" where it is a plugin's."""
@@ -159,18 +159,17 @@ class Run:
         return found
 
     @cached_property
-    def settings(self) -> dict[str, Setting]:
-        """What its config says, by path as a person writes it.
+    def leaves(self) -> Mapping[Keys, Leaf]:
+        """Of config.resolved.yaml."""
+        return joined(self.sections)
 
-        Beside the values: the name of each component, and those in each list.
-        """
-        stems = _stems(shape(self.leaves))
-        found = {
-            name: Setting(inline(leaf.value), leaf.source == "default")
-            for path, leaf in self.leaves.items()
-            if (name := _name(path, stems))
-        }
-        return {**_components(self.leaves), **found}
+    @cached_property
+    def settings(self) -> dict[str, Setting]:
+        """What its config says, by path as a person writes it; see `settings_in`."""
+        found: dict[str, Setting] = {}
+        for section in self.sections:
+            found.update(settings_in(section))
+        return found
 
     @cached_property
     def parts(self) -> frozenset[str]:
@@ -180,8 +179,7 @@ class Run:
 
     def _section(self, *keys: str) -> Any:
         """What stands at these keys; nothing, `{}`, where they are not there."""
-        size = len(keys)
-        return nested({p[size:]: v for p, v in self.leaves.items() if p[:size] == keys})
+        return _below(self.leaves, keys)
 
     @cached_property
     def _named(self) -> dict[str, Any]:
@@ -198,6 +196,20 @@ class Run:
         return tuple(metric for metric in built if metric is not None)
 
 
+@lru_cache(maxsize=4096)
+def _stop_in(train: Section) -> Stop | None:
+    """What a section `train` says of it."""
+    plain = _below(train.leaves, ("train", "stop"))
+    made: Stop | None = _built(Stop, plain) if plain else None
+    return made
+
+
+def _below(leaves: Mapping[Keys, Leaf], keys: Keys) -> Any:
+    """What stands at these keys; nothing, `{}`, where they are not there."""
+    size = len(keys)
+    return nested({p[size:]: v for p, v in leaves.items() if p[:size] == keys})
+
+
 def _built(wanted: Any, plain: Any) -> Any:
     """What a plain value builds; None where it is none of its kind."""
     problems: list[Problem] = []
@@ -205,7 +217,22 @@ def _built(wanted: Any, plain: Any) -> Any:
     return None if made is INVALID or problems else made
 
 
-# ---------------------------------------------------------------- paths
+# ---------------------------------------------------------------- settings
+
+
+@lru_cache(maxsize=4096)
+def settings_in(section: Section) -> Mapping[str, Setting]:
+    """What a section says, by path as a person writes it.
+
+    Beside the values: the name of each component, and those in each list.
+    """
+    stems = _stems(shape(section.leaves))
+    found = {
+        name: Setting(inline(leaf.value), leaf.source == "default")
+        for path, leaf in section.leaves.items()
+        if (name := _name(path, stems))
+    }
+    return {**_components(section.leaves), **found}
 
 
 def _name(path: Keys, stems: Mapping[Keys, str]) -> str:
@@ -223,7 +250,7 @@ def _name(path: Keys, stems: Mapping[Keys, str]) -> str:
 def _stems(of: Shape) -> Mapping[Keys, str]:
     """What the elements of lists are called, with the key of what is in them."""
     found: dict[Keys, str] = {}
-    lists: dict[Keys, list[str | None]] = {}
+    lists: dict[Keys, tuple[str, list[str | None]]] = {}
     whole = tree(of)
     for path, _ in of:
         above = stem(path)
@@ -231,9 +258,10 @@ def _stems(of: Shape) -> Mapping[Keys, str]:
         outer, index, kind = above[:at], int(above[at]), above[at + 1 :]
         if outer not in lists:
             inside, _ = locate(whole, Experiment, outer)
-            lists[outer] = element_names(inside, kinds_at(Experiment, outer))
-        name = lists[outer][index]
-        head = written(whole, Experiment, outer)
+            names = element_names(inside, kinds_at(Experiment, outer))
+            lists[outer] = written(whole, Experiment, outer), names
+        head, names = lists[outer]
+        name = names[index]
         found[above] = dotted((head, name) if name else (head, index, *kind))
     return found
 

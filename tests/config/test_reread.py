@@ -55,7 +55,7 @@ def test_our_own_configs_are_read_quickly() -> None:
         value, lambda path: "default" if path[-1] == 1 else "x.yaml:3"
     )
     sections = re.split(r"\n(?! )", text[:-1])
-    found = {path: leaf for s in sections for path, leaf in _section(s)[1]}
+    found = {path: leaf for s in sections for path, leaf in _section(s).leaves.items()}
     assert nested(found) == value
     assert found == reread(text)
     assert found[("model", 1)].source == "default"
