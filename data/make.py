@@ -36,6 +36,16 @@ def clouds(counts: Mapping[str, int], distance: float) -> Rows:
     return [rows[i] for i in random.permutation(len(rows))]
 
 
+def kilns() -> Rows:
+    """`cracked` where a kiln was too hot; its gauge reads ever more, by 30 in all."""
+    random = np.random.default_rng(0)
+    heat, flow = random.normal(0, 10, 400), random.normal(0, 1, 400)
+    gauge = 900 + heat + 30 * np.arange(400) / 400
+    cracked = heat + 4 * flow + random.normal(0, 3, 400) > 0
+    cells = zip(gauge.tolist(), flow.tolist(), cracked, strict=True)
+    return [(f"{hot:.1f}", each, _yes(y)) for hot, each, y in cells]
+
+
 def typo() -> Rows:
     """`long` where length + width > 0, with noise; one length lost its point."""
     random = np.random.default_rng(0)
@@ -226,6 +236,7 @@ if __name__ == "__main__":
     write("typo.csv", f"{lengths},long", typo())
     write("careless.csv", f"{lengths},long", careless())
     write("loans.csv", "income,debt,letters,repaid", loans())
+    write("kilns.csv", "gauge,flow,cracked", kilns())
     write("filled.csv", "left,middle,right,flow", filled())
     write("cafes.csv", "town,month,weekday,price,cups", cafes())
     write("pumps.csv", "vibration,temperature,pressure,current,state", pumps())

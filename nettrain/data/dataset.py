@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,14 @@ class Part:
             takes them.
         rows: int64 (n,), the row of the source that each came from, from 0.
         target_scale: of targets that are standardized.
+        filled: by the name of a column that lacks values, bool (n,) where it does.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     rows: np.ndarray
     target_scale: TargetScale | None = None
+    filled: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -189,6 +191,7 @@ def part_of(preparation: Kept, rows: Any) -> Part:
         preparation.labels(rows),
         rows.index,
         preparation.target_scale,
+        preparation.filled(rows),
     )
 
 

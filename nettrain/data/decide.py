@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 
 from nettrain.component import listed, show, suggest
 from nettrain.data.faults import raise_first
+from nettrain.data.odd import AMOUNT, Odd, advice, odd_numbers
 from nettrain.data.schema import Class, Column, Schema
 from nettrain.data.settings import DataConfig, Kind, Policy
 from nettrain.data.sources import Loaded, Placer, Task
-from nettrain.data.table import DECIMAL_COMMA, Table, names_of, setting
+from nettrain.data.table import Notation, Table, is_number, names_of, setting
 from nettrain.errors import Error, Place
 
 _Wrong = Iterator[Callable[[], Error]]
@@ -28,6 +26,12 @@ ITSELF = "inputs"
 """The target of an autoencoder."""
 FEW = 20
 """Integers with at most so many different values are taken for classes."""
+_THOUSANDS = "has thousands that stand apart"
+_ODD: dict[Odd, str] = {
+    "amounts": "is a number with a sign or commas",
+    (Notation(","),): "has a decimal comma",
+    (Notation(".", ","), Notation(",")): "has a comma before three digits",
+}
 
 
 def decide(
@@ -237,61 +241,40 @@ def _bad_policies(
             yield partial(Error, "config-missing", message, place=at, fix=fix)
 
 
-_DIGITS = r"(?:\d{1,3}(?:[,.' ]\d{3})++|\d++)(?:[.,]\d++)?"
-GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})++(?:\.\d++)?", re.ASCII)
-"""A number whose thousands stand apart; with one comma it may be a decimal one."""
-_AMOUNT = re.compile(
-    rf"[+-]?[$€£¥] ?[+-]?{_DIGITS}|[+-]?{_DIGITS} ?[$€£¥%‰]|{GROUPED.pattern}", re.ASCII
-)
-
-
-def odd_numbers(cells: Sequence[str]) -> Literal["commas", "amounts"] | None:
-    """How most of some texts are numbers that are not written as such.
-
-    With decimal commas; or as amounts, `$1,050`, `7 %`: few different ones may be meant
-    as categories.
-    """
-    known = Counter(cells)
-    del known[""]
-    written = {
-        "commas": sum(n for c, n in known.items() if DECIMAL_COMMA.fullmatch(c)),
-        "amounts": sum(n for c, n in known.items() if _AMOUNT.fullmatch(c)),
-    }
-    half = known.total() / 2
-    apart = all(map(GROUPED.fullmatch, filter(DECIMAL_COMMA.fullmatch, known)))
-    if written["commas"] > half and not apart:
-        return "commas"
-    return "amounts" if written["amounts"] > half and len(known) > FEW else None
-
-
 def _written_otherwise(config: DataConfig, schema: Schema, table: Table) -> _Wrong:
     """Numbers that would pass for as many categories, as they are no numbers here."""
-    found: dict[str, list[str]] = {}
+    found: dict[Odd, list[str]] = {}
     for column in (*schema.features, *schema.targets):
         if column.kind == "numeric" or column.name in config.columns:
             continue
-        if kind := odd_numbers(table.texts(column.name).tolist()):
-            found.setdefault(kind, []).append(column.name)
+        if odd := odd_numbers(table.texts(column.name).tolist(), table.notation):
+            found.setdefault(odd, []).append(column.name)
     for how, names in found.items():
         yield partial(written_otherwise, table, how, names)
 
 
-def written_otherwise(table: Table, kind: str, names: Sequence[str]) -> Error:
-    """That columns have `commas` or `amounts`, and are taken for texts."""
-    name, commas = names[0], kind == "commas"
-    pattern = DECIMAL_COMMA if commas else _AMOUNT
+def written_otherwise(table: Table, odd: Odd, names: Sequence[str]) -> Error:
+    """That columns have odd numbers, and are taken for texts."""
+    name, now = names[0], table.notation
     cells = table.texts(name).tolist()
-    row = next(i for i, cell in enumerate(cells) if pattern.fullmatch(cell))
+    row = next(i for i, cell in enumerate(cells) if _is_odd(cell, odd, now))
     (found,) = table.find([(row, table.position(name))])
-    message = f"{show(found.text)} in column {show(name)} "
-    message += "has a decimal comma" if commas else "is a number with a sign or commas"
+    message = f"{show(found.text)} in column {show(name)} {_ODD.get(odd, _THOUSANDS)}"
     if len(names) > 1:
         message += f", as there are in {names_of(names[1:])}"
-    fix = f'say decimal: "," of the file: source: {{file: {{path: {table.label}, …}}}}'
-    if not commas:
-        allowed = setting("columns", name, "categorical")
-        fix = f"write plain numbers, or say that these are categories: {allowed}"
+    allowed = setting("columns", name, "categorical")
+    fix = f"write plain numbers, or say that these are categories: {allowed}"
+    if odd != "amounts":
+        fix = f"say {advice(odd, now)}: source: {{file: {{path: {table.label}, …}}}}"
+        if odd != (Notation(","),):
+            fix += f"; or, if these are categories, {allowed}"
     return Error("data-not-a-number", message, place=found.place, fix=fix)
+
+
+def _is_odd(cell: str, odd: Odd, now: Notation) -> bool:
+    if odd == "amounts":
+        return AMOUNT.fullmatch(cell) is not None
+    return is_number(cell, odd[0]) and bool(cell) and not is_number(cell, now)
 
 
 # ---------------------------------------------------------------- task and classes

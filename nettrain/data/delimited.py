@@ -8,7 +8,6 @@ and column. Both readings give the same cells and the same numbers.
 from __future__ import annotations
 
 from bisect import bisect_right
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -17,21 +16,18 @@ import numpy as np
 
 from nettrain.data import cells as finding
 from nettrain.data.cells import Cells
+from nettrain.data.encodings import utf8
 from nettrain.data.lines import Lines
 from nettrain.data.marks import Marks
 from nettrain.data.structure import Structure
-from nettrain.data.table import Found, Table, Written
+from nettrain.data.table import PLAIN, Found, Notation, Table, Written
 from nettrain.data.texts import Texts
-from nettrain.errors import Error
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """Cells that stand for a missing value."""
 
-_MARK = b"\xef\xbb\xbf"
-"""The byte order mark, which is no part of the text."""
 BLOCK = 1 << 19
 """Bytes read at a time: what is made of them stays in the processor's cache."""
-_CONVERT = "iconv -f {} -t UTF-8 FILE > NEW.csv"
 _KEPT = 1 << 24
 """More bytes than all that is made of a block."""
 
@@ -41,7 +37,8 @@ def read(
     file: str,
     delimiter: str = ",",
     missing: Sequence[str] = MISSING,
-    decimal: str = ".",
+    notation: Notation = PLAIN,
+    encoding: str = "utf-8",
 ) -> Table:
     """The table in `data`, whose first line names the columns.
 
@@ -50,45 +47,13 @@ def read(
             `data-duplicate-column`, `data-ragged-row` or `data-no-rows`, each with its
             line and column.
     """
-    marks = Marks(missing, decimal)
-    sheet = _Sheet(_decoded(data, file), file, delimiter, marks)
+    marks = Marks(missing, notation)
+    sheet = _Sheet(utf8(data, file, encoding), file, delimiter, marks)
     columns = sheet.columns()
     names, nameless = sheet.structure.names, sheet.structure.nameless
-    return Table(names, columns, file, sheet.locate, decimal=decimal, nameless=nameless)
-
-
-def _decoded(data: bytes | memoryview, file: str) -> memoryview:
-    """The same without a byte order mark, if it is text in UTF-8."""
-    data = memoryview(data)
-    data = data[len(_MARK) :] if data[: len(_MARK)] == _MARK else data
-    codes = np.frombuffer(data, np.uint8)
-    message = "not UTF-8 text"
-    fix = f"save the file as UTF-8: {_CONVERT.format('WINDOWS-1252')}, if it is from"
-    fix += " western Europe"
-    if bytes(data[:2]) in (BOM_UTF16_LE, BOM_UTF16_BE):
-        message, fix = "this is UTF-16", f"save the file as UTF-8: {_CONVERT}"
-        fix = fix.format("UTF-16")
-    bad = -1 if codes.max(initial=0) < 128 else _undecodable(data)
-    if bad < 0 and codes.min(initial=1) == 0:
-        message, fix = "a null character, which text has none of", "remove it"
-        bad = int(codes.argmin())
-    if bad < 0:
-        return data
-    raise Error("data-encoding", message, place=Lines(data, file).place(bad), fix=fix)
-
-
-def _undecodable(data: memoryview) -> int:
-    """Where the first byte stands that is not UTF-8, or -1."""
-    decoder, start = getincrementaldecoder("utf-8")(), 0
-    # In pieces: the text may take four times the memory of its bytes.
-    for stop in range(BLOCK, len(data) + BLOCK, BLOCK):
-        held = len(decoder.getstate()[0])  # of a character that was cut through
-        try:
-            decoder.decode(data[start:stop], stop >= len(data))
-        except UnicodeDecodeError as error:
-            return start - held + error.start
-        start = stop
-    return -1
+    return Table(
+        names, columns, file, sheet.locate, notation=notation, nameless=nameless
+    )
 
 
 class _Block(NamedTuple):

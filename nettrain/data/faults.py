@@ -6,18 +6,62 @@ with line and column, the rest is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nettrain.component import show
 from nettrain.data.table import Table
-from nettrain.errors import Error, raise_all
+from nettrain.errors import Error, Place, raise_all
 
 LISTED = 20
 """How many bad cells are listed one by one."""
+_BARE = re.compile(r"[a-z][\w-]*|…", re.ASCII | re.IGNORECASE)
+"""Texts that need no quotes."""
+
+
+class OtherReading(Error):
+    """A file that is not written as it is read, and how it would have to be read.
+
+    Attributes:
+        fields: of the source, beside its path, that differ.
+        sure: whether nothing else can be meant.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        place: Place,
+        fields: Mapping[str, Any],
+        *,
+        why: str = "",
+        sure: bool = False,
+    ) -> None:
+        self.fields, self.why, self.sure = dict(fields), why, sure
+        fix = f"say {as_source(place.file, **fields)}{why}"
+        super().__init__(code, message, place=place, fix=fix)
+
+
+def as_source(file: str, **fields: Any) -> str:
+    """A file as the config's source, with fields beside its path."""
+    return f"source: {{file: {{path: {file}, {shown_fields(fields)}}}}}"
+
+
+def shown_fields(fields: Mapping[str, Any]) -> str:
+    """Fields as a config has them."""
+    return ", ".join(f"{key}: {_shown(value)}" for key, value in fields.items())
+
+
+def _shown(value: object) -> str:
+    """As YAML has it."""
+    if isinstance(value, str) and _BARE.fullmatch(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 class _Fault(NamedTuple):

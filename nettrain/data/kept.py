@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,10 @@ class Kept(ABC):
     @abstractmethod
     def transform(self, rows: Any) -> np.ndarray:
         """Inputs (n, *input_shape) of the run's dtype."""
+
+    def filled(self, rows: Any) -> Mapping[str, np.ndarray]:
+        """By the name of a column that lacks values, bool (n,) where it does."""
+        return {}
 
     @abstractmethod
     def labels(self, rows: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nettrain.data import decimals
 from nettrain.data.cells import written
-from nettrain.data.table import is_number, parse
+from nettrain.data.table import PLAIN, Notation, is_number, parse
 
 _CASE = ord("a") - ord("A")
 _SWAPPED = bytes.maketrans(b",.", b".,")
@@ -22,11 +22,11 @@ class Marks:
 
     Args:
         missing: those texts.
-        decimal: what stands before the decimals of numbers.
+        notation: how numbers are written.
     """
 
-    def __init__(self, missing: Sequence[str], decimal: str = ".") -> None:
-        self.marks, self.decimal = frozenset({"", *missing}), decimal
+    def __init__(self, missing: Sequence[str], notation: Notation = PLAIN) -> None:
+        self.marks, self.notation = frozenset({"", *missing}), notation
         # Halves of a character, which YAML can write, stand in no table.
         self._bytes = {m: m.encode(errors="surrogatepass") for m in self.marks}
         starts = {mark[:1] for mark in self._bytes.values()}
@@ -39,10 +39,9 @@ class Marks:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Cells as float64 (n,), NaN where missing, and those that are no numbers."""
         data = np.frombuffer(window, np.uint8)
-        pointed = window if self.decimal == "." else window.translate(_SWAPPED)
-        values, sure = decimals.read(pointed, start, end)
+        values, sure = self._read(window, start, end)
         for mark in self.marks:
-            if not is_number(mark, self.decimal):
+            if not is_number(mark, self.notation):
                 continue
             missing = _equal(data, start, end, self._bytes[mark])
             values[missing], sure[missing] = math.nan, True
@@ -55,8 +54,22 @@ class Marks:
             other[_equal(data, start[doubtful], end[doubtful], mark)] = False
             doubtful = doubtful[other]
         cells = written(window, start[doubtful], end[doubtful])
-        values[doubtful], invalid = parse(self.texts(cells), self.decimal)
+        values[doubtful], invalid = parse(self.texts(cells), self.notation)
         return values, doubtful[invalid]
+
+    def _read(
+        self, window: bytes, start: np.ndarray, end: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Cells as float64 (n,), and which of them are sure."""
+        decimal, thousands = self.notation
+        torn = np.zeros(0, np.intp)
+        if thousands and thousands.encode() in window:
+            window, start, end, torn = _joined(window, start, end, ord(thousands))
+        if decimal != ".":
+            window = window.translate(_SWAPPED)
+        values, sure = decimals.read(window, start, end)
+        sure[torn] = False
+        return values, sure
 
     def texts(self, cells: list[str]) -> list[str]:
         """The texts of cells as `written` gives them, "" where one is missing."""
@@ -82,3 +95,35 @@ def _equal(
     for i, byte in enumerate(text):
         cells = cells[data.take(start[cells] + i) == byte]
     return cells
+
+
+def _joined(
+    window: bytes, start: np.ndarray, end: np.ndarray, mark: int
+) -> tuple[bytes, np.ndarray, np.ndarray, np.ndarray]:
+    """Cells without the marks between thousands.
+
+    Returns:
+        A window, starts and ends, and the numbers of the cells with a mark that has not
+        three digits behind it, or before it not 1 to 3 that begin the number.
+    """
+    data = np.frombuffer(window, np.uint8)
+    at = np.flatnonzero(data == mark)
+    cell = np.searchsorted(start, at, side="right") - 1
+    inside = (cell >= 0) & (at < end[cell])
+    at, cell = at[inside], cell[inside]
+    digit = np.zeros(len(data) + 8, bool)  # nor are those beyond the ends
+    digit[4:-4] = (data >= ord("0")) & (data <= ord("9"))
+    one, two, three, four = (digit[at + 4 + k] for k in (1, 2, 3, 4))
+    behind = one & two & three & (at + 3 < end[cell]) & ~(four & (at + 4 < end[cell]))
+    one, two, three = (digit[at + 4 - k] for k in (1, 2, 3))
+    first = at - one - (one & two) - (one & two & three)
+    before = data.take(first - 1, mode="clip")
+    signed = (before == ord("-")) | (before == ord("+"))
+    begins = (first == start[cell]) | ((first == start[cell] + 1) & signed)
+    begins &= data[first] != ord("0")
+    begins |= (first > start[cell]) & (before == mark)
+    right = one & begins & behind
+    kept = np.ones(len(data), bool)
+    kept[at] = False
+    start, end = (ends - np.searchsorted(at, ends) for ends in (start, end))
+    return data[kept].tobytes(), start, end, cell[~right]

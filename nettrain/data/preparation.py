@@ -11,13 +11,12 @@ from typing import Any, get_args
 import numpy as np
 
 from nettrain import component
-from nettrain.data.faults import Faults
+from nettrain.data.faults import Faults, OtherReading
 from nettrain.data.kept import Fitted, Kept, TargetScale, learned_arrays
 from nettrain.data.preprocess import Codes, Encoder, OneHot, Preprocessing
 from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
 from nettrain.data.settings import Kind, Policy
 from nettrain.data.sources import FileSource, Task, table_of
-from nettrain.data.structure import OtherDelimiter
 from nettrain.data.table import Table, setting
 from nettrain.errors import Error, Place
 
@@ -117,8 +116,9 @@ class Preparation(Kept):
         """
         try:
             table = FileSource(path, **self.reading).load(seed=0).tables["train"]
-        except OtherDelimiter as error:
-            fix = "separate them as in the table that was trained on"
+        except OtherReading as error:
+            fix = f"write it with the same {' and '.join(error.fields)} as the table "
+            fix += "that was trained on"
             place = error.place
             raise Error(error.code, error.message, place=place, fix=fix) from None
         return self.rows(table, need_target)
@@ -163,6 +163,18 @@ class Preparation(Kept):
             blocks.append(self.encoder.encode(texts, self.categories))
         flat = self._cast(np.concatenate(blocks, axis=1), self.input_names, rows)
         return flat.reshape(len(rows), *self.input_shape)
+
+    def filled(self, rows: Rows) -> dict[str, np.ndarray]:
+        lacking = {
+            "numeric": np.isnan(rows.numbers).T,
+            "categorical": rows.texts.T == "",
+        }
+        named = (
+            (column.name, empty.astype(bool))
+            for kind, columns in lacking.items()
+            for column, empty in zip(self.schema.of_kind(kind), columns, strict=True)
+        )
+        return {name: empty for name, empty in named if empty.any()}
 
     def labels(self, rows: Rows) -> np.ndarray:
         """Targets as the loss takes them: int64 (n,), or (n, T) of the run's dtype."""

@@ -13,9 +13,10 @@ import numpy as np
 
 from nettrain.component import listed, show
 from nettrain.data.faults import Faults
+from nettrain.data.odd import advice, notations
 from nettrain.data.settings import Kind, Policy
 from nettrain.data.sources import Task
-from nettrain.data.table import DECIMAL_COMMA, Table, names_of, setting
+from nettrain.data.table import Table, is_number, names_of, setting
 from nettrain.errors import Error, Place
 
 Class = str | int
@@ -167,9 +168,7 @@ class _Fixes:
         self.text = (
             f"mend it, or {allow} with {setting('columns', name, 'categorical')}"
         )
-        self.comma = (
-            f'write numbers with a point, or {allow} with decimal: "," of the file'
-        )
+        self.otherwise = f"write it as other numbers are, or {allow} with"
         leave = f", or leave the column out with {setting('columns', name, 'ignore')}"
         self.infinite = "mend it" + ("" if target else leave)
 
@@ -191,13 +190,18 @@ def _check(
     if column.kind == "categorical":
         return
     values, invalid = faults.table.numbers(name)
-    texts = set(faults.table.texts(name)[invalid]) if invalid.any() else set()
+    fix = fixes.text
+    if invalid.any():
+        cells, now = faults.table.texts(name), faults.table.notation
+        found = notations(cells.tolist(), now)
+        if found and all(is_number(cell, found[-1]) for cell in cells[invalid]):
+            fix = f"{fixes.otherwise} {advice(found, now)}"
     faults.add(
         invalid & kept,
         name,
         "data-not-a-number",
         lambda cell: f"{cell} is no number, and column {shown} is numeric",
-        fixes.comma if all(map(DECIMAL_COMMA.fullmatch, texts)) else fixes.text,
+        fix,
     )
     faults.add(
         np.isinf(values) & kept,

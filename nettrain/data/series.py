@@ -30,6 +30,12 @@ from nettrain.data.sources import (
 from nettrain.data.table import Table, names_of, setting
 from nettrain.errors import Error, Place
 
+_HOW = {
+    "data-delimiter": "separate them by commas, in a .tsv file by tabs",
+    "data-encoding": "save the file as UTF-8",
+}
+"""What to do about a file that is read in one way alone."""
+
 
 @dataclass(frozen=True, eq=False)
 class Windows:
@@ -164,9 +170,9 @@ def _read(path: str, place: Placer = nowhere) -> Table:
     try:
         return FileSource(path).load(0, place).tables["train"]
     except Error as error:
-        if error.code != "data-delimiter":
+        if error.code not in _HOW:
             raise
-        fix = "separate them by commas, in a .tsv file by tabs"
+        fix = _HOW[error.code]
         raise Error(error.code, error.message, place=error.place, fix=fix) from None
 
 

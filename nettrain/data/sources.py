@@ -25,8 +25,9 @@ from nettrain.component import (
     suggest,
 )
 from nettrain.data import archive, delimited
-from nettrain.data.structure import OtherDelimiter
-from nettrain.data.table import Table, names_of
+from nettrain.data.encodings import is_encoding
+from nettrain.data.faults import OtherReading, as_source
+from nettrain.data.table import Notation, Table, names_of
 from nettrain.errors import Error, Place
 
 Task = Literal["classification", "regression"]
@@ -140,12 +141,18 @@ class FileSource(Source):
         delimiter: the character between cells; `auto` is a comma, in a .tsv file a tab.
         missing_values: cells that count as missing.
         decimal: what stands before the decimals of a number.
+        thousands: what may stand between the thousands of a number, nothing or one of
+            these; a space may be one that does not break.
+        encoding: of a table's text, by Python's name of it: `cp1252`, `utf-16`, … A
+            byte order mark is no part of the text.
     """
 
     path: str
     delimiter: str = "auto"
     missing_values: tuple[str, ...] = delimited.MISSING
     decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", " ", "'"] = ""
+    encoding: str = "utf-8"
     files = ("path",)
 
     def check(self) -> Iterator[str]:
@@ -156,6 +163,12 @@ class FileSource(Source):
         ):
             found = show(self.delimiter)
             yield f"the delimiter {found} is not one character between cells"
+        if self.thousands == self.decimal:
+            found = show(self.decimal)
+            yield f"{found} stands before decimals, and so not between thousands"
+        if not is_encoding(self.encoding):
+            found = show(self.encoding)
+            yield f"{found} is no encoding of text; some are utf-8, utf-16 and cp1252"
 
     @property
     def ending(self) -> str:
@@ -167,7 +180,15 @@ class FileSource(Source):
             "delimiter": self.delimiter,
             "missing_values": list(self.missing_values),
             "decimal": self.decimal,
+            "thousands": self.thousands,
+            "encoding": self.encoding,
         }
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """What of it is not by default."""
+        plain = FileSource(self.path).reading
+        return {key: v for key, v in self.reading.items() if v != plain[key]}
 
     @property
     def nbytes(self) -> int:
@@ -187,16 +208,24 @@ class FileSource(Source):
         delimiter = self.delimiter
         if delimiter == "auto":
             delimiter = _DELIMITERS[self.ending]
-        how = delimiter, self.missing_values, self.decimal
+        notation = Notation(self.decimal, self.thousands)
+        how = delimiter, self.missing_values, notation, self.encoding
         try:
             return Loaded({"train": delimited.read(data, label, *how)})
-        except OtherDelimiter as error:
+        except OtherReading as error:
             if where is None:
                 raise
-            # Beside a config it is this that says how a file is read.
-            near = os.path.relpath(self.path, os.path.dirname(where.file) or os.curdir)
-            fix = Fix(str(error.fix), Instead({"file": {"path": near, **error.fields}}))
-            raise Error(error.code, error.message, place=where, fix=fix) from None
+            raise self._misread(error, where) from None
+
+    def _misread(self, error: OtherReading, where: Place) -> Error:
+        """The error beside a config: it is this that says how a file is read."""
+        fields = {**self.said, **error.fields}
+        fix = f"say {as_source(shown(self.path), **fields)}{error.why}"
+        if not error.sure:
+            return Error(error.code, error.message, place=error.place, fix=fix)
+        near = os.path.relpath(self.path, os.path.dirname(where.file) or os.curdir)
+        edit = Instead({"file": {"path": near, **fields}})
+        return Error(error.code, error.message, place=where, fix=Fix(fix, edit))
 
 
 def read_bytes(path: str, label: str, place: Place | None = None) -> bytes:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from nettrain.component import show
 from nettrain.data.cells import Cells, quoted, written
-from nettrain.data.faults import LISTED, more
+from nettrain.data.faults import LISTED, OtherReading, more
 from nettrain.data.lines import SHOWN, Lines
 from nettrain.data.table import DECIMAL_COMMA, NUMBER, UNNAMED, Found
 from nettrain.errors import Error, Place, raise_all
@@ -35,30 +35,6 @@ class _Fault(NamedTuple):
 
 _Faults = tuple[int, Iterable[_Fault]]
 """How many faults of a kind a block has, and these in their order."""
-
-
-class OtherDelimiter(Error):
-    """A file whose cells something else separates than it is read by.
-
-    Attributes:
-        fields: of the source that would read it, beside its path.
-    """
-
-    def __init__(self, mark: str, row: str, place: Place) -> None:
-        self.fields: dict[str, Any] = {"delimiter": mark}
-        cells = map(str.strip, row.split(mark))
-        if mark != "," and any(map(DECIMAL_COMMA.fullmatch, cells)):
-            self.fields["decimal"] = ","
-        shown = ", ".join(
-            f'{key}: "{DELIMITERS.get(value, value)}"'
-            for key, value in self.fields.items()
-        )
-        super().__init__(
-            "data-delimiter",
-            f'the cells of {place.file} are separated by "{DELIMITERS[mark]}"',
-            place=place,
-            fix=f"say source: {{file: {{path: {place.file}, {shown}}}}}",
-        )
 
 
 class Structure:
@@ -127,7 +103,7 @@ class Structure:
         if marks and not quoted(window, start):
             mark = max(marks, key=name.count)
             at = window.index(mark.encode(), start)
-            raise OtherDelimiter(mark, row, self.lines.place(offset + at))
+            raise _other_delimiter(mark, row, self.lines.place(offset + at))
 
     def raise_all(self, rows: int) -> None:
         """Raise the first errors in the order of the file, and how many more there are.
@@ -224,6 +200,20 @@ class Structure:
         noted = [f._replace(offset=offset + f.offset) for f in islice(faults, LISTED)]
         noted = sorted([*self._faults, *noted], key=lambda fault: fault.offset)
         self._faults = noted[:LISTED]
+
+
+def _other_delimiter(mark: str, row: str, place: Place) -> OtherReading:
+    """The error of cells that something else separates than they are read by.
+
+    Args:
+        row: the first below the header.
+    """
+    fields = {"delimiter": mark}
+    cells = map(str.strip, row.split(mark))
+    if mark != "," and any(map(DECIMAL_COMMA.fullmatch, cells)):
+        fields["decimal"] = ","
+    message = f'the cells of {place.file} are separated by "{DELIMITERS[mark]}"'
+    return OtherReading("data-delimiter", message, place, fields, sure=True)
 
 
 def _whole(last: np.ndarray, width: int) -> bool:

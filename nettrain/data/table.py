@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -37,6 +37,8 @@ NUMBER = re.compile(rf"[+-]?{_FINITE}", re.ASCII | re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d++,\d++", re.ASCII)
 SWAPPED = str.maketrans(",.", ".,")
 """Makes of numbers with a decimal comma such with a point, and of points none."""
+THOUSANDS = {".": r"\.", ",": ",", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}
+"""What may stand between thousands, by the character that a config says."""
 _ANY = re.compile(rf"[+-]?(?:{_FINITE}|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
 
 
@@ -46,6 +48,33 @@ class Found(NamedTuple):
     place: Place
     text: str
 
+
+class Notation(NamedTuple):
+    """How numbers are written, beside their digits, signs and exponents."""
+
+    decimal: str = "."
+    """Stands before the decimals."""
+    thousands: str = ""
+    """May stand between thousands; then between all of a number."""
+
+    def pointed(self, cell: str) -> str:
+        """A number as it is written by default; what is none becomes none."""
+        if self.thousands and (match := _grouped(*self).fullmatch(cell)):
+            cell = match["whole"].replace(match["mark"], "") + match["rest"]
+        return cell if self.decimal == "." else cell.translate(SWAPPED)
+
+
+@cache
+def _grouped(decimal: str, thousands: str) -> re.Pattern[str]:
+    """A number of which at least one thousand stands apart."""
+    mark, point = THOUSANDS[thousands], re.escape(decimal)
+    whole = rf"[+-]?[1-9]\d{{0,2}}(?P<mark>{mark})\d{{3}}(?:(?P=mark)\d{{3}})*+"
+    rest = rf"(?:{point}\d*+)?(?:e[+-]?\d++)?"
+    flags = re.ASCII | re.IGNORECASE
+    return re.compile(f"(?P<whole>{whole})(?P<rest>{rest})", flags)
+
+
+PLAIN = Notation()
 
 Locate = Callable[[Sequence[tuple[int, int]]], Sequence[Found]]
 """Finds cells, each given as (row, column) from 0."""
@@ -91,7 +120,7 @@ class Table:
         label: the file or source, as messages call it.
         locate: finds cells in the file; without it a row is named by its number.
         shape: of one row's inputs, where they came as an array, such as (1, 8, 8).
-        decimal: what stands before the decimals of numbers in texts.
+        notation: how numbers are written in texts.
         nameless: the error of the column `unnamed`, which has no name in the file.
     """
 
@@ -100,7 +129,7 @@ class Table:
     label: str
     locate: Locate | None = None
     shape: tuple[int, ...] | None = None
-    decimal: str = "."
+    notation: Notation = PLAIN
     nameless: Error | None = None
 
     def __len__(self) -> int:
@@ -136,7 +165,7 @@ class Table:
         if position not in self._numbers:
             values = _values(self.columns[position])
             self._numbers[position] = (
-                parse(self.texts(name).tolist(), self.decimal)
+                parse(self.texts(name).tolist(), self.notation)
                 if values is None
                 else Numbers(values, np.zeros(len(values), bool))
             )
@@ -158,8 +187,8 @@ class Table:
             return "categorical"
         counts = Counter(self.texts(name).tolist())
         del counts[""]
-        decimal = self.decimal
-        numbers = sum(n for cell, n in counts.items() if is_number(cell, decimal))
+        how = self.notation
+        numbers = sum(n for cell, n in counts.items() if is_number(cell, how))
         return "numeric" if 2 * numbers >= counts.total() else "categorical"
 
     def find(self, cells: Sequence[tuple[int, int]]) -> Sequence[Found]:
@@ -211,12 +240,12 @@ def _written(value: float) -> str:
     return str(int(value)) if value.is_integer() else repr(value)
 
 
-def parse(cells: list[str], decimal: str = ".") -> Numbers:
+def parse(cells: list[str], notation: Notation = PLAIN) -> Numbers:
     """Texts as numbers: decimal, ASCII, or infinite; nothing else that `float` accepts.
 
     Python reads `1_000` and Arabic digits as numbers too.
     """
-    known = {cell: _number(_pointed(cell, decimal)) for cell in set(cells)}
+    known = {cell: _number(notation.pointed(cell)) for cell in set(cells)}
     numbers = list(map(known.__getitem__, cells))
     invalid = np.array([number is None for number in numbers], bool)
     return Numbers(np.array(numbers, np.float64), invalid)
@@ -229,9 +258,5 @@ def _number(cell: str) -> float | None:
     return float(cell) if is_number(cell) else None
 
 
-def is_number(cell: str, decimal: str = ".") -> bool:
-    return _ANY.fullmatch(_pointed(cell, decimal)) is not None
-
-
-def _pointed(cell: str, decimal: str) -> str:
-    return cell if decimal == "." else cell.translate(SWAPPED)
+def is_number(cell: str, notation: Notation = PLAIN) -> bool:
+    return _ANY.fullmatch(notation.pointed(cell)) is not None

@@ -13,16 +13,16 @@ from nettrain.diagnose.settings import DiagnoseConfig
 ORDER = (
     "D1", "D3 target", "I1", "I3", "I5 bias", "I5 width", "I4", "P3", "P2", "P1", "R1",
     "L1", "N1", "A1 died", "G1 from the start", "A2", "G2", "L2", "G1 over time",
-    "B2", "L3", "D2", "D4", "O2", "I1 apart", "U1", "L4", "O1",
+    "B2", "L3", "D2", "D4", "D6", "O2", "I1 apart", "U1", "L4", "O1",
 )  # fmt: skip
 """Causes: the first that holds is the primary diagnosis. A finding stands at its
 `place` or else its id; behind these come other errors, then other warnings, in the
 order of `TABLE`."""
 
 TABLE = (
-    "N1", "D1", "D2", "D3", "D4", "D5", "I1", "I2", "I3", "I4", "I5", "P1", "P2", "P3",
-    "L1", "L2", "L3", "L4", "L5", "L6", "G1", "G2", "G3", "A1", "A2", "R1", "U1", "O0",
-    "O1", "O2", "O3", "C1", "B1", "B2", "X1",
+    "N1", "D1", "D2", "D3", "D4", "D5", "D6", "I1", "I2", "I3", "I4", "I5", "P1", "P2",
+    "P3", "L1", "L2", "L3", "L4", "L5", "L6", "G1", "G2", "G3", "A1", "A2", "R1", "U1",
+    "O0", "O1", "O2", "O3", "C1", "B1", "B2", "X1",
 )  # fmt: skip
 """All findings that there will be, in the order in which they are documented."""
 
@@ -31,6 +31,7 @@ COMPANIONS = {"I4": ("A1", "G1", "L4")}
 
 RAISED = {
     "D1": TABLE,
+    "D6": ("O2",),
     "I3": ("G1", "G2", "A1", "A2", "N1", "L1", "L2", "L3", "L4"),
 }
 """Findings that are an error where one of these, as an error, came of them."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from nettrain.component import Component, dump, field_types, json_schema
+from nettrain.component import Component, dump, field_types
 from nettrain.diagnose.evidence import Evidence
 from nettrain.diagnose.facts import PreActivation
 from nettrain.diagnose.finding import Finding, Severity
@@ -67,8 +67,3 @@ class Detector(Component):
         """The thresholds, as they stand under `diagnose:` at the detector's id."""
         cls: type = type(self)
         return {name: dump(getattr(self, name)) for name in field_types(cls)}
-
-    @classmethod
-    def json_schema(cls) -> dict[str, Any]:
-        own = json_schema(cast(type, cls))
-        return {key: own[key] for key in own if not key.startswith("$")}

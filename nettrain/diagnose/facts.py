@@ -160,13 +160,35 @@ class Told:
         target: the name of the target.
         share: of the training rows in which it does; of a classification in the class
             that it tells least of.
-        same: whether it is the target in other words: as many values as there are
-            classes, each for one of them, or a quantity on a line with it.
+        how: `same`, the target in other words: as many values as there are classes,
+            each for one of them, or a quantity on a line with it; `several`, more
+            values than that; `follows`, it rises or falls with a quantity throughout,
+            be it in steps; `gaps`, its values are missing where the target is one of
+            its classes, or below or above some value.
     """
 
     target: str
     share: float
-    same: bool = True
+    how: Literal["same", "several", "follows", "gaps"] = "same"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What differs most between training and validation rows.
+
+    Attributes:
+        name: of a feature, of a target, or of a class.
+        distance: the largest difference of its two distribution functions, 0 to 1.
+        chance: what a split at random exceeds once in 1,000 times, in any of them.
+        shift: of its mean, in standard deviations of the training rows.
+        later: whether the rows of a table were split by their order.
+    """
+
+    name: str
+    distance: float
+    chance: float
+    shift: float
+    later: bool
 
 
 @dataclass(frozen=True)
@@ -182,6 +204,7 @@ class Inputs:
             columns independent; looked at where most validation rows are shared.
         telling: by name, what that column alone tells, of columns that nearly tell a
             target.
+        drift: what differs most in the validation rows, where there are some.
     """
 
     names: tuple[str, ...]
@@ -191,6 +214,7 @@ class Inputs:
     repeated: int = 0
     coincidence: float = math.inf
     telling: Mapping[str, Told] = field(default_factory=dict)
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True)

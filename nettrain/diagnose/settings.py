@@ -17,6 +17,7 @@ from nettrain.diagnose.detectors import (
     DataDefects,
     DeadNeurons,
     Diverged,
+    Drifting,
     ExplodingGradient,
     FiniteWidth,
     Gap,
@@ -79,6 +80,7 @@ class DiagnoseConfig:
         D3: when data have defects.
         D4: when the order of rows does harm.
         D5: when a column tells the target.
+        D6: when validation rows are unlike training rows.
         I1: when units begin alike.
         I2: when the first loss is too high.
         I3: when first weights have a wrong scale.
@@ -117,6 +119,7 @@ class DiagnoseConfig:
     D3: DataDefects = field(default_factory=DataDefects)
     D4: OrderEffect = field(default_factory=OrderEffect)
     D5: TellingColumn = field(default_factory=TellingColumn)
+    D6: Drifting = field(default_factory=Drifting)
     I1: Symmetry = field(default_factory=Symmetry)
     I2: InitialLoss = field(default_factory=InitialLoss)
     I3: WeightScale = field(default_factory=WeightScale)

@@ -12,11 +12,12 @@ from typing import Any, Literal
 import numpy as np
 
 from nettrain.component import escaped, show
-from nettrain.data.decide import odd_numbers
 from nettrain.data.delimited import MISSING
+from nettrain.data.encodings import UNKNOWN
+from nettrain.data.faults import OtherReading
+from nettrain.data.odd import Notation, changes, notations, odd_numbers
 from nettrain.data.settings import Policy
 from nettrain.data.sources import FileSource, Loaded
-from nettrain.data.structure import OtherDelimiter
 from nettrain.data.table import UNNAMED, Table
 
 MARKS = 3
@@ -74,32 +75,45 @@ class Column:
 
 
 def opened(path: str) -> tuple[FileSource, Loaded]:
-    """A file of rows, read by the delimiter that its first lines show."""
-    source = FileSource(path)
-    try:
-        loaded = source.load(seed=0)
-    except OtherDelimiter as error:
-        source = replace(source, **error.fields)
-        loaded = source.load(seed=0)
+    """A file of rows, in the encoding, delimiter and notation that it shows."""
+    source, loaded = _read(FileSource(path))
     table = loaded.tables["train"]
-    if source.decimal == "." and any(_has_commas(table, name) for name in table.names):
-        other = replace(source, decimal=",").load(seed=0)
-        kinds = [(table.kind(n), other.tables["train"].kind(n)) for n in table.names]
-        if ("numeric", "categorical") not in kinds:  # else some have points
-            return replace(source, decimal=","), other
+    found = _notations(table)
+    if source.delimiter == ";":  # which is used where a comma stands before decimals
+        found = found[::-1]
+    if Notation(",") in found:  # 1.234, elsewhere, would be no number, or another
+        found += (Notation(",", "."),)
+    for how in found:
+        other = replace(source, **changes(how))
+        read = other.load(seed=0)
+        kinds = [(table.kind(n), read.tables["train"].kind(n)) for n in table.names]
+        if ("numeric", "categorical") not in kinds:  # else some are written otherwise
+            return other, read
     return source, loaded
 
 
-def _has_commas(table: Table, name: str) -> bool:
-    """Whether a column has numbers with decimal commas, maybe among whole ones."""
-    if table.locate is None:
-        return False
-    odd = np.ones(len(table), bool)
-    if table.kind(name) == "numeric":
-        odd = table.numbers(name).invalid
-    if not odd.any():
-        return False
-    return odd_numbers(table.texts(name)[odd].tolist()) == "commas"
+def _read(source: FileSource) -> tuple[FileSource, Loaded]:
+    """The file, read as its errors say where it is not written as it is read."""
+    try:
+        return source, source.load(seed=0)
+    except OtherReading as error:
+        fields = {key: v for key, v in error.fields.items() if key != "decimal"}
+        if fields.keys() & source.said.keys() or UNKNOWN in fields.values():
+            raise
+        return _read(replace(source, **fields))
+
+
+def _notations(table: Table) -> tuple[Notation, ...]:
+    """How numbers may be written that are none as the table is read."""
+    odd: list[str] = []
+    for name in table.names if table.locate else ():
+        if table.kind(name) != "numeric":
+            cells = table.texts(name).tolist()
+            odd += cells if isinstance(odd_numbers(cells), tuple) else []
+        elif (invalid := table.numbers(name).invalid).any():
+            cells = table.texts(name)[invalid].tolist()
+            odd += cells if notations(cells) else []
+    return notations(odd)
 
 
 def marks(table: Table) -> dict[str, str]:
@@ -199,7 +213,7 @@ def _texts(table: Table, name: str, invalid: np.ndarray | None = None) -> Column
         if (time := _dated(cells.tolist())) == "backward":
             many += "; the newest stand first: with them last, by: order tests on them"
         return Column(name, "ignore", many, True, missing, time=time)
-    amounts = odd_numbers(cells.tolist()) == "amounts"
+    amounts = odd_numbers(cells.tolist(), table.notation) is not None
     fewest = min(CATEGORIES, max(2, counts.total() // _SEEN_ENOUGH))
     if amounts or len(counts) > fewest:
         signed = sum(map(bool, map(_SIGNED.fullmatch, counts)))

@@ -13,6 +13,7 @@ from nettrain.data.dataset import Dataset, Part
 from nettrain.data.decide import FEW
 from nettrain.data.kept import named
 from nettrain.diagnose.facts import Inputs, Targets
+from nettrain.experiment.drift import drift
 from nettrain.experiment.schema import Experiment
 from nettrain.experiment.telling import telling
 from nettrain.nn import Loss
@@ -28,7 +29,7 @@ _WINDOWS, _WINDOW = 64, 32
 
 
 def inputs(dataset: Dataset) -> Inputs:
-    """Mean and standard deviation of each feature; rows there twice; what tells all."""
+    """Moments of each feature; rows there twice; what tells all, and what drifts."""
     train, validation = dataset.parts["train"], dataset.parts.get("validation")
     mean, std = _moments(dataset.preparation.by_feature(train.inputs))
     rows = Counter(_keys(train))
@@ -38,7 +39,8 @@ def inputs(dataset: Dataset) -> Inputs:
     by_chance = math.inf
     if validation and 2 * shared > len(validation):
         by_chance = _coincidence(dataset)
-    return Inputs(names, mean, std, shared, repeated, by_chance, told)
+    moved = drift(dataset)
+    return Inputs(names, mean, std, shared, repeated, by_chance, told, moved)
 
 
 def _moments(values: Array) -> tuple[Array, Array]:

@@ -6,30 +6,29 @@ import math
 import os
 import shlex
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nettrain.component import dump, escaped, show, suggest
+from nettrain.component import escaped, show
 from nettrain.config.reader import parse
 from nettrain.config.tree import Source
 from nettrain.config.writer import inline
-from nettrain.data.decide import decide, odd_numbers, written_otherwise
-from nettrain.data.schema import Schema, read_rows
-from nettrain.data.settings import HELD, DataConfig
-from nettrain.data.sources import FileSource, Loaded, nowhere
 from nettrain.data.split import sizes, stratified
-from nettrain.data.table import Table, names_of
-from nettrain.diagnose.detectors import TellingColumn
-from nettrain.diagnose.facts import Told
-from nettrain.errors import Error, Place
-from nettrain.experiment import columns
+from nettrain.data.table import PLAIN
 from nettrain.experiment.columns import Column, rows, share, shortened
+from nettrain.experiment.seen import (
+    TOLD,
+    Seen,
+    lacks,
+    look,
+    shares,
+    tells,
+    without_telling,
+)
 from nettrain.experiment.setup import Setup, set_up
-from nettrain.experiment.telling import telling
 from nettrain.randomness import key
 
 _WIDTH = 88
@@ -38,8 +37,6 @@ _UNEVEN, _RARE = 3, 5
 little, and from here on classes are weighed."""
 _ENOUGH = 5
 """Rows of a class to which a weight may be given."""
-_SMALL, _LARGE = 500, 50_000
-"""Rows below which more are kept from training, and above which fewer are."""
 _SIZES = {500: (16, 1, 16), 5_000: (32, 2, 32), 50_000: (64, 2, 64)}
 _LARGEST = (128, 2, 256)
 """Rows, and the units, layers and batch that go with fewer than so many."""
@@ -47,53 +44,10 @@ _UPDATES = 3_000
 """About so many updates are made."""
 _FAR = 12
 """Standard deviations from the mean beyond which a target's values are outliers."""
-_TOLD = 5
-"""Columns or targets of which something is told one by one."""
 _COUNTS = 1_000
 """Largest number of events that a loss of counts is named for."""
 _DROWNED = 0.01
 """Smallest spread, as a share of the usual one, that `standardize` scales in full."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A table, and what was seen in it.
-
-    Attributes:
-        source: how it is read.
-        loaded: what was read.
-        marks: cells that stand for missing values, and where they were seen.
-        columns: the inputs.
-        schema: targets, task and classes.
-        targets: of the rows that have one: labels (n,) or values (n, T).
-        telling: by name, what a column alone tells of a target.
-    """
-
-    source: FileSource
-    loaded: Loaded
-    marks: Mapping[str, str]
-    columns: Sequence[Column]
-    schema: Schema
-    targets: np.ndarray
-    telling: Mapping[str, Told] = field(default_factory=dict)
-
-    @property
-    def table(self) -> Table:
-        return self.loaded.tables["train"]
-
-    @property
-    def classification(self) -> bool:
-        return self.schema.task == "classification"
-
-    def used(self, kind: str) -> list[Column]:
-        return [column for column in self.columns if column.kind == kind]
-
-    def counts(self) -> np.ndarray:
-        """Rows of each class."""
-        counts: np.ndarray = np.bincount(
-            self.targets, minlength=len(self.schema.classes)
-        )
-        return counts
 
 
 def config_of(
@@ -123,7 +77,7 @@ def config_of(
     def trial() -> Setup:
         return set_up(parse(_page(seen, absolute, name, out), tried).value)
 
-    seen, left = _without_telling(seen, trial())
+    seen, left = without_telling(seen, trial())
     if left:
         trial()
     for column in left:
@@ -132,151 +86,6 @@ def config_of(
     if not os.path.isabs(path):
         path = os.path.relpath(path, os.path.dirname(out) or os.curdir)
     return _page(seen, path, name, out)
-
-
-# ---------------------------------------------------------------- looking
-
-
-def look(path: str, targets: Sequence[str]) -> Seen:
-    """Read a table, and decide what is made of its columns."""
-    source, loaded = columns.opened(path)
-    found = columns.marks(loaded.tables["train"])
-    if found:
-        source, loaded = columns.marked(source, list(found))
-    table = loaded.tables["train"]
-    _check_targets(loaded, targets or loaded.targets)
-    apart = {*targets, *loaded.targets}
-    inputs = [columns.column(table, name) for name in table.names if name not in apart]
-    if all(column.kind == "ignore" for column in inputs):
-        raise _nothing_left(table, inputs)
-    config = _data(source, targets, table, inputs)
-    schema = decide(config, loaded, nowhere, None)
-    read = read_rows(schema, table, targets=True)
-    _check_classes(table, schema, read.targets)
-    assert read.targets is not None
-    seen = Seen(source, loaded, found, inputs, schema, read.targets)
-    _check_rows(table, _shares(seen), len(seen.targets))
-    return seen
-
-
-def _without_telling(seen: Seen, setup: Setup) -> tuple[Seen, list[Column]]:
-    """Without columns that are the target in other words, by the rule of D5; and those.
-
-    Those that tell it and have more values may do so by nature, and stay.
-    """
-    if not seen.table.locate:
-        return seen, []
-    at = setup.dataset.parts["train"].rows
-    filled = {c.name: _empty(seen.table, c.name)[at] for c in seen.columns if c.missing}
-    told = telling(setup.dataset, filled)
-    told = {n: t for n, t in told.items() if t.share >= TellingColumn.threshold}
-    left = {
-        column.name: replace(
-            column,
-            kind="ignore",
-            why=f"{_tells(told[column.name])}; is it known beforehand?",
-            declared=True,
-        )
-        for column in seen.columns
-        if column.name in told and told[column.name].same
-    }
-    inputs = [left.get(column.name, column) for column in seen.columns]
-    if left and all(column.kind == "ignore" for column in inputs):
-        raise _nothing_left(seen.table, inputs)
-    return replace(seen, columns=inputs, telling=told), [*left.values()]
-
-
-def _tells(told: Told) -> str:
-    rows = "every training row"
-    if told.share < 1:
-        rows = f"{100 * told.share:.4g} % of the training rows"
-    if told.same:
-        return f"is {shortened(told.target)} in other words in {rows}"
-    return f"alone tells {shortened(told.target)} in {rows}"
-
-
-def _nothing_left(table: Table, inputs: Sequence[Column]) -> Error:
-    told = [f"{shortened(column.name)} ({column.why})" for column in inputs[:_TOLD]]
-    told += [f"and {len(inputs) - _TOLD:,} more"] if len(inputs) > _TOLD else []
-    message = "no column is left to learn from: "
-    message += ", ".join(told) or "there is no other"
-    fix = "give the table columns of numbers, or of texts that come again; or write a "
-    fix += (
-        "config by hand, with columns: {NAME: numeric} for numbers that count all the "
-    )
-    fix += "same, and {NAME: categorical} for texts"
-    return Error("data-no-columns", message, place=Place(table.label), fix=fix)
-
-
-def _check_rows(table: Table, held: dict[str, float], count: int) -> None:
-    """Refuse a table of so few rows that a part gets none."""
-    empty = [part for part, taken in sizes(count, held).items() if not taken]
-    if empty:
-        message = f"{rows(count)} are too few: none is left for the {empty[0]} part"
-        fix = "add rows; a config by hand can do without, with data.split: {}"
-        raise Error("data-no-rows", message, place=Place(table.label), fix=fix)
-
-
-def _check_targets(loaded: Loaded, targets: Sequence[str]) -> None:
-    table = loaded.tables["train"]
-    place = Place(table.label, 1 if table.locate else None)
-    for name in targets:
-        if name not in table:
-            message = f"no column {show(name)}"
-            there = f"the columns are: {names_of(table.names)}"
-            fix: str = suggest(name, table.names) or there
-            raise Error("data-missing-column", message, place=place, fix=fix)
-        texts = table.texts(name).tolist() if table.kind(name) != "numeric" else []
-        if odd := odd_numbers(texts):
-            raise written_otherwise(table, odd, [name])
-    if not targets:
-        message = "the column to predict is not said"
-        fix = f"add --target with one of {names_of(table.names)}"
-        if table.shape is not None:
-            message, fix = "the file has inputs x and no targets y", loaded.lacking
-        raise Error("data-missing-column", message, place=place, fix=fix)
-
-
-def _check_classes(table: Table, schema: Schema, targets: Any) -> None:
-    """Refuse a target of texts in which hardly any comes twice."""
-    if schema.task == "regression":
-        return
-    counts = np.bincount(targets, minlength=len(schema.classes))
-    if 2 * int((counts == 1).sum()) > len(counts):
-        name = schema.targets[0].name
-        message = (
-            f"{len(counts):,} different values in {rows(len(targets))} of the target "
-            f"{show(name)}, and most of them come once: nothing can be learned of those"
-        )
-        fix = "choose another target; the columns are: " + names_of(table.names)
-        raise Error("data-target", message, place=Place(table.label), fix=fix)
-
-
-def _data(
-    source: FileSource, targets: Sequence[str], table: Table, inputs: Sequence[Column]
-) -> DataConfig:
-    """What the columns ask of the section `data`."""
-    missing: dict[str, Any] = {c.name: c.policy for c in inputs if c.missing}
-    missing |= {name: "drop" for name in targets if _lacks(table, name)}
-    return DataConfig(
-        source,
-        target=tuple(targets) or None,
-        columns={c.name: c.kind for c in inputs if c.declared},
-        missing=missing or "error",
-    )
-
-
-def _lacks(table: Table, name: str) -> float:
-    """The share of a column's values that are missing."""
-    return float(_empty(table, name).mean())
-
-
-def _empty(table: Table, name: str) -> np.ndarray:
-    """(n,) whether a column has no value."""
-    if table.kind(name) != "numeric":
-        return np.asarray(table.texts(name) == "")
-    values, invalid = table.numbers(name)
-    return np.asarray(np.isnan(values) & ~invalid)
 
 
 # ---------------------------------------------------------------- writing
@@ -351,20 +160,35 @@ def _head(page: _Page, seen: Seen, out: str) -> None:
 
 
 def _put_source(page: _Page, seen: Seen, path: str) -> None:
-    source, plain = dump(replace(seen.source, path=path)), FileSource(path).reading
-    if isinstance(source, dict):  # without what need not be said
-        own = {k: v for k, v in source["file"].items() if v != plain.get(k)}
-        source = {"file": own}
+    said = seen.source.said
+    source = {"file": {"path": path, **said}} if said else path
     why = f"{rows(len(seen.table))}, {len(seen.table.names):,} columns"
     if seen.marks:
         told = "; ".join(f"{show(m)} in {where}" for m, where in seen.marks.items())
         why += f". Taken for missing: {told}"
+    why += _about_reading(seen)
     page.put(f"  source: {inline(source)}", why)
     if seen.loaded.targets:
         return
     names = [column.name for column in seen.schema.targets]
     written = inline(names[0] if len(names) == 1 else names)
     page.put(f"  target: {written}", _about_target(seen))
+
+
+def _about_reading(seen: Seen) -> str:
+    """What shows whether the file is read as it was meant."""
+    table, source, told = seen.table, seen.source, ""
+    if "encoding" in source.said:
+        texts = (t for n in table.names for t in (n, *table.texts(n).tolist()))
+        if strange := next((text for text in texts if not text.isascii()), ""):
+            told += f". If {shortened(strange)} is wrong, say its encoding"
+    how = table.notation
+    if how != PLAIN:
+        numbers = (n for n in table.names if table.kind(n) == "numeric")
+        cells = (cell for name in numbers for cell in table.texts(name).tolist())
+        if cell := next((c for c in cells if how.pointed(c) != c), ""):
+            told += f". {show(cell)} is read as {float(how.pointed(cell)):.15g}"
+    return told
 
 
 def _about_target(seen: Seen) -> str:
@@ -400,12 +224,13 @@ def _put_columns(page: _Page, seen: Seen) -> None:
     for column in declared:
         page.put(f"    {inline(column.name)}: {column.kind}", column.why)
     for name, told in seen.telling.items():
-        if not told.same:
-            words = f"{shortened(name)} {_tells(told)}, with several values for one"
-            page.say(f"{words} of it: is it known beforehand?", 2)
+        if name not in _left_out(seen):
+            several = ", with several values for one of it" * (told.how == "several")
+            words = f"{shortened(name)} {tells(told)}{several}"
+            page.say(f"{words}: is it known beforehand?", 2)
     lacking = [(c.name, c.policy, c.missing) for c in seen.columns if c.missing]
     for target in seen.schema.targets:
-        if missing := _lacks(seen.table, target.name):
+        if missing := lacks(seen.table, target.name):
             lacking.append((target.name, "drop", missing))
     lacking = [row for row in lacking if row[0] not in _left_out(seen)]
     if lacking:
@@ -423,7 +248,7 @@ def _left_out(seen: Seen) -> set[str]:
 def _put_rows(page: _Page, seen: Seen) -> None:
     """The split, what becomes of the columns, and the rows of an update."""
     count = len(seen.targets)
-    held = _shares(seen)
+    held = shares(seen)
     split: dict[str, Any] = dict(held)
     parts = sizes(count, held)
     why = f"{rows(parts['train'])} train" if held else ""
@@ -446,7 +271,7 @@ def _put_rows(page: _Page, seen: Seen) -> None:
     if not seen.classification:
         scales = zip(seen.targets.mean(axis=0), seen.targets.std(axis=0), strict=True)
         scaled = [f"{mean:.4g} ± {std:.4g}" for mean, std in scales]
-        about = f"{', '.join(scaled[:_TOLD])}{' …' if len(scaled) > _TOLD else ''} "
+        about = f"{', '.join(scaled[:TOLD])}{' …' if len(scaled) > TOLD else ''} "
         about += "becomes 0 ± 1; metrics stay as they are"
         page.put("  standardize_target: true", about)
     page.put(f"  batch_size: {_size(seen)[2]}")
@@ -460,13 +285,6 @@ def _in_order(seen: Seen, train: int) -> str | None:
     times = [column.name for column in seen.columns if column.time == "forward"]
     known = len(np.unique(seen.targets[:train])) if seen.classification else 0
     return times[0] if times and known in (0, len(seen.schema.classes)) else None
-
-
-def _shares(seen: Seen) -> dict[str, float]:
-    """Of the parts that the file does not hold itself."""
-    count = len(seen.targets)
-    part = 0.2 if count < _SMALL else 0.1 if count > _LARGE else 0.15
-    return {name: part for name in HELD if name not in seen.loaded.tables}
 
 
 def _size(seen: Seen) -> tuple[int, int, int]:
@@ -533,7 +351,7 @@ def _put_training(page: _Page, seen: Seen) -> None:
     rate = {"cosine": {"peak": 0.005, "warmup": "5 %", "final": 0}}
     page.put(f"optimizer: {inline({'adam': {'learning_rate': rate}})}")
     page.put("")
-    count = sizes(len(seen.targets), _shares(seen))["train"]
+    count = sizes(len(seen.targets), shares(seen))["train"]
     epochs = min(100, max(10, round(_UPDATES / math.ceil(count / _size(seen)[2]))))
     stop = {"monitor": "validation/loss", "patience": max(5, epochs // 5)}
     page.put("train:")

@@ -83,7 +83,11 @@ def test_commands_and_name_are_those_of_the_file(call: Call, folder: Path) -> No
         (["mlp", "--target", "y"], 2, "mlp has its own data"),
         (["mlp", "--out", "config.yaml"], 4, "config.yaml exists already"),
         (["table.csv", "--target", "kind"], 4, "table.yaml exists already"),
-        (["table.csv", "--out", "x.yaml"], 3, "add --target with one of length, width"),
+        (
+            ["table.csv", "--out", "x.yaml"],
+            3,
+            "--target with one of kind, length, width",
+        ),
         (["gone.csv"], 3, 'there is no file "gone.csv"'),
         (["gone.txt"], 3, 'there is no file "gone.txt"'),
         (["notes.txt"], 3, "init transformer, and in it say source: {text: {path: not"),
@@ -294,6 +298,22 @@ def test_a_column_that_nearly_tells_the_target(init: Init, near: Cell) -> None:
     assert "columns" not in init()[1]["data"]
 
 
+def test_what_follows_from_the_target_stays_where_there_is_no_more(
+    folder: Path, init: Init
+) -> None:
+    columns: dict[str, Cell] = {"x": x, "e": lambda i: f"{math.exp(X[i]):.4f}"}
+    columns["y"] = lambda i: f"{3 * X[i]:.2f}"
+    write(columns)
+    text, value = init()
+    assert "columns" not in value["data"]
+    for name in ("x", "e"):
+        told = f"`{name}` follows from `y` in every training row: is it known before"
+        assert told in text
+    Path("t.yaml").unlink()
+    write({**columns, "n": noise})
+    assert init()[1]["data"]["columns"] == {"x": "ignore", "e": "ignore"}
+
+
 def test_a_column_of_more_values_than_classes_stays(call: Call, folder: Path) -> None:
     """A city tells its country, and may be the best that there is to learn from."""
     write({"city": lambda i: f"{kind(i)}{i % 3}", "x": noise, "y": kind})
@@ -376,13 +396,13 @@ def test_an_example_is_one_of_the_cells_that_are_no_numbers(
     call: Call, folder: Path
 ) -> None:
     def amount(i: int) -> str:
-        return f"2.{367 + i},32" if i % 4 == 3 else f"{300 + i},52"
+        return f"2.{367 + i},32 €" if i % 4 == 3 else f"{300 + i},52"
 
     write({"Betrag": amount, "x": lambda i: x(i).replace(".", ","), "y": kind},
           delimiter=";")  # fmt: skip
     assert call("init", "t.csv", "--target", "y").code == 0
     text = " ".join(line.strip(" #") for line in Path("t.yaml").read_text().split("\n"))
-    told = '25 % of its cells are no numbers; to learn from numbers like "2.370,32"'
+    told = '25 % of its cells are no numbers; to learn from numbers like "2.370,32 €"'
     assert told in text
 
 
@@ -434,7 +454,7 @@ def test_marks_of_missing_values(init: Init) -> None:
             "a": lambda i: "?" if i % 10 == 0 else x(i),
             "b": lambda i: "inf" if i == 5 else noise(i),
             "c": lambda i: "9.97e36" if i % 50 == 0 else noise(i),
-            "y": lambda i: "-" if i % 40 == 1 else f"{3 * X[i] + 1:.2f}",
+            "y": lambda i: "-" if i % 40 == 1 else f"{3 * X[i] + i % 3 / 9:.2f}",
         }
     )
     text, value = init()
@@ -553,6 +573,84 @@ def test_tables_from_a_spreadsheet(call: Call, folder: Path, init: Init) -> None
     assert value["data"]["source"] == "t.csv"
     assert value["data"]["columns"]["x"] == "ignore"
     assert re.search(r'numbers like "-?\d,\d+", write them plainly', text)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8"])
+def test_a_table_in_another_encoding(
+    call: Call, folder: Path, init: Init, encoding: str
+) -> None:
+    write({"größe": x, "a": lambda i: "äöü"[i % 3], "y": kind}, delimiter=";")
+    file = Path("t.csv")
+    file.write_text(file.read_text("utf-8"), encoding)
+    text, value = init()
+    own = {} if encoding == "utf-8" else {"encoding": encoding}
+    said = {"path": "t.csv", **own, "delimiter": ";"}
+    assert value["data"]["source"] == {"file": said}
+    assert ("If `größe` is wrong, say its encoding" in text) == bool(own)
+    assert call("check", "t.yaml").code == 0
+
+
+def test_a_table_in_an_unknown_encoding(call: Call, folder: Path) -> None:
+    Path("t.csv").write_bytes(b"\xe4,y\n" + b"\x81,0\n" * 30)
+    answer = call("init", "t.csv", "--target", "y")
+    assert answer.code == 3
+    assert "t.csv:1:1: not UTF-8 text: the byte 0xE4" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("form", "other", "said", "delimiter"),
+    [
+        ("{:,.2f}", "{:.1f}", ",", ","),
+        ("{:,}", "{:.1f}", ",", ";"),
+        ("{:,}", "{:,}", ",", ","),
+        ("{:_.2f}", "{:.1f}", ".", ";"),
+        ("{:_}", "{:.1f}", ".", ";"),
+        ("{:_.2f}", "{:.1f}", " ", ";"),
+        ("{:_}", "{:.1f}", "'", ","),
+    ],
+)
+def test_thousands_that_stand_apart(
+    call: Call,
+    folder: Path,
+    init: Init,
+    form: str,
+    other: str,
+    said: str,
+    delimiter: str,
+) -> None:
+    decimal = "." if said in ",'" else ","
+
+    def written(form: str, number: int) -> str:
+        text = form.format(number).replace("_", ",")
+        return text.translate(str.maketrans({",": said, ".": decimal}))
+
+    def large(i: int) -> str:
+        return written(form, 2357 * (i + 1) ** 2 if "f" in form else 2357 + i * i)
+
+    write({"a": large,
+           "b": lambda i: written(other, 1001 + 7 * (i * i % 97)), "y": kind},
+          delimiter=delimiter)  # fmt: skip
+    text, value = init()
+    own = {} if delimiter == "," else {"delimiter": ";"}
+    file = {**own, "thousands": said}
+    file |= {} if decimal == "." else {"decimal": ","}
+    assert value["data"]["source"] == {"file": {"path": "t.csv", **file}}
+    assert "is read as 2357" in text
+    assert "columns" not in value["data"]
+    assert call("check", "t.yaml").code == 0
+
+
+def test_a_comma_before_three_digits(folder: Path, init: Init) -> None:
+    """Between semicolons it stands before decimals."""
+    write({"a": lambda i: f"2,{100 + i}", "n": lambda i: i % 9, "y": kind},
+          delimiter=";")  # fmt: skip
+    text, value = init()
+    file = {"path": "t.csv", "delimiter": ";", "decimal": ","}
+    assert value["data"]["source"] == {"file": file}
+    assert '"2,100" is read as 2.1' in text
+    Path("t.yaml").unlink()
+    write({"a": lambda i: "1,234" if i % 9 == 0 else i % 7, "n": x, "y": kind})
+    assert init()[1]["data"]["source"]["file"] == {"path": "t.csv", "thousands": ","}
 
 
 def test_an_index_that_was_saved(call: Call, folder: Path, init: Init) -> None:

@@ -108,7 +108,7 @@ CELLS: dict[str, tuple[str | bytes, dict[str, Any], list[tuple[str, str]]]] = {
         {},
         [("data-encoding", "3:2")],
     ),
-    "UTF-16": ("a,y\n1,0\n".encode("utf-16"), {}, [("data-encoding", "1:1")]),
+    "UTF-16": ("a,y\n1,0\n".encode("utf-16"), {}, [("data-encoding", "")]),
     "NUL character": ("a,y\n1\0,0\n", {}, [("data-encoding", "2:2")]),
     "quote never closed": ('a,y\n"1,0\n2,1\n', {}, [("data-quote", "2:1")]),
     "text after a quote": ('a,y\n1,0\n"x"z,1\n', {}, [("data-quote", "3:1")]),
@@ -270,7 +270,29 @@ def test_the_fix_works(
     ("content", "section", "said"),
     [
         (b"a,y\n1,no\0\n", {}, ("null character", "remove it")),
-        (b"a,y\n1,n\xf6\n", {}, ("not UTF-8", "save the file as UTF-8")),
+        (
+            b"a,y\n1,n\xf6\n",
+            {},
+            ('the byte 0xF6, which is "ö" in cp1252', "g: cp1252}}"),
+        ),
+        (b"\xe4,y\n\x81,0\n", {}, ("not UTF-8 text: the byte 0xE4", "encoding: …}}")),
+        (b"\xe4,y\n1,\0\n", {}, ("not UTF-8 text: the byte 0xE4", "encoding: …}}")),
+        ("ä,y\n".encode() + b"\xe4,0\n", {}, ("the byte 0xE4", "mend it")),
+        (
+            b"a,y\n\x81,0\n",
+            {"source": {"file": {"path": "table.csv", "encoding": "cp1252"}}},
+            ('not "cp1252" text: the byte 0x81', "the one it was saved in"),
+        ),
+        (
+            "a,y\n1,0\n".encode("utf-16-le"),
+            {"source": {"file": {"path": "table.csv", "encoding": "utf-16"}}},
+            ('not "utf-16" text', "it is utf-16-le or utf-16-be"),
+        ),
+        (
+            "a,y\n1,ä\n".encode("utf-16")[:-3],
+            {"source": {"file": {"path": "table.csv", "encoding": "utf-16"}}},
+            ("text: the byte 0xE4", "the one it was saved in"),
+        ),
         ("a;y\n1;0\n", {}, ('separated by ";"', 'delimiter: ";"}')),
         ("a\ty\n1\t0\n", {}, ('separated by "\\t"', 'delimiter: "\\t"}')),
         ("a|y\n1|0\n", {}, ('separated by "|"', 'delimiter: "|"}')),
@@ -301,7 +323,10 @@ def test_the_fix_works(
         (
             'a,y\n"0,5",0\n1,1\n2,1\n',
             {},
-            ('"0,5" is no number', 'with a point, or allow it with decimal: ","'),
+            (
+                '"0,5" is no number',
+                "write it as other numbers are, or allow it with deci",
+            ),
         ),
         (
             'a,y\n"0,5",0\nx,1\n2,1\n2,1\n',
@@ -331,7 +356,38 @@ def test_the_fix_works(
         (
             "a,y\n" + "".join(f'"{n},050",{n % 2}\n' for n in range(1, 22)),
             {},
-            ('"1,050" in column "a" is a number with', "plain numbers"),
+            (
+                '"1,050" in column "a" has a comma before',
+                'thousands: "," of the file whe',
+            ),
+        ),
+        (
+            "a;y\n" + "".join(f"{n}.050,5;{n % 2}\n" for n in range(1, 4)),
+            {"source": {"file": {"path": "table.csv", "delimiter": ";"}}},
+            ("has thousands that stand apart", 'decimal: ",", thousands: "." of'),
+        ),
+        (
+            "a;y\n1.050;0\n20;1\n1,5;0\n",
+            {
+                "source": {
+                    "file": {"path": "table.csv", "delimiter": ";", "decimal": ","}
+                }
+            },
+            ('"1.050" is no number', 'or allow it with thousands: "." of the file'),
+        ),
+        (
+            "a;y\n1 050,5;0\n1,5;0\n2;1\n",
+            {
+                "source": {
+                    "file": {"path": "table.csv", "delimiter": ";", "decimal": ","}
+                }
+            },
+            ('"1 050,5" is no number', 'or allow it with thousands: " " of the file'),
+        ),
+        (
+            "a,y\n" + "".join(f"{n}'050,{n % 2}\n" for n in range(1, 22)),
+            {},
+            ("has thousands", 'say thousands: "\'" of the file'),
         ),
         ("1.5,2.5,yes\n2,3,no\n", {}, ("the first line holds numbers", "")),
         ("3,3,yes\n2,3,no\n", {}, ("the first line holds numbers", "")),

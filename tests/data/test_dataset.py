@@ -550,6 +550,22 @@ def test_what_a_fix_says_of_a_table_from_a_spreadsheet(prepared: Prepared) -> No
     assert edit.value == source
 
 
+def test_a_fix_keeps_what_was_said_before(prepared: Prepared) -> None:
+    text = "a;y\n1.000;nö\n?;ja\n".encode("utf-16")
+    source: Any = {"file": {"path": "table.csv", "missing_values": ["?"]}}
+    for said in ({"encoding": "utf-16"}, {"delimiter": ";"}):
+        with pytest.raises(Error) as caught:
+            prepared(text, source=source)
+        assert found(caught.value)[0][1] == "config.yaml:data.source"
+        edited = caught.value.fix.edit.value  # type: ignore[union-attr]
+        assert edited == {"file": {**source["file"], **said}}
+        source = edited
+    source["file"]["thousands"], source["file"]["decimal"] = ".", ","
+    made = prepared(text, source=source, missing={"a": "mean"})
+    assert made.parts["train"].inputs.tolist() == [[1000.0], [1000.0]]
+    assert made.preparation.classes == ("ja", "nö")
+
+
 def test_further_rows_are_read_by_the_same_marks(prepared: Prepared) -> None:
     source = {"file": {"path": "table.csv", "delimiter": ";", "decimal": ","}}
     made = prepared("a;b;y\n1,5;0;no\n2,5;-1,25;yes\n", source=source).preparation
@@ -560,7 +576,13 @@ def test_further_rows_are_read_by_the_same_marks(prepared: Prepared) -> None:
     with pytest.raises(Error, match='separated by ","') as caught:
         again.read("more.csv")
     assert found(caught.value) == [("data-delimiter", "more.csv:1:2")]
-    assert caught.value.fix == "separate them as in the table that was trained on"
+    same = "write it with the same {} as the table that was trained on"
+    assert caught.value.fix == same.format("delimiter")
+    Path("more.csv").write_text("ä;b\n0,5;1\n", "cp1252")
+    with pytest.raises(Error, match="not UTF-8") as caught:
+        again.read("more.csv")
+    assert found(caught.value) == [("data-encoding", "more.csv:1:1")]
+    assert caught.value.fix == same.format("encoding")
 
 
 def test_bad_values_of_arrays_are_named_by_row() -> None:

@@ -15,13 +15,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nettrain.data import cells as finding
-from nettrain.data import decimals, delimited
+from nettrain.data import decimals, delimited, encodings
 from nettrain.data import texts as texts_of_columns
-from nettrain.data.table import Table
+from nettrain.data.table import Notation, Table
 from nettrain.errors import Error
 
 from .conftest import found
 
+COMMA = Notation(",")
 numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.floats(-1000, 1000).map("{:.2f}".format),
@@ -264,7 +265,7 @@ def test_decimal_commas_are_points(rows: list[tuple[str, str]], end: str) -> Non
     comma = point.replace(".", ",").encode()
     for reading in (nullcontext(), strictly()):
         with reading:
-            table = delimited.read(comma, "f", ";", decimal=",")
+            table = delimited.read(comma, "f", ";", notation=COMMA)
             for name in ("a", "b"):
                 values, invalid = table.numbers(name)
                 assert values.tobytes() == wanted.numbers(name).values.tobytes()
@@ -280,7 +281,7 @@ def test_with_decimal_commas_a_point_is_in_no_number(many: int) -> None:
     for reading in (nullcontext(), strictly()):
         with reading:
             missing = ("-9,9", "n.a.")
-            table = delimited.read(text.encode(), "f", ";", missing, ",")
+            table = delimited.read(text.encode(), "f", ";", missing, COMMA)
             values, invalid = table.numbers("a")
             wanted = [1.5, np.nan, np.nan, np.nan, np.nan, 0.5, np.nan, 2.0] * many
             np.testing.assert_array_equal(values, wanted)
@@ -291,10 +292,10 @@ def test_with_decimal_commas_a_point_is_in_no_number(many: int) -> None:
     assert plain.numbers("a").values[1] == 1.5
     for cell, value in (("1.5", np.nan), ("-9,9", np.nan), ("2,5", 2.5)):
         text = f"a;b\n{cell};1\n" + "1,5;2\n" * many
-        table = delimited.read(text.encode(), "f", ";", ("-9,9",), ",")
+        table = delimited.read(text.encode(), "f", ";", ("-9,9",), COMMA)
         np.testing.assert_equal(table.numbers("a").values[0], value)
     text = "a;b\n" + ",5;1\n" * 99 * many + "x;1\n"
-    table = delimited.read(text.encode(), "f", ";", decimal=",")
+    table = delimited.read(text.encode(), "f", ";", notation=COMMA)
     assert table.kind("a") == "numeric"
 
 
@@ -338,13 +339,13 @@ def test_a_long_line_is_not_quoted_whole() -> None:
 def test_a_bad_byte_is_found_in_any_piece(
     monkeypatch: pytest.MonkeyPatch, block: int
 ) -> None:
-    monkeypatch.setattr(delimited, "BLOCK", block)
+    monkeypatch.setattr(encodings, "PIECE", block)
     good = "a,y\n" + "ä€😀," * 5
-    assert delimited._undecodable(good.encode()) == -1
+    assert encodings._undecodable(good.encode(), "utf-8") == -1
     for data in (good.encode() + b"\xff,1", good.encode()[:-2], b"\x80", b"a\xf0\x9f"):
         with pytest.raises(UnicodeDecodeError) as caught:
             data.decode()
-        assert delimited._undecodable(data) == caught.value.start
+        assert encodings._undecodable(data, "utf-8") == caught.value.start
 
 
 def test_equal_texts_are_one_object_and_quotes_tell_cells_apart() -> None:

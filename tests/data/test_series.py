@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,10 @@ def test_other_delimiters_and_a_column_without_a_name(write: Write) -> None:
     with pytest.raises(Error, match='separated by ";"') as caught:
         made()
     assert caught.value.fix == "separate them by commas, in a .tsv file by tabs"
+    Path("s.csv").write_text(table().replace("date", "für"), "cp1252")
+    with pytest.raises(Error, match="not UTF-8") as caught:
+        made()
+    assert caught.value.fix == "save the file as UTF-8"
     write(table().replace("date", "", 1), "s.csv")
     zone = {"zone": "ignore"}
     with pytest.raises(Error, match="column 1 has no name"):

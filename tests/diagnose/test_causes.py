@@ -29,7 +29,7 @@ PRIOR = 2.0
 
 DOCUMENTED = """D1 → D3 (target) → I1 → I3 → I5 (bias) → I5 (width) → I4 → P3 → P2 → P1
 → R1 → L1 → N1 → A1 (died) → G1 (below threshold from step 1) → A2 → G2
-→ L2 → G1 (over time) → B2 → L3 → D2 → D4 → O2 → I1 (apart) → U1 → L4 → O1"""
+→ L2 → G1 (over time) → B2 → L3 → D2 → D4 → D6 → O2 → I1 (apart) → U1 → L4 → O1"""
 
 
 def finding(id_: str, severity: Severity = "error", place: str = "") -> Finding:
@@ -120,7 +120,7 @@ def test_outcomes_are_judged_once_training_is_over(
     assert "L4" in [f.id for f in diagnose(healthy(**stuck))]
     assert "L4" not in [f.id for f in diagnose(healthy(**stuck, finished=False))]
     late = {id_ for id_, d in registered(Detector).items() if d.at_end}
-    expected = "O0 O1 O2 O3 C1 X1 U1 B1 B2 L4 L5 L6"
+    expected = "D6 O0 O1 O2 O3 C1 X1 U1 B1 B2 L4 L5 L6"
     assert sorted(late) == sorted(expected.split())
 
 

@@ -285,12 +285,12 @@ def test_a_column_with_more_values_than_classes_is_noted(
     telling: Callable[..., Evidence],
 ) -> None:
     """It is no cause of anything, and no patch takes it away."""
-    evidence = telling(city=Told("y", 1.0, same=False))
+    evidence = telling(city=Told("y", 1.0, how="several"))
     (note,) = diagnose(evidence)
     assert (note.id, note.severity, note.primary) == ("D5", "note", False)
     assert note.why.startswith("city alone tells the target in every training row:")
     assert note.remedy and not note.remedy.patch
-    evidence = telling(city=Told("y", 1.0, same=False), code=Told("y", 1.0))
+    evidence = telling(city=Told("y", 1.0, how="several"), code=Told("y", 1.0))
     first, second = found(TellingColumn(), evidence)
     assert (first.severity, second.severity) == ("warning", "note")
     assert "city" not in first.why and "code" not in second.why

@@ -14,6 +14,7 @@ from nettrain.diagnose.causes import ordered
 from nettrain.diagnose.detector import Detector
 from nettrain.diagnose.detectors import (
     ClassIgnored,
+    Drifting,
     Gap,
     Leakage,
     Memorising,
@@ -22,10 +23,12 @@ from nettrain.diagnose.detectors import (
     Underfit,
 )
 from nettrain.diagnose.detectors.generalization import error_of, in_use
+from nettrain.diagnose.facts import Drift
 
 Make = Callable[..., Evidence]
 DETECTORS: list[Detector] = [
     ClassIgnored(),
+    Drifting(),
     Gap(),
     Leakage(),
     Memorising(),
@@ -288,6 +291,44 @@ def test_labels_that_an_epoch_understood_are_not_doubted(healthy: Make) -> None:
         # Without one there is no epoch worth keeping.
         stop = [] if doubted else [("train.stop", RESTORE)]
         assert [(edit.path, edit.value) for edit in remedy.patch] == stop
+
+
+def drifting(evidence: Evidence, **fields: Any) -> Evidence:
+    drift = replace(Drift("gauge", 0.6, 0.3, -1.5, later=True), **fields)
+    assert evidence.inputs is not None
+    return replace(evidence, inputs=replace(evidence.inputs, drift=drift))
+
+
+def test_rows_that_drift(healthy: Make) -> None:
+    evidence = drifting(scored(healthy, 0.9, 0.7))
+    found = only(evidence, Drifting())
+    assert (found.id, found.severity, found.measured) == ("D6", "warning", 0.6)
+    assert (found.threshold, found.epoch) == (0.4, 6)
+    assert "come after" in found.why and "gauge is -1.5 standard" in found.why
+    assert patch(found) == [("set", "data.split.by", "random")]
+    other = only(drifting(evidence, later=False), Drifting())
+    assert patch(other) == [] and "come after" not in other.why
+    first, *others = diagnose(drifting(scored(healthy, 1.0, 0.5)))
+    assert (first.id, first.severity, first.primary) == ("D6", "error", True)
+    assert ("O2", "D6") in [(f.id, f.consequence_of) for f in others]
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "fields"),
+    [
+        (0.9, 0.7, {"distance": 0.39}),
+        (0.9, 0.7, {"chance": 0.61}),
+        (0.9, 0.85, {}),  # known as well
+        (0.9, 0.79, {}),  # by chance: 3 · .041
+        (0.55, 0.3, {}),  # nothing was learned
+    ],
+)
+def test_rows_that_do_not_drift(
+    healthy: Make, train: float, validation: float, fields: dict[str, Any]
+) -> None:
+    evidence = drifting(scored(healthy, train, validation), **fields)
+    assert found_in(evidence, Drifting()) == []
+    assert found_in(scored(healthy, 0.9, 0.7), Drifting()) == []
 
 
 def test_a_gap_that_chance_can_make_condemns_nobody(healthy: Make) -> None:

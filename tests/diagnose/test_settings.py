@@ -55,7 +55,7 @@ def test_mistakes_have_their_place(value: Any, path: tuple[str | int, ...]) -> N
 
 def test_the_schema_lists_thresholds() -> None:
     properties = json_schema(DiagnoseConfig)["properties"]
-    assert properties["G1"]["properties"]["threshold"]["default"] == 1e-3
+    assert properties["G1"]["then"]["properties"]["threshold"]["default"] == 1e-3
     assert "N1" in properties["silence"]["items"]["enum"]
 
 

@@ -117,11 +117,13 @@ def test_more_values_than_classes_are_no_other_words(values: int) -> None:
     """A city tells its country."""
     y = np.arange(400) % 4
     columns = np.column_stack([NOISE, np.arange(400) % 4 + 4 * (np.arange(400) % 3)])
-    assert all_told(columns, y) == {"x3": Told("target", 1.0, same=False)}
+    assert all_told(columns, y) == {"x3": Told("target", 1.0, how="several")}
     columns[:, 2] = np.where(np.arange(400) % 8 < values, np.arange(400) % 8, y)
-    assert all_told(columns, y)["x3"].same == (values == 4)
+    assert all_told(columns, y)["x3"].how == ("same" if values == 4 else "several")
     y = y.astype(float)
-    assert all_told(columns, y, task="regression")["x3"].same == (values == 4)
+    assert all_told(columns, y, task="regression")["x3"].how == (
+        "same" if values == 4 else "several"
+    )
 
 
 def test_texts_are_one_column(tmp_path: Path) -> None:
@@ -155,3 +157,92 @@ def test_wide_and_long_tables_are_seen_in_parts(
     y = NOISE @ [1, 2]
     columns = np.column_stack([NOISE, 3 * y, NOISE])
     assert told(columns, y, task="regression") == {"x3": 1.0}
+
+
+QUANTITY = NOISE[:, 0] * 3 + NOISE[:, 1]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.round(QUANTITY),
+        np.round(QUANTITY, 1),
+        QUANTITY > 1,
+        -np.exp(QUANTITY),
+        np.arctan(QUANTITY).round(2),
+        np.sort(QUANTITY)[-21] < QUANTITY,
+    ],
+)
+def test_what_follows_from_a_quantity(column: np.ndarray) -> None:
+    found = all_told(np.column_stack([NOISE, column]), QUANTITY, task="regression")
+    assert found == {"x3": Told("target", 1.0, "follows")}
+    noisy = column + 0.2 * np.std(column) * RANDOM.normal(size=400)
+    assert beside(noisy, QUANTITY, task="regression") == {}
+
+
+def test_a_few_rows_do_not_follow() -> None:
+    column = np.round(QUANTITY, 1)
+    column[7] = 99
+    (share,) = beside(column, QUANTITY, task="regression").values()
+    assert 0.997 < share < 1
+    column[::9] = 99
+    assert beside(column, QUANTITY, task="regression") == {}
+    turning = (QUANTITY > 1) * 2.0 - (QUANTITY > 4)
+    assert beside(turning, QUANTITY, task="regression") == {}
+    rare = (np.sort(QUANTITY)[-20] < QUANTITY).astype(float)  # 19 rows
+    assert beside(rare, QUANTITY, task="regression") == {}
+
+
+def test_a_target_of_few_values_is_followed_by_what_it_determines() -> None:
+    """Petals tell the setosa, and do not follow from it."""
+    y = np.round(QUANTITY)
+    assert beside(QUANTITY, y, task="regression") == {}
+    assert beside(np.round(y / 3), y, task="regression") == {"x3": 1.0}
+
+
+def test_a_trend_does_not_follow_from_the_target() -> None:
+    y = np.arange(400) ** 1.5
+    assert beside(1900 + np.arange(400), y, task="regression") == {}
+    order = RANDOM.permutation(400)
+    found = beside(1900 + np.arange(400)[order], y[order], task="regression")
+    assert found == {"x3": 1.0}
+
+
+CLASSES = np.arange(400) % 3
+ZEROS = np.where(NOISE[:, 0] > 1, np.round(QUANTITY, 3), 0)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "y", "task", "known"),
+    [
+        (RARE == 1, RARE, "classification", True),
+        (RARE == 0, RARE, "classification", True),
+        (CLASSES == 1, CLASSES, "classification", True),
+        (CLASSES != 1, CLASSES, "classification", True),
+        (ZEROS == 0, ZEROS, "regression", True),
+        (QUANTITY > 2, QUANTITY, "regression", True),
+        (NOISE[:, 1] > 1, RARE, "classification", False),
+        ((CLASSES == 1) ^ (NOISE[:, 1] > 1), CLASSES, "classification", False),
+        (QUANTITY + NOISE[:, 1] > 2, QUANTITY, "regression", False),
+        (np.arange(400) == 4, (np.arange(400) == 4) * 1, "classification", False),
+    ],
+)
+@pytest.mark.parametrize("text", [False, True])
+def test_gaps_that_tell_the_target(
+    gaps: np.ndarray, y: np.ndarray, task: str, known: bool, text: bool
+) -> None:
+    values = RANDOM.integers(0, 9, 400).astype(object)
+    values = np.array([f"t{v}" for v in values], object) if text else values
+    values[gaps] = None
+    x = np.column_stack([NOISE.astype(object), values])
+    missing = {"x3": "most_frequent"}
+    found = all_told(x, y, task=task, missing=missing)
+    assert found == ({"x3": Told("target", 1.0, "gaps")} if known else {})
+
+
+def test_beside_its_gaps_a_column_tells() -> None:
+    """Were they filled in with its commonest value, these rows would say otherwise."""
+    values = (100 - 3 * CLASSES).astype(float)
+    values[NOISE[:, 1] > 1] = np.nan
+    found = all_told(np.column_stack([NOISE, values]), CLASSES, missing="median")
+    assert found == {"x3": Told("target", 1.0)}

@@ -12,6 +12,7 @@ from nettrain.diagnose.detectors.data import (
 )
 from nettrain.diagnose.detectors.generalization import (
     ClassIgnored,
+    Drifting,
     Gap,
     Leakage,
     Memorising,
@@ -52,6 +53,7 @@ __all__ = [
     "DataDefects",
     "DeadNeurons",
     "Diverged",
+    "Drifting",
     "ExplodingGradient",
     "FiniteWidth",
     "Gap",

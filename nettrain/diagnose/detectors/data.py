@@ -16,6 +16,23 @@ from nettrain.diagnose.finding import Finding, Remedy, Severity
 from nettrain.diagnose.remedies import data as remedies
 from nettrain.diagnose.remedies.initial import output_layer
 
+_MADE = "was it made from the target, or is it known later?"
+_TOLD = {
+    "same": ("alone tells", "each alone tell", _MADE),
+    "follows": ("follows from", "follow from", _MADE),
+    "gaps": (
+        "has gaps that tell",
+        "have gaps that tell",
+        "was it filled in where the target was known?",
+    ),
+    "several": (
+        "alone tells",
+        "each alone tell",
+        "several of its values stand for one of the target's, which may be so by "
+        "nature; is it known when the prediction is made?",
+    ),
+}
+"""How columns tell a target: verbs for one of them and for several, and what to ask."""
 _RESOLUTION = 1e-6
 """std / |mean| below which float32 cannot tell a feature from a constant."""
 
@@ -296,13 +313,18 @@ class TellingColumn(_AboutData):
     threshold. A value that comes again tells the class that most of its rows have;
     a quantity is told by a column on a line with it. Only columns of few values can:
     each comes ten times on the average, or they are as many as the classes; an id
-    tells nothing. Mostly such a column was made from the target, or is known later than
-    it. A warning where it is the target in other words: it has as many values as there
-    are classes, one for each, or lies on a line with the target. With more values it
-    may tell by right (the city tells the country), and it is a note without a patch.
-    Silent where there is but one column. Healthy: 0 to .95. In 194 healthy tables,
-    generated ones and iris, wine, digits and breast cancer, each class of them against
-    the rest and each column as a target among them, no column tells more than .94.
+    tells nothing. Nor may a column rise or fall with a quantity throughout, as what is
+    rounded, bent or cut at a threshold does: the share is of the 20 rows or more that
+    have not its commonest value, and rows that stand in its order do not count. Nor
+    may values be missing just where the target is one of its classes, or is below or
+    above some value. Mostly such a column was made from the target, or is known later
+    than it. A warning where it is the target in other words: it has as many values as
+    there are classes, one for each, or lies on a line with the target; where it follows
+    from it; and for gaps. With more values than classes it may tell by right (the city
+    tells the country), and it is a note without a patch. Silent where there is but one
+    column. Healthy: 0 to .95. In 194 healthy tables, generated ones and iris, wine,
+    digits and breast cancer, each class of them against the rest and each column as a
+    target among them, no column tells more than .94, nor follows more from another.
     After Kaufman, Rosset and Perlich (KDD 2011), who call it leakage.
 
     Attributes:
@@ -315,23 +337,22 @@ class TellingColumn(_AboutData):
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         told = evidence.inputs.telling if evidence.inputs else {}
         sure = {n: each for n, each in told.items() if each.share >= self.threshold}
-        same = {name: each for name, each in sure.items() if each.same}
-        other = {name: each for name, each in sure.items() if not each.same}
-        if same:
-            text = "was it made from the target, or is it known later?"
-            remedy = remedies.left_out(evidence, [*same])
-            yield self._found(evidence, "warning", same, text, remedy)
-        if other:
-            text = "several of its values stand for one of the target's, which may be "
-            text += "so by nature; is it known when the prediction is made?"
-            remedy = Remedy("leave out what is known later than the target")
-            yield self._found(evidence, "note", other, text, remedy)
+        for how, (one, several, text) in _TOLD.items():
+            told = {name: each for name, each in sure.items() if each.how == how}
+            verb = one if len(told) == 1 else several
+            if told and how != "several":
+                remedy = remedies.left_out(evidence, [*told])
+                yield self._found(evidence, "warning", told, verb, text, remedy)
+            elif told:
+                remedy = Remedy("leave out what is known later than the target")
+                yield self._found(evidence, "note", told, verb, text, remedy)
 
     def _found(
         self,
         evidence: Evidence,
         severity: Severity,
         told: Mapping[str, Told],
+        verb: str,
         text: str,
         remedy: Remedy,
     ) -> Finding:
@@ -339,7 +360,6 @@ class TellingColumn(_AboutData):
         rows = "every training row"
         if least < 1:
             rows = f"{100 * least:.4g} % of the training rows"
-        verb = "alone tells" if len(told) == 1 else "each alone tell"
         columns, what = [*told], "the target"
         if evidence.targets and len(evidence.targets.mean) > 1:
             targets = {each.target for each in told.values()}

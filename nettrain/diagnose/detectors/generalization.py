@@ -327,6 +327,57 @@ def _kept(scores: _Scores) -> tuple[float, float]:
     return scores.majority + _KEPT * gain, scores.train
 
 
+@register("D6")
+class Drifting(Outcome):
+    """The validation rows are others than the training rows, and known far less.
+
+    Of some feature, target or class the distribution functions of both parts differ by
+    more than `distance`, and by more than in all but one of 1,000 splits at random;
+    and training score - validation score > errors · se and > least. Rows that were
+    split by their order are so where something drifts with time: a sensor, prices, who
+    the customers are. An error where O2 comes of it. Healthy: 0 to 0.3 where rows are
+    split at random, and in none of 1,263 such splits beyond chance; rows split by their
+    order may differ and be known all the same. After Quiñonero-Candela, Sugiyama,
+    Schwaighofer and Lawrence (2009), who call it data set shift.
+
+    Attributes:
+        distance: of the distribution functions.
+        errors: standard errors by which a score is lower beyond chance.
+        least: the smallest gap that is a fault.
+    """
+
+    title = "drift"
+    distance: Share = 0.4
+    errors: Positive = 3.0
+    least: Share = 0.1
+
+    def detect(self, evidence: Evidence) -> Iterator[Finding]:
+        drift = evidence.inputs.drift if evidence.inputs else None
+        whole, evidence = evidence, in_use(evidence)
+        scores = _scores(evidence)
+        if drift is None or scores is None:
+            return
+        scores = dataclasses.replace(scores, train=float(whole.score[-1]))
+        limit = max(self.distance, drift.chance)
+        gap = min(scores.gap, scores.train - scores.majority)
+        if drift.distance <= limit or gap <= max(
+            self.errors * scores.error, self.least
+        ):
+            return
+        where = "come after the training rows and " if drift.later else ""
+        yield self.outcome(
+            evidence,
+            "warning",
+            f"the validation rows {where}are others: the mean of {drift.name} is "
+            f"{drift.shift:+.2g} standard deviations away, and its distribution "
+            f"{drift.distance:.0%} apart; {scores}",
+            measured=drift.distance,
+            threshold=limit,
+            healthy=(0.0, 0.3),
+            remedy=remedies.alike(drift.later),
+        )
+
+
 @register("O3")
 class Gap(Outcome):
     """Training rows are known clearly better than others.

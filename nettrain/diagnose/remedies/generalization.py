@@ -57,6 +57,21 @@ def memorised(evidence: Evidence, once_better: bool) -> Remedy:
     return best_epoch(evidence, more)
 
 
+def alike(later: bool) -> Remedy:
+    """Validation rows from among the training rows.
+
+    Args:
+        later: whether the config takes those that come behind them.
+    """
+    text = "train on rows like those that are to be predicted, with columns that keep "
+    text += "their range (a difference, a ratio)"
+    if not later:
+        return Remedy(text)
+    text = "split at random, if rows from among these are to be predicted; if later "
+    text += "ones are, keep the split, and give it columns that keep their range"
+    return Remedy(text, (Edit("data.split.by", "random"),))
+
+
 def gap(evidence: Evidence) -> Remedy:
     """Dropout before the output, which has the most weights to learn by heart with."""
     output = output_layer(evidence)
