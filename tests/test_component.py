@@ -501,19 +501,26 @@ def test_schema_holds_families_once_and_their_bounds():
     schema = json_schema(Machine)
     assert schema["required"] == ["name"]
     assert schema["additionalProperties"] is False
-    assert schema["properties"]["parts"]["items"] == {"$ref": "#/$defs/Part"}
-    assert list(schema["$defs"]) == ["Bolt", "Part"]
-    forms = schema["$defs"]["Part"]["anyOf"]
-    assert forms[0] == {"enum": ["test_plain"]}
-    plate = next(f for f in forms[1:] if "test_plate" in f["properties"])
-    fields, first = plate["properties"]["test_plate"]["anyOf"]
-    assert first["minimum"] == 1
-    assert fields["properties"]["share"] == {
+    assert list(schema["$defs"]) == ["Bolt", "BoltName", "Part", "PartName"]
+    mapping, name = schema["properties"]["parts"]["items"]["anyOf"]
+    assert mapping["then"] == {"$ref": "#/$defs/Part"}
+    assert name == {"$ref": "#/$defs/PartName"}
+    assert schema["$defs"]["PartName"]["enum"] == ["test_plain"]
+    part = schema["$defs"]["Part"]
+    assert (part["additionalProperties"], part["maxProperties"]) == (False, 1)
+    fields, first = part["properties"]["test_plate"]["anyOf"]
+    assert first == {"type": "integer", "minimum": 1}
+    told = "test_plate: expected an integer at least 1, its width, or a mapping of"
+    assert fields["errorMessage"] == f"{told} settings"
+    type_ = "A number at least 0 and at most 1; default 0.5."
+    assert fields["then"]["properties"]["share"] == {
         "type": "number",
         "minimum": 0,
         "maximum": 1,
-        "description": "of the whole.",
+        "description": f"of the whole.\n\n{type_}",
         "default": 0.5,
     }
-    assert fields["properties"]["inner"]["items"] == {"$ref": "#/$defs/Part"}
-    assert {"type": ["string", "number"]} in schema["$defs"]["Bolt"]["anyOf"]
+    inner = fields["then"]["properties"]["inner"]["items"]
+    assert inner == schema["properties"]["parts"]["items"]
+    bolts = schema["properties"]["bolts"]["additionalProperties"]["anyOf"]
+    assert bolts[-1] == {"type": ["string", "number"]}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 from nettrain.cli.init import TEMPLATES
 from nettrain.cli.manual import schema
@@ -56,7 +57,7 @@ def test_our_configs_are_valid(path: Path, validator: Draft202012Validator) -> N
     assert [e.message for e in validator.iter_errors(read(path).value)] == []
 
 
-@pytest.mark.parametrize("path", FILES[:12], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", FILES[::3], ids=lambda path: path.stem)
 def test_what_is_resolved_is_valid(path: Path, validator: Draft202012Validator) -> None:
     whole = dump(resolve(path, schema=Experiment).build())
     assert [e.message for e in validator.iter_errors(whole)] == []
@@ -76,6 +77,7 @@ def value(text: str) -> Any:
         "model: [dense: {units: 3, activation: {leaky_relu: 0.1}, weight_init: ones}]",
         "model: [repeat: {times: 2, block: [residual: [relu, dense: 3]]}]",
         "model: {from: runs/a/1, freeze: ['dense*']}",
+        "model: [flatten: true, dropout: 0.1, gelu: ]",
         "optimizer: sgd",
         "optimizer: {adam: 0.1}",
         "optimizer: {adam: {learning_rate: {cosine: 0.1}}}",
@@ -103,12 +105,15 @@ def test_every_form_is_admitted(text: str, validator: Draft202012Validator) -> N
         "train: {epoch: 3}", "train: {stop: {monitr: x}}", "train: 5", "epochs: 4",
         "train: {stop: {monitor: val_loss}}", "train: {stop: {monitor: loss}}",
         "train: {epochs: 0}", "train: {checkpoint: {keep: 1}}", "metrics: accuracy",
+        "train: {stop: {patience: 0}}",
         "metrics: [acc]", "metrics: [3]", "optimizer: adm", "optimizer: {adm: 1}",
         "optimizer: [adam]", "optimizer: {adam: {beta: 1}}", "optimizer: {adam: -1}",
-        "optimizer: {adam: {}, sgd: {}}", "optimizer: 3",
+        "optimizer: {adam: {}, sgd: {}}", "optimizer: 3", "optimizer: {}",
+        "optimizer: {adam: {cosine: 0.1}}", "optimizer: {adam: true}",
         "optimizer: {adam: {beta1: 2}}",
         "model: 3", "model: [dense]", "model: [dense: {}]", "model: [dense: many]",
-        "model: [{dense: 3, relu: }]", "model: [dropout: 2]", "model: relu",
+        "model: [repeat: 3]", "model: [{dense: 3, relu: }]", "model: [dropout: 2]",
+        "model: relu",
         "model: [dense: {units: 3, activation: reul}]", "model: {freeze: [a]}",
         "loss: mes", "loss: ", "diagnose: maybe",
         "diagnose: {G1: {treshold: 1}}", "data: {}", "data: {source: digit}",
@@ -123,6 +128,104 @@ def test_every_form_is_admitted(text: str, validator: Draft202012Validator) -> N
 )  # fmt: skip
 def test_mistakes_are_forbidden(text: str, validator: Draft202012Validator) -> None:
     assert not validator.is_valid({**value(GOOD), **value(text)})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: {batch_size: 3}", "data: {source: {series: {stride: 2}}}",
+        "model: {freeze: [a]}", "optimizer: {adam: {learning_rate: {cosine: {}}}}",
+        "optimizer: {ema: {optimizer: {adam: {learning_rate: {step: {}}}}}}", "seed: 1",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("above", ["extends: a.yaml", "patch: []"])
+def test_what_is_laid_over_may_lack_keys(
+    text: str, above: str, validator: Draft202012Validator
+) -> None:
+    assert [e.message for e in validator.iter_errors(value(f"{text}\n{above}"))] == []
+    assert not validator.is_valid({**value(GOOD), **value(text), "loss": None})
+    alone = {**value(GOOD), **value(text)}
+    assert validator.is_valid(alone) == (text == "seed: 1")
+
+
+def test_a_list_is_never_laid_over(validator: Draft202012Validator) -> None:
+    assert not validator.is_valid(value("extends: a.yaml\nmodel: [dense: {}]"))
+    assert not validator.is_valid(value("extends: a.yaml\nmodel: [dense]"))
+
+
+# ---------------------------------------------------------------- what editors show
+
+
+def told(errors: Iterable[ValidationError]) -> Iterator[str]:
+    """What editors may say of a mistake."""
+    for error in errors:
+        yield error.schema.get("errorMessage", error.message)
+        yield from told(error.context)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("model: [dence: 3]", "unknown layer; `nettrain list layers` shows all"),
+        ("model: [relue]", "expected a layer; `nettrain list layers` shows "),
+        (
+            "model: [dense: -3]",
+            'dense: expected an integer at least 1 or "auto", its u',
+        ),
+        ("model: mlp", "expected a list of layers or a mapping with `from`"),
+        ("model: {dense: 3}", "expected a list of layers or a mapping with `from`"),
+        ("data: {source: digit}", "expected a source; known: a"),
+        ("optimizer: {adm: {}}", "unknown optimizer; known: adadelta, "),
+        ("optimizer: {adam: {learning_rate: x}}", "expected a number at least 0 or a "),
+        ("train: {epochs: many}", "expected an integer at least 1 or nothing"),
+        ("train: {checkpoint: {every: 1 day}}", 'expected a length such as "10 steps"'),
+        ("train: {stop: {monitor: loss}}", "expected a metric and its part, such as "),
+        (
+            "loss: {cross_entropy: {class_weights: x}}",
+            'expected "none" or "balanced" or ',
+        ),
+        ("name: my run", "expected a name of letters, digits, dots, dashes and under"),
+    ],
+)
+def test_what_is_said(text: str, words: str, validator: Draft202012Validator) -> None:
+    errors = validator.iter_errors({**value(GOOD), **value(text)})
+    assert any(message.startswith(words) for message in told(errors))
+
+
+def test_what_is_completed() -> None:
+    whole = schema()
+    layers = {s["label"]: s for s in whole["$defs"]["Layer"]["defaultSnippets"]}
+    assert layers["dense: …"]["bodyText"] == "dense: {units: $1}"
+    assert layers["batch_norm: …"]["bodyText"] == "batch_norm: {momentum: ${1:0.1}}"
+    assert "dense" not in layers and "flatten" in whole["$defs"]["LayerName"]["enum"]
+    assert all(snippet["description"] for snippet in layers.values())
+    inline = whole["$defs"]["ScheduleInline"]["defaultSnippets"]
+    assert "{cosine: {peak: $1}}" in [snippet["bodyText"] for snippet in inline]
+    train = whole["properties"]["train"]["then"]["properties"]
+    assert "default" not in train["epochs"]  # null would be written
+    known, text = train["stop"]["anyOf"][0]["then"]["properties"]["monitor"]["anyOf"]
+    assert {"validation/loss", "train/accuracy"} <= set(known["enum"])
+    assert "validation/confusion" not in known["enum"] and text["type"] == "string"
+
+
+def test_every_key_says_meaning_type_and_default() -> None:
+    properties = schema()["properties"]
+    assert all(rule["description"] for rule in properties.values())
+    said = properties["seed"]["description"]
+    assert said.startswith("everything random comes from it.\n\nAn integer at least 0")
+    assert said.endswith("; default 0.")
+
+
+def test_keys_of_a_space_are_completed() -> None:
+    known, other = schema(Sweep)["properties"]["space"]["propertyNames"]["anyOf"]
+    assert {
+        "optimizer.adam.learning_rate", "data.batch_size", "model.dense1.units",
+        "train.epochs", "loss.huber.delta", "data.preprocess.standardize1.floor",
+    } <= set(known["enum"])  # fmt: skip
+    assert other == {"type": "string"}
+    ranges = schema(Sweep)["$defs"]["RangeInline"]["defaultSnippets"]
+    assert "{log: [$1]}" in [snippet["bodyText"] for snippet in ranges]
+    assert not any(key.startswith("diagnose") for key in known["enum"])
 
 
 # ---------------------------------------------------------------- sweeps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -37,12 +38,19 @@ class Range:
 
 @dataclass(frozen=True)
 class Pattern:
-    """What the text of a field looks like, for editors: a regular expression.
+    """What the text of a field looks like, for editors.
 
     What can stand there depends on other settings, by which it is judged later.
+
+    Attributes:
+        text: a regular expression.
+        wanted: what is expected, in words.
+        known: gives texts that can be completed.
     """
 
     text: str
+    wanted: str
+    known: Callable[[], Iterable[str]]
 
 
 Positive = Annotated[float, Range(above=0)]

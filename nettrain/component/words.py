@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Annotated, Any, Literal
 
-from nettrain.component.bounds import Range
+from nettrain.component.bounds import Pattern, Range
 from nettrain.component.family import Component
 from nettrain.component.problem import Fix, Instead
 
@@ -234,6 +234,8 @@ def phrase(annotation: Any, many: bool = False) -> str:
     origin = typing.get_origin(annotation)
     if origin is Annotated:
         inner, *marks = typing.get_args(annotation)
+        if patterns := [mark.wanted for mark in marks if isinstance(mark, Pattern)]:
+            return patterns[0]
         ranges = " ".join(str(mark) for mark in marks if isinstance(mark, Range))
         return f"{phrase(inner, many)} {ranges}".strip()
     if origin in (typing.Union, types.UnionType):

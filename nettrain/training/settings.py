@@ -5,9 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from nettrain.component import Count, Pattern, Positive, Range
+from nettrain.component import Count, Pattern, Positive, Range, registered
 from nettrain.errors import Error
 from nettrain.span import Span
+from nettrain.training.metrics import Metric
+
+
+def monitored() -> list[str]:
+    """The numbers that a run can have of its validation and training parts."""
+    numbers = [name for name, cls in registered(Metric).items() if not cls.is_table]
+    names = ["loss", *numbers]
+    return [f"{part}/{name}" for part in ("validation", "train") for name in names]
+
+
+Monitored = Annotated[
+    str,
+    Pattern(
+        r"^(train|validation)/\w+$",
+        "a metric and its part, such as validation/loss",
+        monitored,
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -25,7 +43,7 @@ class Stop:
             a resumed run counts anew.
     """
 
-    monitor: Annotated[str, Pattern(r"^(train|validation)/\w+$")] = "validation/loss"
+    monitor: Monitored = "validation/loss"
     goal: Literal["auto", "min", "max"] = "auto"
     patience: Count | None = None
     restore_best: bool = False

@@ -624,9 +624,10 @@ def test_its_keys_are_explained(path: str, capsys: pytest.CaptureFixture[str]) -
 
 def test_the_schema_has_both_forms() -> None:
     either = json_schema(Experiment)["properties"]["model"]["anyOf"]
-    assert [form["type"] for form in either] == ["array", "object"]
-    assert list(either[1]["properties"]) == ["from", "freeze", "layers", "digest"]
-    assert either[1]["required"] == ["from"]
+    assert [form["type"] for form in either] == [["object"], "array"]
+    mapping = either[0]["then"]
+    assert list(mapping["properties"]) == ["from", "freeze", "layers", "digest"]
+    assert mapping["required"] == ["from"]
 
 
 def model_of(config: str, *overrides: str) -> Any:
