@@ -29,17 +29,20 @@ class Live(Nobody):
 
     def __init__(self, setup: Setup, total_steps: int) -> None:
         self._total = total_steps
-        targets = setup.dataset.parts["train"].targets
-        self._prior = setup.recipe.loss.prior(targets)
         self._folder: RunFolder | None = None
-        self._per_epoch = setup.plan().steps_per_epoch
-        self._curves = _Curves([])
+        plan = setup.plan()
+        self._per_epoch = plan.steps_per_epoch
+        numbers = [m.registered_name for m in plan.metrics if not m.is_table]
+        self._names = [EPOCH_LOSS, *(f"train/{name}" for name in numbers)]
+        if "validation" in plan.parts:
+            self._names += [f"validation/{name}" for name in ("loss", *numbers)]
+        self._curves = _Curves([], self._names)
         self._found: dict[tuple[str, str | None], Mapping[str, Any]] = {}
 
     # ------------------------------------------------------------ told by training
 
     def begin(self, folder: RunFolder, rows: Sequence[Row]) -> None:
-        self._curves, self._folder = _Curves(rows), folder
+        self._curves, self._folder = _Curves(rows, self._names), folder
         step = rows[-1]["step"] if rows else 0
         before = {_key(row): row for row in found_until(folder, step)}
         # What was told here is known in full, and only what was told after is undone.
@@ -63,7 +66,7 @@ class Live(Nobody):
         Raises:
             Error: where the run has not begun, or its folder is gone.
         """
-        return live(self._report())
+        return live(self._report(), self._which)
 
     def message(self, over: bool) -> str:
         """What the page has become, as JSON in one line.
@@ -75,6 +78,7 @@ class Live(Nobody):
         told = {
             "parts": parts(now),
             "charts": curves(now),
+            "run": self._which,
             "state": self._state(now, over),
             "over": over,
         }
@@ -86,11 +90,17 @@ class Live(Nobody):
         folder = self._folder
         return folder is not None and folder.disk.exists(folder.path / RUN)
 
+    @property
+    def _which(self) -> str:
+        """Where the run is: a page of another one may ask here, at the same port."""
+        assert self._folder is not None
+        return str(self._folder.path.absolute())
+
     def _report(self) -> Report:
         assert self._folder is not None
         facts = read_status(self._folder)
         if facts["status"] != "running":
-            return gathered(self._folder, facts, prior=self._prior)
+            return gathered(self._folder, facts)
         step, epoch = self._curves.newest
         so_far = {"step": step, "epoch": epoch, "summary": {"last": self._curves.last}}
         return Report(
@@ -102,7 +112,7 @@ class Live(Nobody):
             statistics={},
             plots={},
             pictures={},
-            prior=self._prior,
+            prior=facts.get("prior"),
         )
 
     def _state(self, now: Report, over: bool) -> str:
@@ -127,9 +137,14 @@ class _Curves:
 
     One thread appends and others read: they copy what there is, and cut it to the
     length that every column has.
+
+    Args:
+        rows: those before.
+        names: of what epochs will tell at their ends: its curves have their places.
     """
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    def __init__(self, rows: Sequence[Row], names: Sequence[str]) -> None:
+        self._names = names
         self._columns = {
             name: array("d", [float(row.get(name, np.nan)) for row in rows])
             for name in ("step", "epoch", "train/loss", "learning_rate")
@@ -162,11 +177,12 @@ class _Curves:
         return int(self._columns["step"][-1]), int(epochs[-1])
 
     def columns(self) -> dict[str, np.ndarray]:
-        """As `nettrain.record.metrics.columns` gives them."""
+        """As `nettrain.record.metrics.columns` gives them, some still without value."""
         ends = self._ends[:]
         copies = {name: column[:] for name, column in self._columns.items()}
         count = min(map(len, copies.values()))
         made = {name: np.array(copy[:count]) for name, copy in copies.items()}
+        made |= {name: np.full(count, np.nan) for name in self._names}
         for index, row in ends:
             for name, value in row.items():
                 if index < count and isinstance(value, (int, float)):

@@ -6,19 +6,22 @@ killed, or go on.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nettrain.errors import Error
 from nettrain.experiment import pictures
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.graph import network_drawing
 from nettrain.experiment.load import Run, read_findings
-from nettrain.experiment.setup import Setup, set_up
-from nettrain.experiment.status import RUNNING, found_until, has_end, read_told
+from nettrain.experiment.setup import RESOLVED, Setup, set_up
+from nettrain.experiment.status import RUNNING, found_until, has_end, prior, read_told
 from nettrain.experiment.threads import limited
 from nettrain.record.folder import PLOTS, REPORT, RunFolder, check_name
 from nettrain.record.metrics import Row, columns, read_metrics
@@ -57,26 +60,34 @@ def draw(
         facts: run.json as it is, or will be.
         png: whether the pictures are wanted as PNG too.
     """
-    from nettrain.show.graph import render, svg
-
+    if "prior" not in facts:  # a run of before
+        facts = {**facts, "prior": prior(setup)}
     drawing = network_drawing(setup, network)
     best_epoch = facts["summary"]["best"].get(monitor, {}).get("epoch")
-    prior = setup.recipe.loss.prior(setup.dataset.parts["train"].targets)
     made = pictures.drawn(
         *_columns(folder, facts),
         lost=_lost(read_findings(folder)),
         best_epoch=best_epoch,
         monitor=monitor,
-        prior=prior,
+        prior=facts.get("prior"),
         predicted=predicted_gradients(network),
         dead=probe.dead_units() if probe else None,
     )
-    made["graph.svg"] = svg(drawing)
-    pictures.write(folder, made, png)
-    if png:
-        folder.write(f"{PLOTS}/graph.png", render(drawing, ".png"))
-    told = gathered(folder, facts, drawing=drawing, best_epoch=best_epoch, prior=prior)
+    _write(folder, made, drawing, png)
+    told = gathered(folder, facts, drawing=drawing, best_epoch=best_epoch)
     folder.write_text(REPORT, report(told))
+
+
+def _write(
+    folder: RunFolder, made: Mapping[str, str], drawing: Drawing | None, png: bool
+) -> None:
+    """The pictures, and the graph where there is one; as PNG too where wanted."""
+    from nettrain.show.graph import render, svg
+
+    graph = {} if drawing is None else {"graph.svg": svg(drawing)}
+    pictures.write(folder, {**made, **graph}, png)
+    if png and drawing is not None:
+        folder.write(f"{PLOTS}/graph.png", render(drawing, ".png"))
 
 
 def _columns(folder: RunFolder, facts: Mapping[str, Any]) -> tuple[Columns, Columns]:
@@ -109,8 +120,8 @@ def gathered(
     recorded: tuple[Columns, Columns] | None = None,
     drawing: Drawing | None = None,
     missing: str = "",
+    drawn_at: str = "",
     best_epoch: int | None = None,
-    prior: float | None = None,
 ) -> Report:
     """What the files of a run hold.
 
@@ -129,15 +140,16 @@ def gathered(
         folder=str(folder.path),
         facts=facts,
         found=found,
-        config=folder.read_text("config.resolved.yaml"),
+        config=folder.read_text(RESOLVED),
         metrics=metrics,
         statistics=statistics,
         plots={n.removesuffix(".svg"): plots[n] for n in plots if n not in _ELSEWHERE},
         pictures={id_: plots[name] for id_, name in of.items() if name},
         drawing=drawing,
         missing=missing,
+        drawn_at=drawn_at,
         best_epoch=best_epoch,
-        prior=prior,
+        prior=facts.get("prior"),
     )
 
 
@@ -147,9 +159,10 @@ def gathered(
 def redraw(path: str | os.PathLike[str], png: bool = False) -> Path:
     """Write the page and the pictures of a run again.
 
-    Where its data are gone the page is made of what the folder holds, without graph. So
-    is that of a run that was killed, and that of one which goes on: its folder is not
-    touched, and the page stands beside.
+    Where its data are gone the page is made of what the folder holds, without graph.
+    That of a run that was killed tells how far it came, and has the graph of its newest
+    checkpoint. Of a run which goes on the folder is not touched, and the page stands
+    beside, without graph.
 
     Returns:
         Where the page is: in the folder, or that of a run which goes on as
@@ -175,29 +188,46 @@ def _redraw(folder: RunFolder, facts: Mapping[str, Any], png: bool) -> None:
     """The same with the lock."""
     if not has_end(facts):
         told, made = _so_far(folder, facts)
-        pictures.write(folder, made, png)
+        _write(folder, made, told.drawing, png)
         folder.write_text(REPORT, report(told))
         return
     try:
-        _redrawn(folder, facts, png)
+        with _restored(folder, facts) as (setup, loop, probe):
+            draw(folder, setup, loop.network, probe, loop.monitor, facts, png)
     except Error as error:
-        places = ("data-", "disk-missing", "config-", "checkpoint-missing")
-        if png or not error.code.startswith(places):
+        if png or not _is_lost(error):
             raise
         page = report(gathered(folder, facts, missing=error.message))
         folder.write_text(REPORT, page)
 
 
-def _redrawn(folder: RunFolder, facts: Mapping[str, Any], png: bool) -> None:
-    """As at the end of the run: its last checkpoint holds all that was known."""
-    setup = set_up(folder.path / "config.resolved.yaml")
+def _is_lost(error: Error) -> bool:
+    """Whether what a graph is drawn from is not there any more."""
+    places = ("data-", "disk-missing", "config-", "checkpoint-missing")
+    return error.code.startswith(places)
+
+
+@contextlib.contextmanager
+def _restored(
+    folder: RunFolder, facts: Mapping[str, Any], *, begun: bool = False
+) -> Iterator[tuple[Setup, Loop, Probe | None]]:
+    """A run as its newest checkpoint holds it.
+
+    Args:
+        facts: run.json.
+        begun: whether it may have no checkpoint, and is then as it began.
+
+    Raises:
+        Error: where its data or its checkpoint are not what they were.
+    """
+    setup = set_up(folder.path / RESOLVED)
     if setup.dataset.sha256 != facts["data_sha256"]:
         raise Error("data-changed", "the data are not what they were in the run")
     # Lines are cited as the run began: of the config that it was given.
     recipe = dataclasses.replace(setup.recipe, origins=facts["lines"])
     setup = dataclasses.replace(setup, recipe=recipe)
     found = newest(folder).checkpoint
-    if found is None:
+    if found is None and not begun:
         message = f"{folder.path} has no checkpoint that can be used"
         fix = f"nettrain resume {folder.path}"
         raise Error("checkpoint-missing", message, fix=fix)
@@ -205,12 +235,66 @@ def _redrawn(folder: RunFolder, facts: Mapping[str, Any], png: bool) -> None:
         network = make_network(setup)
         probe = make_probe(setup, network)
         loop = Loop(network, setup.plan(), probe, lambda event: None)
-        loop.restore(found.tensors)
-        stored.check_step(loop.step, found.meta.step)
-        draw(folder, setup, network, probe, loop.monitor, facts, png)
+        if found:
+            loop.restore(found.tensors)
+            stored.check_step(loop.step, found.meta.step)
+        yield setup, loop, probe
 
 
 # ---------------------------------------------------------------- before the end
+
+
+@dataclasses.dataclass(frozen=True)
+class _Saved:
+    """What the newest checkpoint tells of a run without an end.
+
+    Attributes:
+        drawing: its graph; None where it cannot be drawn.
+        missing: why it cannot.
+        at: the moment of all of this.
+        predicted, dead: see `pictures.drawn`.
+        found: the findings until then as findings.json would have them.
+    """
+
+    drawing: Drawing | None = None
+    missing: str = ""
+    at: str = ""
+    predicted: Mapping[str, float] | None = None
+    dead: Mapping[str, np.ndarray] | None = None
+    found: Sequence[Mapping[str, Any]] = ()
+
+
+def _saved(folder: RunFolder, facts: Mapping[str, Any]) -> _Saved:
+    """Nothing of a run that goes on: beside it there may be no memory for another."""
+    if facts["status"] == RUNNING:
+        return _Saved(missing="the run has not come to its end")
+    try:
+        with _restored(folder, facts, begun=True) as (setup, loop, probe):
+            return _Saved(
+                drawing=network_drawing(setup, loop.network),
+                at=f"step {loop.step}" if loop.step else "the beginning",
+                predicted=predicted_gradients(loop.network),
+                dead=probe.dead_units() if probe and loop.step else None,
+                found=[f.to_json() for f in probe.findings()] if probe else (),
+            )
+    except Error as error:
+        if not _is_lost(error):
+            raise
+        return _Saved(missing=error.message)
+
+
+def _in_full(
+    found: Sequence[Mapping[str, Any]], saved: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Findings that events told, with all that a checkpoint knows of them.
+
+    Which of them is the cause is told at the end: what came after it may be.
+    """
+    known = {(f["id"], f["node"]): f for f in saved}
+    unknown = {"consequence_of": None}
+    return [
+        {**known.get((row["id"], row["node"]), {}), **row, **unknown} for row in found
+    ]
 
 
 def _so_far(
@@ -228,19 +312,27 @@ def _so_far(
     stop = experiment.train.stop
     monitor = stop.monitor if stop else "validation/loss"
     best_epoch = summary.best.get(monitor, {}).get("epoch")
+    saved = _saved(folder, facts)
     made = pictures.drawn(
-        *recorded, lost=_lost(found), best_epoch=best_epoch, monitor=monitor
+        *recorded,
+        lost=_lost(found),
+        best_epoch=best_epoch,
+        monitor=monitor,
+        prior=facts.get("prior"),
+        predicted=saved.predicted,
+        dead=saved.dead,
     )
     told = {"step": last["step"], "epoch": last["epoch"], "summary": summary.to_json()}
-    missing = "the run has not come to its end"
     facts = {**facts, **told}
     told_of = gathered(
         folder,
         facts,
-        found=found,
+        found=_in_full(found, saved.found),
         plots=made,
         recorded=recorded,
-        missing=missing,
+        drawing=saved.drawing,
+        missing=saved.missing,
+        drawn_at=saved.at,
         best_epoch=best_epoch,
     )
     return told_of, made

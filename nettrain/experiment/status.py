@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import platform
 import re
 from collections.abc import Mapping
@@ -60,6 +61,11 @@ class Status:
     def _plan(self) -> Plan:
         return self.setup.plan()
 
+    @cached_property
+    def prior(self) -> float | None:
+        """Kept for the pages of a run whose data are gone."""
+        return prior(self.setup)
+
     @property
     def versions(self) -> Mapping[str, str]:
         return {"nettrain": __version__, "python": platform.python_version()}
@@ -103,6 +109,7 @@ class Status:
             "as_given": self.as_given,
             "lines": setup.recipe.origins,
             "loss": dump(setup.recipe.loss),
+            "prior": self.prior,
             "data_sha256": setup.dataset.sha256,
             "fingerprint": self.fingerprint,
             "numerics": self.numerics,
@@ -132,6 +139,12 @@ class Status:
         return _fingerprint(self.setup.config_sha256, *others) != before["fingerprint"]
 
 
+def prior(setup: Setup) -> float | None:
+    """H0, the loss of guessing; None where it is no number."""
+    found = setup.recipe.loss.prior(setup.dataset.parts["train"].targets)
+    return found if math.isfinite(found) else None
+
+
 def _fingerprint(config: str, data: str, numerics: str) -> str:
     return hashlib.sha256("\n".join((config, data, numerics)).encode()).hexdigest()
 
@@ -154,6 +167,7 @@ _FORM = {
     "as_given?": bool,
     "lines": {str: _line},
     "loss": json_text.anything,
+    "prior?": (json_text.finite, None),
     "data_sha256": str,
     "fingerprint": str,
     "numerics": str,
@@ -197,6 +211,8 @@ def read_status(folder: RunFolder) -> Mapping[str, Any]:
 
 RUNNING, KILLED = "running", "killed"
 """Of a run without an end: whether a process holds its folder, or none does."""
+BROKEN_OFF = (RUNNING, "interrupted")
+"""What run.json says of a run that has not come to its end."""
 
 
 def read_told(folder: RunFolder, *, is_ours: bool = False) -> Mapping[str, Any]:

@@ -76,9 +76,8 @@ def metric_names(columns: Columns) -> list[str]:
 def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
     time, step_loss = time_in_epochs(columns), numbers(columns, "train/loss")
     curves = [(numbers(columns, c), hue, label) for c, hue, label in _CURVES]
-    # Single batches may dip far below the curves; the view follows the usual ones.
-    batches = deciding(style.finite(step_loss))
-    usual = np.quantile(batches, (0.02, 0.98)) if len(batches) else np.array([0.0, 1.0])
+    usual = deciding(style.finite(step_loss))
+    usual = usual if len(usual) else np.array([0.0, 1.0])
     shown = style.finite(np.concatenate((*(values for values, _, _ in curves), usual)))
     if prior is not None and prior > _FAR * shown.max(initial=0.0) > 0:
         prior = None  # a target that is no number one can mean: the curves come first
@@ -107,11 +106,13 @@ def _losses(axes: Axes, columns: Columns, prior: float | None) -> None:
 
 
 def deciding(batches: np.ndarray) -> np.ndarray:
-    """The losses of batches that decide about a scale.
+    """The lowest and highest usual loss of batches, which decide about a scale.
 
-    One that is fitted exactly is 0, and must not turn a logarithmic axis linear.
+    Single ones may dip far below the curves; and one that is fitted exactly is 0, and
+    must not turn a logarithmic axis linear.
     """
-    return batches[batches != 0]
+    others = batches[batches != 0]
+    return np.quantile(others, (0.02, 0.98)) if len(others) else others
 
 
 def envelope(time: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

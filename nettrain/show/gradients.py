@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ HEALTHY_UPDATES = (2e-4, 2e-2)
 
 _LINES = 7
 _COLUMNS = 80
+_NAME, _WEIGHT = 160, 220
+"""Pixels that the name of a layer, and of a weight, may take."""
 
 
 def gradient_flow(columns: Columns, *, threshold: float = 1e-3) -> str:
@@ -33,20 +36,19 @@ def gradient_flow(columns: Columns, *, threshold: float = 1e-3) -> str:
     """
     flow = history(columns, "pre_activation")
     values = flow.values("gradient_rms")
+    zero = values == 0
     values[~(values > 0)] = np.nan
     with style.sheet():
-        figure = style.figure(980, 420)
         if not np.isfinite(values).any():
-            return _nothing(figure, "no gradient of a pre-activation was recorded")
+            return style.nothing("No gradient of a pre-activation was recorded")
+        figure = style.figure(980, 420)
         ratios = values / values[-1]
-        _over_depth(figure, flow, ratios, threshold)
-        _over_time(figure, flow, np.log10(values))
-        return style.svg(figure, _flow_title(flow, ratios, threshold))
-
-
-def _nothing(figure: Figure, text: str) -> str:
-    style.axes(figure, (70, 56, 880, 312), title=text.capitalize()).set_axis_off()
-    return style.svg(figure, text)
+        names = style.fitted(layer_names(flow.nodes), _NAME)
+        _over_depth(figure, flow, names, ratios, zero, threshold)
+        _over_time(figure, flow, names, np.log10(values), zero)
+        return style.svg(
+            figure, _flow_title(flow, np.where(zero, 0.0, ratios), threshold)
+        )
 
 
 def _flow_title(flow: History, ratios: np.ndarray, threshold: float) -> str:
@@ -62,15 +64,23 @@ def _flow_title(flow: History, ratios: np.ndarray, threshold: float) -> str:
 
 
 def _over_depth(
-    figure: Figure, flow: History, ratios: np.ndarray, threshold: float
+    figure: Figure,
+    flow: History,
+    names: Sequence[str],
+    ratios: np.ndarray,
+    zero: np.ndarray,
+    threshold: float,
 ) -> None:
-    names = layer_names(flow.nodes)
-    box = (76, 56, 400, 312)
+    longest = max(map(style.small_width, names))
+    box = (76, 56, min(400, 496 - longest), 312)  # the map's names need their room
     axes = style.axes(figure, box, title="Gradient over depth, relative to the output")
     axes.set_ylabel("RMS δ / RMS δ of the output", fontsize=9)
     seen = np.append(style.finite(ratios), (threshold, 1.0))
     style.log_axis(axes, seen.min() / 3, seen.max() * 3)
+    ratios = np.where(zero, axes.get_ylim()[0], ratios)
     moments = flow.epoch_ends(_LINES)
+    if zero[:, moments].any():
+        axes.set_xlabel("what ends at the lower edge is 0", fontsize=9)
     labels = flow.labels()
     marker = "o" if len(names) <= 30 else None
     for moment, hue in zip(moments, palette.ramp(len(moments)), strict=True):
@@ -105,9 +115,15 @@ def _band(axes: Axes, low: float, high: float, text: str) -> None:
     )
 
 
-def _over_time(figure: Figure, flow: History, decades: np.ndarray) -> None:
+def _over_time(
+    figure: Figure,
+    flow: History,
+    names: Sequence[str],
+    decades: np.ndarray,
+    zero: np.ndarray,
+) -> None:
     """A map of RMS(δ): layers from the input (bottom) up, moments as columns."""
-    names, labels = layer_names(flow.nodes), flow.labels()
+    labels = flow.labels()
     count = min(_COLUMNS, len(labels))
     chosen = np.linspace(0, len(labels) - 1, count).round().astype(int)
     low, high = float(np.nanmin(decades)), float(np.nanmax(decades))
@@ -117,6 +133,8 @@ def _over_time(figure: Figure, flow: History, decades: np.ndarray) -> None:
     axes = style.axes(figure, (662, 56, 230, 312), title="Gradient over time", grid="")
     style.cells(axes, classes, [f"heat{i}" for i in range(palette.HEATS)])
     axes.set(xlim=(0, count), ylim=(0, len(names)))
+    if zero[:, chosen].any():
+        axes.set_xlabel("blank: 0", fontsize=9)
     _moment_ticks(axes, [labels[i] for i in chosen])
     style.layer_ticks(axes.yaxis, names, 312, at=0.5, upright=True)
     _scale_bar(figure, low, high)
@@ -154,14 +172,16 @@ def updates(columns: Columns, *, healthy: tuple[float, float] = HEALTHY_UPDATES)
     ratios = motion.values("update_ratio")
     ratios[~(ratios > 0)] = np.nan
     moving = np.isfinite(ratios).any(axis=1)
-    names = [n for n, kept in zip(motion.nodes, moving, strict=True) if kept]
+    paths = [n for n, kept in zip(motion.nodes, moving, strict=True) if kept]
+    names = style.fitted([path.removeprefix("model/") for path in paths], _WEIGHT)
     with style.sheet():
-        figure = style.figure(980, 420)
         if not names:
-            return _nothing(figure, "no update of a weight was recorded")
+            return style.nothing("No update of a weight was recorded")
+        figure = style.figure(980, 420)
+        longest = max(map(style.small_width, names))
         axes = style.axes(
             figure,
-            (76, 56, 730, 312),
+            (76, 56, min(730, 866 - longest), 312),
             title="Size of the updates",
             x="epoch",
             y="‖ΔW‖ / ‖W‖ per update",
@@ -209,7 +229,7 @@ def _ratios(
             time[kept],
             row[kept],
             color=hue,
-            label=name.removeprefix("model/"),
+            label=name,
             marker=style.marker(kept.sum()),
             markersize=3.5,
             clip_on=False,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nettrain.show.drawing import text_width
 from nettrain.show.palette import NAMES, colour, document
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 72.0
+_SMALL = 9.0
+"""The size of type of names at axes and in keys."""
 
 
 # ---------------------------------------------------------------- matplotlib
@@ -97,6 +100,23 @@ def axes(
     made.set_xlabel(x, fontsize=9)
     made.set_ylabel(y, fontsize=9)
     return made
+
+
+def caption(figure: Figure, left: float, top: float, text: str) -> None:
+    """What a picture does not say by itself, at a place in pixels."""
+    width, height = figure.bbox.width, figure.bbox.height
+    figure.text(
+        left / width, 1 - top / height, text, fontsize=9, linespacing=1.4,
+        verticalalignment="top", color=colour("muted"),
+    )  # fmt: skip
+
+
+def nothing(why: str) -> Picture:
+    """A picture of what was not there to be drawn."""
+    width, height = 980, 72
+    empty = figure(width, height)
+    empty.text(56 / width, 0.5, why, fontsize=11, verticalalignment="center")
+    return svg(empty, why)
 
 
 class Picture(str):
@@ -227,7 +247,11 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
     """A logarithmic y axis from low to high with a few plain ticks."""
     axes.set_yscale("log")
     axes.set_ylim(low, high)
-    first, last = math.log10(low), math.log10(high)
+    log_ticks(axes.yaxis, log_steps(math.log10(low), math.log10(high)))
+
+
+def log_steps(first: float, last: float) -> list[float]:
+    """A few plain numbers on a logarithmic axis between two powers of ten."""
     stride = max(1, math.ceil((last - first) / 7))
     decades = [
         e for e in range(math.ceil(first), math.floor(last) + 1) if e % stride == 0
@@ -242,7 +266,7 @@ def log_axis(axes: Axes, low: float, high: float) -> None:
     shown = (
         decades if len(steps) == 1 else range(math.floor(first), math.ceil(last) + 1)
     )
-    log_ticks(axes.yaxis, [m * 10.0**e for e in shown for m in steps])
+    return [m * 10.0**e for e in shown for m in steps]
 
 
 def linear_axis(axis: Any, ticks: int = 6) -> None:
@@ -270,6 +294,42 @@ def epoch_axis(axes: Axes, time: np.ndarray, ticks: int) -> None:
 def marker(count: int) -> str | None:
     """How the points of a line are drawn: of many only the line is."""
     return "o" if count <= 12 else None
+
+
+def small_width(text: str) -> float:
+    """Pixels that a name takes at an axis, at most."""
+    return text_width(text, _SMALL)
+
+
+def fitted(names: Sequence[str], room: float) -> list[str]:
+    """Paths in so many pixels of small type, `…` for pieces between their ends.
+
+    Of the beginning two pieces stay, such as a block and its number, or fewer where
+    different paths would look alike.
+    """
+    for head in (2, 1, 0):
+        made = [_fitted(name, room, head) for name in names]
+        if len(set(made)) == len(set(names)):
+            return made
+    return [_cut(name, room) for name in names]
+
+
+def _fitted(name: str, room: float, head: int) -> str:
+    """The path with that many pieces of its beginning, and its end."""
+    if small_width(name) <= room:
+        return name
+    pieces = name.split("/")
+    for tail in range(len(pieces) - head - 1, 0, -1):
+        short = "/".join([*pieces[:head], "…", *pieces[-tail:]])
+        if small_width(short) <= room:
+            return short
+    return _cut(name, room)
+
+
+def _cut(name: str, room: float) -> str:
+    """The first and the last letters of a name that is too long."""
+    half = int(room / small_width("n")) // 2
+    return name if small_width(name) <= room else f"{name[:half]}…{name[-half:]}"
 
 
 def layer_ticks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,8 @@ from nettrain.config.writer import inline
 from nettrain.errors import visible
 from nettrain.show.progress import duration
 from nettrain.show.style import number
-from nettrain.show.width import folded, width
+from nettrain.show.table import table
+from nettrain.show.width import columns, folded, width
 
 _INDENT = 10
 _CODES = {"bold": "1", "faint": "2", "error": "1;31", "warning": "1;33", "note": "1;36"}
@@ -118,21 +120,9 @@ def _table(metrics: Mapping[str, Any], pen: _Pen) -> str:
     lines = rows(metrics)
     if len(lines) < 2:
         return ""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    texts = [
-        "  ".join(
-            _aligned(cell, width, i)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    ]
-    if told := whose(metrics):
-        texts.append(pen(told, "faint"))
-    return "\n".join([pen(texts[0], "faint"), *texts[1:]])
-
-
-def _aligned(cell: str, width: int, column: int) -> str:
-    return cell.rjust(width) if column else cell.ljust(width)
+    told = [table(lines, wide=columns(sys.stdout), head=lambda s: pen(s, "faint"))]
+    told += [pen(said, "faint") for said in [whose(metrics)] if said]
+    return "\n".join(told)
 
 
 def _epoch_loss(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _ROWS = 64
 _EPOCHS = 160
+_WORDS = 3
+"""Columns of maps that have room for words over each."""
 _MAP = ("healthy", "pale_red", "red", "pale_purple", "purple")
 """Colours of a cell: alive; some dead, dead; some born dead, born dead."""
 
@@ -31,12 +33,10 @@ def activations(columns: Columns) -> str:
     """
     spread = history(columns, "activation")
     with style.sheet():
-        figure = style.figure(980, 470)
         if not len(spread.nodes):
-            style.axes(figure, (70, 56, 880, 312)).set_axis_off()
-            figure.axes[0].set_title("No activation was recorded")
-            return style.svg(figure, "No activation was recorded")
-        names = layer_names(spread.nodes)
+            return style.nothing("No activation was recorded")
+        figure = style.figure(980, 470)
+        names = style.fitted(layer_names(spread.nodes), 870 / 5)
         above = style.axes(
             figure, (76, 56, 870, 220), title="Activations over depth", y="value"
         )
@@ -168,16 +168,21 @@ def dead_neurons(units: Mapping[str, np.ndarray]) -> str:
     layers = {name: np.asarray(dead, dtype=bool) for name, dead in units.items()}
     layers = {name: dead for name, dead in layers.items() if dead.size}
     with style.sheet():
-        columns = max(1, math.ceil(len(layers) / 4))
+        if not layers:
+            return style.nothing("No units were counted")
+        columns = math.ceil(len(layers) / 4)
         rows = math.ceil(len(layers) / columns)
         size = ((980 - 70) / columns - 24, _map_height(layers, rows))
-        figure = style.figure(980, 76 + max(rows, 1) * (size[1] + 32) + 8)
-        _key(figure, bool(layers))
+        figure = style.figure(980, 76 + rows * (size[1] + 32) + 8)
+        few = columns <= _WORDS
+        _key(figure, "Units over epochs" + ("" if few else "; how many end dead"))
         for index, (name, dead) in enumerate(layers.items()):
             row, column = index % rows, index // rows
             place = 56 + column * (size[0] + 24), 72 + row * (size[1] + 32)
             lowest = row == rows - 1 or index == len(layers) - 1
-            _layer(figure, f"{name}: {_count(dead)}", dead, (*place, *size), lowest)
+            said = f": {_count(dead)}" if few else f": {dead[-1].sum()}/{dead.shape[1]}"
+            (short,) = style.fitted([name], size[0] - style.small_width(said))
+            _layer(figure, short + said, dead, (*place, *size), lowest)
         return style.svg(figure, _dead_title(layers))
 
 
@@ -186,7 +191,7 @@ def _map_height(layers: Mapping[str, np.ndarray], rows: int) -> float:
     if not any(dead.any() for dead in layers.values()):
         return 40.0
     most = max(dead.shape[1] for dead in layers.values())
-    return float(max(40, min(4 * min(most, _ROWS), 560 / max(rows, 1))))
+    return float(max(40, min(4 * min(most, _ROWS), 560 / rows)))
 
 
 def _count(dead: np.ndarray) -> str:
@@ -196,18 +201,15 @@ def _count(dead: np.ndarray) -> str:
 
 
 def _dead_title(layers: Mapping[str, np.ndarray]) -> str:
-    if not layers:
-        return "No units were counted"
     return "Units: " + "; ".join(f"{name} {_count(d)}" for name, d in layers.items())
 
 
-def _key(figure: Figure, any_units: bool) -> None:
+def _key(figure: Figure, title: str) -> None:
     """Title and colours of the maps, above them."""
     from matplotlib.patches import Patch
 
     keys = (("healthy", "alive"), ("red", "died"), ("purple", "dead since epoch 1"))
     top = 1 - 36 / (figure.get_figheight() * 72)
-    title = "Units over epochs" if any_units else "No units were counted"
     figure.text(56 / 980, top, title, fontsize=11)
     handles = [Patch(color=palette.colour(name), label=label) for name, label in keys]
     figure.legend(
@@ -234,7 +236,8 @@ def _layer(
     style.cells(axes, classes, _MAP)
     axes.set(xlim=(0, classes.shape[1]), ylim=(classes.shape[0], 0), yticks=[])
     epochs = len(dead)
-    shown = sorted({1, *(math.ceil(epochs * share) for share in (0.25, 0.5, 0.75, 1))})
+    shares = (0.25, 0.5, 0.75, 1) if box[2] > 200 else (0.5, 1)
+    shown = sorted({1, *(math.ceil(epochs * share) for share in shares)})
     places = [(epoch - 0.5) * classes.shape[1] / epochs for epoch in shown]
     axes.set_xticks(places, [f"epoch {e}" if e == 1 else str(e) for e in shown])
     axes.tick_params(labelbottom=named)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _ROLES = ("pre_activation", "activation")
 _BAR = 0.62
+_LEFT = 240
+"""Pixels left of the bars, for the names of nodes."""
 _BIG = 1.0
 """Decades that one node alone changes, from which on its bar is red."""
 
@@ -26,7 +28,7 @@ class _Fall:
 
     Attributes:
         names: of the nodes, from the output to the input.
-        level: (N,) log10 RMS(dL/dx) at each, relative to the first.
+        level: (N,) log10 RMS(dL/dx) at each, relative to the first; NaN where it is 0.
         predicted: (N,) what was predicted of the change at each; NaN where nothing was.
         moment: `epoch 3`, or `step 4`.
     """
@@ -37,9 +39,22 @@ class _Fall:
     moment: str
 
     @property
+    def known(self) -> np.ndarray:
+        """(N,) whether there is any gradient."""
+        return np.isfinite(self.level)
+
+    @property
+    def before(self) -> np.ndarray:
+        """(N,) the level of the node above that has one."""
+        last = np.maximum.accumulate(
+            np.where(self.known, np.arange(len(self.level)), 0)
+        )
+        return np.concatenate(([0.0], self.level[last][:-1]))
+
+    @property
     def change(self) -> np.ndarray:
         """(N,) decades gained at each node; the first has none."""
-        return np.diff(self.level, prepend=0.0)
+        return self.level - self.before
 
 
 def waterfall(
@@ -62,12 +77,15 @@ def waterfall(
     """
     fall = _fall(columns, epoch, predicted or {})
     with style.sheet():
+        if len(fall.names) < 2:
+            return style.nothing(
+                "There is one layer only: no gradient goes on from it"
+                if fall.names
+                else "No gradient was recorded"
+            )
         height = 108 + 20 * min(max(len(fall.names), 4), 44)
         figure = style.figure(980, height)
-        box = (240, 64, 690, height - 116)
-        if len(fall.names) < 2:
-            style.axes(figure, box, title="No gradient was recorded").set_axis_off()
-            return style.svg(figure, "No gradient was recorded")
+        box = (_LEFT, 64, 690, height - 116)
         axes = style.axes(
             figure,
             box,
@@ -76,13 +94,17 @@ def waterfall(
             grid="x",
         )
         _bars(axes, fall)
-        style.layer_ticks(axes.yaxis, fall.names, box[3], upright=True)
+        names = style.fitted(fall.names, _LEFT - 12)
+        style.layer_ticks(axes.yaxis, names, box[3], upright=True)
         axes.set_ylim(len(fall.names) - 0.4, -0.6)
         style.linear_axis(axes.xaxis, 8)
         return style.svg(figure, _title(fall))
 
 
 def _title(fall: _Fall) -> str:
+    if not fall.known.all():
+        first = fall.names[int(np.argmin(fall.known))]
+        return f"Gradient waterfall: nothing arrives at {first}"
     most = int(np.argmax(np.abs(fall.change)))
     total, there = fall.level[-1], fall.change[most]
     return (
@@ -95,17 +117,23 @@ def _fall(columns: Columns, epoch: int | None, predicted: Mapping[str, float]) -
     """The recorded gradients of one moment, from the output down to the input."""
     role = np.asarray(columns["role"], dtype=str)
     rms = numbers(columns, "gradient_rms")
-    usable = np.isin(role, _ROLES) & np.isfinite(rms) & (rms > 0)
+    possible = np.isin(role, _ROLES) & np.isfinite(rms)
+    usable = possible & (rms > 0)
     if not usable.any():
         return _Fall((), np.zeros(0), np.zeros(0), "")
     step, epochs = numbers(columns, "step"), numbers(columns, "epoch")
     wanted = usable if epoch is None else usable & (epochs <= epoch)
     last = step[wanted if wanted.any() else usable].max()
-    rows = np.flatnonzero(usable & (step == last))[::-1]
+    rows = np.flatnonzero(possible & (step == last))[::-1]
     paths = np.asarray(columns["node"], dtype=str)[rows].tolist()
-    output = next(i for i, row in enumerate(rows) if role[row] == _ROLES[0])
+    begins = usable & (role == _ROLES[0])
+    output = next((i for i, row in enumerate(rows) if begins[row]), len(rows))
+    if output == len(rows):
+        return _Fall((), np.zeros(0), np.zeros(0), "")
     rows, paths = rows[output:], paths[output:]
-    level = np.log10(rms[rows] / rms[rows[0]])
+    level = np.full(len(rows), np.nan)
+    some = rms[rows] > 0
+    level[some] = np.log10(rms[rows][some] / rms[rows[0]])
     factors = np.array([predicted.get(path, np.nan) for path in paths], float)
     factors[~(factors > 0)] = np.nan
     names = [path.removeprefix("model/") for path in paths]
@@ -114,10 +142,9 @@ def _fall(columns: Columns, epoch: int | None, predicted: Mapping[str, float]) -
 
 def _bars(axes: Axes, fall: _Fall) -> None:
     at = np.arange(len(fall.names))
-    before = np.concatenate(([0.0], fall.level[:-1]))
-    big = np.abs(fall.change) >= _BIG
+    before, big = fall.before, np.abs(fall.change) >= _BIG
     for chosen, hue, label in (
-        (~big, "blue", "change at this node"),
+        (fall.known & ~big, "blue", "change at this node"),
         (big, "red", "a factor of 10 or more"),
     ):
         if chosen.any():
@@ -130,15 +157,23 @@ def _bars(axes: Axes, fall: _Fall) -> None:
                 color=palette.colour(hue),
                 label=label,
             )
+    joined = at[1:][fall.known[1:]]
     axes.vlines(
-        fall.level[:-1],
-        at[:-1],
-        at[1:],
+        before[joined],
+        joined - 1,
+        joined,
         color=palette.colour("pale"),
         linewidth=0.8,
     )
     axes.axvline(0, color=palette.colour("muted"), linewidth=0.9)
+    for place in at[~fall.known]:
+        axes.annotate(
+            "no gradient: 0", (0, place), xycoords=("axes fraction", "data"),
+            xytext=(6, 0), textcoords="offset points", verticalalignment="center",
+            fontsize=9, color=palette.colour("red"),
+        )  # fmt: skip
     _predictions(axes, fall, before)
+    axes.use_sticky_edges = False  # else the longest bar ends at the edge
     axes.margins(x=0.06)
     axes.legend(
         loc="lower right",
@@ -150,7 +185,7 @@ def _bars(axes: Axes, fall: _Fall) -> None:
 
 
 def _predictions(axes: Axes, fall: _Fall, before: np.ndarray) -> None:
-    known = np.isfinite(fall.predicted)
+    known = np.isfinite(fall.predicted) & fall.known
     if known.any():
         axes.plot(
             (before + fall.predicted)[known],

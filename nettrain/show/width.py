@@ -59,6 +59,28 @@ def folded(text: str, hang: int, wide: int) -> str:
     return "\n".join(lines)
 
 
+def reflowed(text: str, wide: int) -> str:
+    """Paragraphs of prose with new lines where theirs are too wide.
+
+    Lines that begin with blanks, such as formulas and commands, stay as they are.
+    """
+    return "\n\n".join(_reflowed(part, wide) for part in text.split("\n\n"))
+
+
+def _reflowed(part: str, wide: int) -> str:
+    if max(map(len, part.split("\n"))) <= wide:
+        return part
+    return "\n".join(_item(one, wide) for one in re.split(r"\n(?=- )", part))
+
+
+def _item(text: str, wide: int) -> str:
+    """Prose, or what a dash begins."""
+    is_listed = text.startswith("- ")
+    if "\n " in f"\n{text}" and not is_listed:
+        return text
+    return folded(re.sub(r"\n\s*", " ", text), 2 * is_listed, wide)
+
+
 def fitted(text: str, hang: int, stream: TextIO) -> str:
     """The text folded for the terminal that a stream is.
 

@@ -30,6 +30,10 @@ EPOCH = 6
 """Updates in one of its four epochs."""
 MESSAGE = "/message?page=a1&seen=0"
 """What a page asks first."""
+OTHER = '{"parts":{},"charts":[],"run":"/elsewhere/1","state":"","over":false}'
+"""A message of a run that came after, at the same port."""
+FOUR = ["each batch", "train", "validation", "guessing"]
+"""What is drawn of the loss."""
 
 
 class Run:
@@ -153,6 +157,7 @@ def test_a_browser_follows_a_run_to_its_end(made: Any, tmp_path: Path) -> None:
             )
             page.click("#scale label:nth-of-type(2) input")
             assert page.run("plots.map(p => p.data[0].length)") == [8, 1]
+            page.run("window.places = [...document.querySelectorAll('#charts figure')]")
             page.run("plots[0].setScale('x', { min: 0.2, max: 0.8 })")
             page.click("#epochs summary")
             run_.on(EPOCH + 1)
@@ -166,6 +171,8 @@ def test_a_browser_follows_a_run_to_its_end(made: Any, tmp_path: Path) -> None:
             ]
             assert page.run("document.querySelector('#epochs details').open") is True
         page.until("document.getElementById('live').textContent.includes('ended')")
+        same = "[...document.querySelectorAll('#charts figure')].every"
+        assert page.run(f"{same}((figure, i) => figure === places[i])") is True
         whole = f"{tmp_path}/run/report.html has its graph too."
         assert page.text("#live") == f"The run has ended: finished. {whole}"
         assert page.run("document.getElementById('live').getAttribute('role')")
@@ -193,6 +200,28 @@ def test_a_page_whose_run_is_gone_says_so(
         page.until("document.getElementById('live').textContent.includes('step 2')")
         monkeypatch.setattr(Live, "message", None)  # the connection breaks off
         page.until("document.getElementById('live').textContent.includes('told last')")
+        told = "This is what it told last; nettrain report"
+        assert f"{told} {tmp_path}/run tells the rest." in page.text("#live")
+        assert page.run("document.getElementById('live').className.includes('warning')")
+
+
+@pytest.mark.skipif(found() is None, reason="there is no Chromium here")
+def test_a_page_is_not_led_to_follow_another_run(made: Any, tmp_path: Path) -> None:
+    program = found()
+    assert program is not None
+    text = "document.getElementById('live').textContent"
+    with browser(program, tmp_path / "profile") as page, made(2, 4) as run_:
+        run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run")
+        run_.at(2)
+        page.visit(f"http://127.0.0.1:{run_.port}/")
+        page.until(f"{text}.includes('step 2')")
+        live = run_._server.live
+        told = {"begun": True, "message": staticmethod(lambda over: OTHER)}
+        run_._server.live = type("Other", (), told)
+        run_.on(2)
+        page.until(f"{text}.includes('another one is followed here')")
+        assert page.text("h1") == "flowers"
+        run_._server.live = live
 
 
 def test_messages_and_the_last_word(
@@ -216,7 +245,10 @@ def test_messages_and_the_last_word(
         assert first["state"].startswith("Epoch 1, step 3 of 24.")
         assert first["over"] is False
         loss = first["charts"][0]
-        assert [s["label"] for s in loss["series"]] == ["each batch", "guessing"]
+        # What an epoch's end will tell has its place already.
+        assert [s["label"] for s in loss["series"]] == FOUR
+        assert set(loss["series"][1]["values"]) == {None}
+        assert [chart["title"] for chart in first["charts"]] == ["loss", "accuracy"]
         assert loss["x"] == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6], rel=1e-4)
         told: list[dict[str, Any]] = []
         pages = [threading.Thread(target=_listen, args=(run_, told)) for _ in "ab"]
@@ -362,7 +394,7 @@ def test_a_resumed_run_has_its_curves_from_the_beginning(
         run_.at(EPOCH + 2)
         first = next(run_.messages())
         labels = [series["label"] for series in first["charts"][0]["series"]]
-        assert labels == ["each batch", "train", "validation", "guessing"]
+        assert labels == FOUR
         batches = first["charts"][0]["series"][0]["values"]
         assert sum(value is not None for value in batches) == EPOCH + 2
 

@@ -14,7 +14,7 @@ import pytest
 import nettrain as nt
 from nettrain.errors import Error
 from nettrain.experiment.recorder import Nobody
-from nettrain.experiment.report import redraw
+from nettrain.experiment.report import _in_full, redraw
 from nettrain.experiment.run import resume, run
 from nettrain.experiment.setup import Setup
 from nettrain.record.folder import RunFolder
@@ -189,8 +189,14 @@ def test_a_killed_run_has_the_page_of_what_is_there(stopped: Path) -> None:
     assert "warning A1 dead units at model/dense1/activation, epoch 1, step 3" in (
         page.said
     )
-    assert "It could not be drawn: the run has not come to its end" in page.said
+    # No checkpoint is of so few rows: the graph is that of the weights at first.
+    assert page.data["graph"]["at"] == "the beginning"
+    assert "As it was at the beginning." in page.said
     loss = page.data["charts"][0]
+    prior = json.loads((stopped / "run.json").read_text())["prior"]
+    guessing = next(s for s in loss["series"] if s["label"] == "guessing")
+    assert guessing["values"][0] == pytest.approx(prior, rel=1e-4)
+    assert "guessing: H0" in (stopped / "plots/cost.svg").read_text()
     assert loss["x"][-1] == pytest.approx(STEPS / 6, rel=1e-4)
     last = json.loads((stopped / "metrics.jsonl").read_text().splitlines()[5])
     assert f"loss {last['train/epoch_loss']:.4g}" in page.said
@@ -199,7 +205,7 @@ def test_a_killed_run_has_the_page_of_what_is_there(stopped: Path) -> None:
     assert "best epoch 1" in (stopped / "plots/cost.svg").read_text()
     drawn = {p.name for p in (stopped / "plots").iterdir()}
     assert {"cost.svg", "cost.png", "updates.svg", "gradient-flow.svg"} <= drawn
-    assert "graph.svg" not in drawn
+    assert {"graph.svg", "graph.png"} <= drawn and "dead-neurons.svg" not in drawn
     resume(stopped)  # and it goes on as if nobody had looked
     assert "Not finished" not in Parts((stopped / "report.html").read_text()).said
 
@@ -208,8 +214,60 @@ def test_a_killed_run_in_its_first_epoch_has_its_plans_time(stopped: Path) -> No
     lines = (stopped / "metrics.jsonl").read_text().splitlines(keepends=True)
     (stopped / "metrics.jsonl").write_text("".join(lines[:2]))
     page = Parts(redraw(stopped).read_text())
-    assert page.data["charts"][0]["x"] == pytest.approx([1 / 6, 2 / 6], rel=1e-4)
+    assert page.data["charts"][0]["x"] == pytest.approx([0, 1 / 6, 2 / 6], rel=1e-4)
     assert "No epoch was finished." in page.said
+    (stopped / "metrics.jsonl").write_text("")
+    (stopped / "statistics.csv").write_text("")
+    page = Parts(redraw(stopped).read_text())
+    assert page.said.count("No update was recorded.") == 2
+    assert page.data["charts"] == []
+
+
+def test_a_killed_run_tells_its_findings_in_full(tmp_path: Path) -> None:
+    """Those of the time of its newest checkpoint, though no cause."""
+    folder = tmp_path / "run"
+    run({**SMALL, "optimizer": {"sgd": {"learning_rate": 0}}}, out=folder)
+    facts = json.loads((folder / "run.json").read_text())
+    begun = {k: v for k, v in facts.items() if k not in ("summary", "reason")}
+    (folder / "run.json").write_text(json.dumps(begun | {"status": "running"}))
+    found = json.loads((folder / "findings.json").read_text())
+    (folder / "findings.json").unlink()
+    page = Parts(redraw(folder).read_text())
+    assert "Not finished" in page.said and "primary cause" not in page.said
+    at = f"step {facts['step']}"
+    assert page.data["graph"]["at"] == at and f"As it was at {at}." in page.said
+    assert "Dead neurons" in page.said
+    stuck = next(row for row in found if row["name"] == "parameter-not-updated")
+    assert f"why {stuck['why']}" in page.said
+    assert f"What to change: {stuck['remedy']['text']}" in page.said
+
+
+def test_before_the_end_nothing_is_called_a_consequence() -> None:
+    row = {"id": "A1", "node": "z", "severity": "warning", "primary": False}
+    saved = {**row, "severity": "note", "why": "so", "consequence_of": "G1"}
+    other = {**row, "node": "y"}
+    assert _in_full([row, other], [{**saved, "primary": True}]) == [
+        {**row, "why": "so", "consequence_of": None},
+        {**other, "consequence_of": None},
+    ]
+
+
+def test_a_killed_run_without_its_data_has_everything_but_the_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table, config = tmp_path / "table.csv", tmp_path / "config.yaml"
+    table.write_text(TABLE)
+    config.write_text(REGRESSION)
+    path = run(config, out=tmp_path / "run", until=Span(1, "epochs")).folder.path
+    facts = json.loads((path / "run.json").read_text())
+    begun = {k: v for k, v in facts.items() if k not in ("summary", "reason")}
+    (path / "run.json").write_text(json.dumps(begun | {"status": "running"}))
+    table.unlink()
+    page = Parts(redraw(path).read_text())
+    assert "It could not be drawn: " in page.said and page.data["graph"] is None
+    labels = [series["label"] for series in page.data["charts"][0]["series"]]
+    assert "guessing" in labels
 
 
 def test_a_running_run_is_told_beside_its_folder_and_not_touched(
@@ -230,6 +288,7 @@ def test_a_running_run_is_told_beside_its_folder_and_not_touched(
     assert f"running at epoch 2, step {STEPS}" in said
     assert "nettrain resume" not in said
     assert "Gradient flow" in said  # drawn, though its folder has no picture
+    assert "It could not be drawn: the run has not come to its end" in said
     assert [p.name for p in Path().iterdir()] == [page.name]
 
 

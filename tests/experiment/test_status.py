@@ -152,8 +152,8 @@ def test_a_table_tells_it_and_its_conditions_mean_what_it_shows(path: Path) -> N
     plain = Row.read(path).plain
     assert [plain[k] for k in ("status", "epoch", "step")] == ["killed", 3, 9]
     assert (plain["findings"], plain["primary"]) == (1, None)
-    assert rows(path.parent, [Condition.parse("status = running")]) == []
-    assert len(rows(path.parent, [Condition.parse("status = killed")])) == 1
+    assert rows([path.parent], [Condition.parse("status = running")]) == []
+    assert len(rows([path.parent], [Condition.parse("status = killed")])) == 1
 
 
 def test_a_run_that_was_loaded_tells_it(path: Path) -> None:

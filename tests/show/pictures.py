@@ -37,9 +37,13 @@ def metrics(epochs: int = 6, **columns: Any) -> dict[str, np.ndarray]:
 
 
 def statistics(
-    layers: int = 3, epochs: int = 4, decay: float = 0.8
+    layers: int = 3, epochs: int = 4, decay: float = 0.8, path: str = "dense"
 ) -> dict[str, np.ndarray]:
-    """statistics.csv as columns; the gradient falls by `decay` a layer."""
+    """statistics.csv as columns; the gradient falls by `decay` a layer.
+
+    Args:
+        path: of a layer, before its number.
+    """
     rows = []
     moments = [(1, 1), (2, 1), *((e * PER_EPOCH, e) for e in range(1, epochs + 1))]
     for step, epoch in moments:
@@ -57,9 +61,9 @@ def statistics(
             }
             for role in ("pre_activation", "activation"):
                 rows.append(
-                    row | {"node": f"model/dense{layer + 1}/{role}", "role": role}
+                    row | {"node": f"model/{path}{layer + 1}/{role}", "role": role}
                 )
-            weight = {"node": f"model/dense{layer + 1}/weight", "role": "parameter"}
+            weight = {"node": f"model/{path}{layer + 1}/weight", "role": "parameter"}
             rows.append(row | weight | {"update_ratio": 1e-3})
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import pytest
+from matplotlib.text import Text
 
 from nettrain.show.gradients import gradient_flow, updates
+from nettrain.show.style import Picture
+from nettrain.show.units import activations, dead_neurons
+from nettrain.show.waterfall import waterfall
 
 from .pictures import statistics, texts
 
@@ -77,3 +84,55 @@ def test_no_updates() -> None:
     columns = statistics()
     columns["update_ratio"][:] = np.nan
     assert "No update of a weight was recorded" in texts(updates(columns))
+
+
+def boxes(drawn: str) -> tuple[list[tuple[str, Any]], Any]:
+    """The texts of a picture and where they stand, in pixels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    assert isinstance(drawn, Picture)
+    figure = drawn.figure
+    seen = FigureCanvasAgg(figure).get_renderer()
+    drawn_ones = set(texts(drawn))  # ticks beyond an axis are not
+    every = [t for t in figure.findobj(Text) if t.get_text() in drawn_ones]
+    found = [(t.get_text(), t.get_window_extent(seen)) for t in every]
+    return [(text, box) for text, box in found if box.width > 1], figure.bbox
+
+
+@pytest.mark.parametrize("layers", [3, 14, 24, 40])
+@pytest.mark.parametrize(
+    "path", ["dense", "repeat1/2/a_transformer_of_ours/inner/attention"]
+)
+def test_long_names_stay_in_the_picture_and_apart(path: str, layers: int) -> None:
+    columns = statistics(layers, path=path)
+    dead = {f"{path}{i}": np.zeros((9, 8), bool) for i in range(layers)}
+    for drawn in (
+        gradient_flow(columns),
+        updates(columns),
+        waterfall(columns),
+        activations(columns),
+        dead_neurons(dead),
+    ):
+        found, page = boxes(drawn)
+        for text, box in found:
+            assert page.x0 <= box.x0 and box.x1 <= page.x1, text
+        for i, (text, box) in enumerate(found):
+            for other, beside in found[i + 1 :]:
+                assert not box.overlaps(beside), (text, other)
+
+
+def test_a_gradient_of_zero_is_the_least_of_all() -> None:
+    columns = statistics(3)
+    gone = np.char.startswith(columns["node"], "model/dense1") & (columns["epoch"] == 4)
+    rms = np.where(gone, 0.0, columns["gradient_rms"])
+    drawn = gradient_flow(columns | {"gradient_rms": rms})
+    found = texts(drawn)
+    assert "Gradient flow: smallest at dense1, 0 of the output's, below 0.001" in found
+    assert {"blank: 0", "what ends at the lower edge is 0"} <= set(found)
+    assert isinstance(drawn, Picture)
+    depth = drawn.figure.axes[0]
+    last = depth.lines[len(depth.get_legend().get_texts()) - 1]
+    assert last.get_ydata()[0] == depth.get_ylim()[0]
+    assert not {"blank: 0", "what ends at the lower edge is 0"} & set(
+        texts(gradient_flow(columns))
+    )

@@ -380,6 +380,12 @@ def test_the_loss_has_all_its_curves() -> None:
     assert (loss["best"], accuracy["title"]) == (4.0, "accuracy")
 
 
+def test_a_run_without_validation_has_no_line_of_it() -> None:
+    known = {n: v for n, v in metrics().items() if not n.startswith("validation/")}
+    labels = [[s["label"] for s in of["series"]] for of in charts(known, None, None)]
+    assert labels == [["each batch", "train"], ["train"]]
+
+
 def test_a_learning_rate_is_drawn_where_it_varies() -> None:
     steps = metrics()["step"]
     fixed = charts(metrics(learning_rate=np.full(len(steps), 0.1)), None, None)
@@ -413,7 +419,9 @@ def test_what_is_not_finite_is_a_gap() -> None:
     assert plain([1.23456789, np.nan, np.inf, -np.inf]) == [1.2346, None, None, None]
     page = report(told(metrics=metrics(**{"train/loss": np.full(60, np.nan)})))
     loss = Parts(page).data["charts"][0]
-    assert [s["label"] for s in loss["series"]] == ["train", "validation"]
+    batches, *others = loss["series"]
+    assert [s["label"] for s in others] == ["train", "validation"]
+    assert set(batches["values"]) == {None}
 
 
 def test_a_run_without_a_step_has_no_curves() -> None:
@@ -541,3 +549,64 @@ def test_names_cannot_break_out_of_a_comparison() -> None:
     }
     assert parts.data["charts"][0]["series"][0]["label"] == f"{NASTY} (validation)"
     assert "".join(parts.texts[""]).count(NASTY) >= 5
+
+
+def test_a_long_table_is_scrolled_by_itself() -> None:
+    def page(count: int) -> str:
+        rows = [[str(i), "2"] for i in range(count)]
+        return comparison(compared(tables={"Configs": [["", "runs"], *rows]}))
+
+    assert 'class="wide long" tabindex="0"' in page(31)
+    assert "wide long" not in page(30)
+
+
+def test_a_run_without_an_update_says_so() -> None:
+    nothing: dict[str, Any] = {"metrics": {}, "plots": {}}
+    facts = {**told().facts, "status": "killed"}
+    page = Parts(report(told(facts=facts, **nothing)))
+    assert page.said.count("No update was recorded.") == 2
+    assert "linear" not in page.said and "nettrain report" not in page.said
+
+
+def test_until_the_cause_is_known_the_severest_stands_first() -> None:
+    found = [finding("D3", "note"), finding("B1", "warning"), finding("G1")]
+
+    def order(page: str) -> list[str]:
+        return re.findall("(D3|B1|G1) name of", Parts(page).said)
+
+    assert order(report(told(found=found))) == ["G1", "B1", "D3"]
+    found[1]["primary"] = True
+    assert order(report(told(found=found))) == ["B1", "D3", "G1"]
+
+
+def test_the_graph_of_another_moment_than_the_end_says_which() -> None:
+    at = Parts(report(told(drawn_at="step 48")))
+    assert "As it was at step 48." in at.said and at.data["graph"]["at"] == "step 48"
+    end = Parts(report(told()))
+    assert "As it was" not in end.said and end.data["graph"]["at"] == "the end"
+
+
+def test_single_batches_do_not_make_an_axis_logarithmic() -> None:
+    losses = np.full(60, 0.5)
+    losses[40] = 0.01
+    known = {"train/loss": losses, "train/epoch_loss": losses * 0 + 0.4}
+    assert charts(metrics(**known), None, None)[0]["log"] is False
+    losses[10:30] = 0.01
+    assert charts(metrics(**known), None, None)[0]["log"] is True
+
+
+def test_curves_have_their_places_before_their_values() -> None:
+    empty = {name: values[:0] for name, values in metrics().items()}
+    loss, accuracy = charts(empty, None, 2.3)
+    assert [s["label"] for s in loss["series"]] == [
+        "each batch",
+        "train",
+        "validation",
+        "guessing",
+    ]
+    assert [s["values"] for s in accuracy["series"]] == [[], []]
+
+
+def test_what_is_said_of_a_sweep_begins_like_a_sentence() -> None:
+    page = sweep("Sweep", ["point 1 is best", "± is"], ["point"], [["1"]], {})
+    assert "Point 1 is best ± is" in Parts(page).said

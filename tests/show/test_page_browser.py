@@ -96,15 +96,28 @@ def click_title(page: Page, path: str) -> None:
     page.click_at(left + at[0], top + at[1])
 
 
+_COLLECTED = """(draw => {
+    [window.plots, window.charts] = [[], []];
+    nettrain.curve = (...given) => {
+        charts.push(given[1]);
+        const plot = draw(...given);
+        plots.push(plot);
+        return plot;
+    };
+})(nettrain.curve)"""
+
+
 def _collect_plots(page: Page) -> None:
     """Draw the curves anew, logarithmic; keep them as `plots`, their data: `charts`."""
-    page.run("[window.plots, window.charts] = [[], []]")
-    page.run(
-        "(draw => { nettrain.curve = (...given) => { charts.push(given[1]);"
-        " const plot = draw(...given); plots.push(plot); return plot; }; })"
-        "(nettrain.curve)"
-    )
+    page.run(_COLLECTED)
     page.click("#scale label:nth-of-type(2) input")
+
+
+def _follow(page: Page) -> None:
+    """Draw the curves as of a run that goes on: `follow` takes what they become."""
+    page.run(_COLLECTED)
+    page.run("document.getElementById('charts').replaceChildren()")
+    page.run("window.follow = nettrain.charts(structuredClone(nettrain.data.charts))")
 
 
 def slide(page: Page, name: str, value: int) -> None:
@@ -113,6 +126,12 @@ def slide(page: Page, name: str, value: int) -> None:
         f"(document.getElementById('{name}'))"
     )
     page.settle()
+
+
+def many_moments() -> str:
+    drawing = healthy()
+    columns = statistics(epochs=150)
+    return report(told(drawing=drawing, statistics=columns))
 
 
 # ---------------------------------------------------------------- the report
@@ -443,3 +462,54 @@ def test_a_band_goes_with_its_line(show: Open) -> None:
     assert page.run(painted) == 0
     page.click("#charts .u-legend .u-series:nth-child(2) .u-label")
     assert page.run(painted) > 500
+
+
+def test_the_slider_of_many_moments_begins_at_its_end(show: Open) -> None:
+    page = show(many_moments())
+    slider = "(s => [s.value, s.max])(document.getElementById('moment'))"
+    assert page.run(slider) == ["152", "152"]
+    assert page.text("#moment-told") == "at the end, first batch"
+
+
+def test_a_chart_that_becomes_another_keeps_its_place(show: Open) -> None:
+    page = show(sick_page())
+    _follow(page)
+    page.run("window.figures = [...document.querySelectorAll('#charts figure')]")
+    page.run("plots[0].setScale('x', { min: 2, max: 4 })")
+    page.run("plots[0].setSeries(2, { show: false })")  # train
+    page.run(
+        "(([loss, accuracy]) => {"
+        " loss.series.push({ ...loss.series[2], label: 'another' });"
+        " follow([loss, { ...accuracy, title: 'new' }, accuracy]); })"
+        "(structuredClone(nettrain.data.charts))"
+    )
+    page.settle()
+    titles = (
+        "[...document.querySelectorAll('#charts figcaption')].map(f => f.textContent)"
+    )
+    assert page.run(titles) == ["loss", "new", "accuracy"]
+    now = "[...document.querySelectorAll('#charts figure')]"
+    assert page.run(f"{now}[0] === figures[0] && {now}[2] === figures[1]") is True
+    assert (
+        page.run("plots.length") == 2 + 2
+    )  # the loss with a new line, and the new one
+    last = "plots[2]"
+    assert page.run(f"[{last}.scales.x.min, {last}.scales.x.max]") == [2, 4]
+    labels = page.run(f"{last}.series.filter(s => !s.show).map(s => s.label)")
+    assert labels == ["train"]
+    page.run("follow(structuredClone(nettrain.data.charts))")
+    assert page.run(titles) == ["loss", "accuracy"]
+
+
+def test_an_axis_turns_logarithmic_when_its_values_do(show: Open) -> None:
+    page = show(sick_page())
+    _follow(page)
+    chosen = "document.querySelector('input[name=scale]:checked').value"
+    assert page.run(chosen) == "linear"
+    page.run(
+        "(charts => { charts[0].log = true; follow(charts); })"
+        "(structuredClone(nettrain.data.charts))"
+    )
+    assert page.run(chosen) == "log"
+    assert page.run("plots.at(-1).scales.y.distr") == 3
+    assert page.run("plots.length") == 3

@@ -10,6 +10,10 @@ import pytest
 
 from nettrain.show import palette
 from nettrain.show import points as show
+from nettrain.show.points.keys import _MOST, _cut, beside, drop, ticks
+from nettrain.show.points.outcome import ramped
+from nettrain.show.points.parallel import _NO_VALUE
+from nettrain.show.points.surfaces import _GRID, _explained, _smoothed
 from nettrain.show.style import Picture
 
 from .pictures import texts
@@ -68,13 +72,13 @@ def test_values_stand_where_they_belong() -> None:
     assert KIND.shares.tolist() == [0.25, 0.75, 0.75, 0.25]
     alone = show.Key("same", False, np.array([3.0, 3.0]))
     assert alone.shares.tolist() == [0.5, 0.5]
-    assert show._ticks(RATE)[0] == (0.0, "0.0001")
-    assert show._ticks(RATE)[-1] == (1.0, "0.1")
-    assert [share for share, _ in show._ticks(KIND)] == [0.25, 0.75]
-    assert [text for _, text in show._ticks(UNITS)] == ["2", "4", "6", "7", "9"]
-    assert show._ticks(UNITS)[1][0] == pytest.approx(2 / 7)
+    assert ticks(RATE)[0] == (0.0, "0.0001")
+    assert ticks(RATE)[-1] == (1.0, "0.1")
+    assert [share for share, _ in ticks(KIND)] == [0.25, 0.75]
+    assert [text for _, text in ticks(UNITS)] == ["2", "4", "6", "7", "9"]
+    assert ticks(UNITS)[1][0] == pytest.approx(2 / 7)
     powers = show.Key("p", True, np.array([2.0, 64.0]))
-    assert [text for _, text in show._ticks(powers)] == ["2", "5", "11", "27", "64"]
+    assert [text for _, text in ticks(powers)] == ["2", "5", "11", "27", "64"]
 
 
 def test_the_better_the_darker() -> None:
@@ -116,7 +120,7 @@ def test_equal_points_have_one_colour() -> None:
     assert every.goodness.tolist() == [0.5] * 4
     # Where the mean of equal ranks lies on the edge between two colours.
     shares = np.arange(9) / 8
-    assert (show._class(shares - 1e-15) == show._class(shares + 1e-15)).all()
+    assert (ramped(shares - 1e-15) == ramped(shares + 1e-15)).all()
 
 
 def test_points_given_up_earlier_stand_behind_and_look_otherwise() -> None:
@@ -146,7 +150,7 @@ def test_a_point_without_a_value_is_drawn_too() -> None:
     drawn = show.parallel(points)
     assert {"All 4 points", "no value", "dotted: no value"} <= set(texts(drawn))
     ends = [line.get_ydata()[-1] for line in lines_of(drawn)[:4]]
-    assert ends == pytest.approx([show._NO_VALUE, 1, 1 / 8, 0])
+    assert ends == pytest.approx([_NO_VALUE, 1, 1 / 8, 0])
     for panel in (*show.slices(points), *show.surfaces(points)):
         crosses = [line for line in lines_of(panel) if line.get_marker() == "x"]
         assert len(crosses) == 1 and "× no value" in " ".join(texts(panel))
@@ -184,34 +188,34 @@ LONG = "{adam: {learning_rate: 0.05}}"
 def test_every_value_of_a_list_is_named() -> None:
     names = ("sgd", LONG, "adam", "rmsprop")
     key = show.Key("optimizer", False, np.arange(4.0), names)
-    cut = show._cut(LONG)
-    assert cut == "adam: lea…te: 0.05" and len(cut) == show._MOST
+    cut = _cut(LONG)
+    assert cut == "adam: lea…te: 0.05" and len(cut) == _MOST
     points = made(key, KIND, mean=(0.1, 0.2, 0.3, 0.4))
     for drawn in (show.parallel(points), show.slices(points)[0]):
         assert {"sgd", cut, "adam", "rmsprop"} <= set(texts(drawn))
     (pair,) = show.surfaces(points)
     assert {"sgd", cut, "adam", "rmsprop"} <= set(texts(pair))
     # Slanted, they reach no deeper than the axis' own name; short ones lie.
-    assert show._drop(key, show._ROOM) > 40
-    assert show._drop(show.Key("a", False, np.arange(2.0), ("sgd", "adam")), 270) == 0
+    assert drop(key) > 40
+    assert drop(show.Key("a", False, np.arange(2.0), ("sgd", "adam"))) == 0
 
 
 def test_values_without_an_order_are_tiles_and_blank_where_nothing_was() -> None:
     kind = show.Key("kind", False, np.array([0.0, 0.0, 1.0, 2.0]), ("a", "b", "c", "d"))
     size = show.Key("size", False, np.array([0.0, 1.0, 0.5, 0.5]))
     points = made(kind, size, mean=(0.1, 0.2, 0.3, math.nan))
-    classes, deviations = show._smoothed(points, kind, size)
-    assert classes.shape == (show._GRID, 4)
+    classes, deviations = _smoothed(points, kind, size)
+    assert classes.shape == (_GRID, 4)
     assert (classes[:, 2:] == -1).all()  # a diverged one alone, and no point at all
     assert set(classes[:, 0]) == {4, 5, 6, 7}  # along numbers it is smoothed
     assert set(classes[:, 1]) == {0}  # and from one value to another it is not
-    assert deviations[0, 1] > 3 > deviations[show._GRID // 2, 1]
+    assert deviations[0, 1] > 3 > deviations[_GRID // 2, 1]
     (drawn,) = show.surfaces(points)
     told = " ".join(texts(drawn))
     assert "rank of the points with this kind, smoothed along size; hatched" in told
     (drawn,) = show.surfaces(made(size, kind, mean=(0.1, 0.2, 0.3, 0.4)))
     assert "the points with this kind, smoothed along size" in " ".join(texts(drawn))
-    both, _ = show._smoothed(made(kind, KIND, mean=(0.1, 0.2, 0.3, 0.4)), kind, KIND)
+    both, _ = _smoothed(made(kind, KIND, mean=(0.1, 0.2, 0.3, 0.4)), kind, KIND)
     assert both.tolist() == [[7, -1, 0, -1], [5, 2, -1, -1]]
     same = show.Key("k", False, np.array([0.0, 0.0, 1.0, 1.0]), ("a", "b"))
     (drawn,) = show.surfaces(made(same, same))
@@ -223,23 +227,23 @@ def test_where_the_nearest_point_diverged_a_surface_is_blank() -> None:
     x = show.Key("x", False, np.array([0.0, 0.5, 1.0]))
     y = show.Key("y", False, np.array([0.0, 0.5, 1.0]))
     points = made(x, y, mean=(0.1, 0.2, math.nan))
-    classes, _ = show._smoothed(points, x, y)
+    classes, _ = _smoothed(points, x, y)
     assert (classes[-12:, -12:] == -1).all() and (classes[:24, :24] >= 0).all()
 
 
 def test_a_list_is_explained_by_the_means_of_its_values() -> None:
     mean = (0.1, 0.2, 0.3, 0.4)
     kind = show.Key("k", False, np.array([1.0, 0.0, 2.0, 1.0]), ("a", "b", "c"))
-    assert show._explained(made(kind, mean=mean), kind) == pytest.approx(0.1)
+    assert _explained(made(kind, mean=mean), kind) == pytest.approx(0.1)
     apart = show.Key("k", False, np.array([0.0, 2.0, 1.0, 3.0]), ("a", "b", "c", "d"))
-    assert show._explained(made(apart, mean=mean), apart) == pytest.approx(1)
+    assert _explained(made(apart, mean=mean), apart) == pytest.approx(1)
     line = show.Key("n", False, np.array([1.0, 2.0, 3.0, 4.0]))
-    assert show._explained(made(line, mean=mean), line) == pytest.approx(1)
+    assert _explained(made(line, mean=mean), line) == pytest.approx(1)
 
 
 def test_points_of_one_value_stand_in_the_order_of_their_numbers() -> None:
     values = np.array([0.0, 1.0, 1.0, 1.0])
-    moved = show._beside(values, np.array([9, 7, 2, 5]))
+    moved = beside(values, np.array([9, 7, 2, 5]))
     assert moved[0] == 0
     assert np.argsort(moved[1:]).tolist() == [1, 2, 0]
     assert moved[1:].sum() == pytest.approx(0)
@@ -262,8 +266,8 @@ def test_a_surface_is_hatched_where_no_point_is_near() -> None:
         area = np.prod(corners[:, 2] - corners[:, 0], axis=1).sum()
         covered += area
         assert patch.get_alpha() is None  # faded it would be a worse rank
-        assert (abs(corners[:, 2, 0] - corners[:, 2, 1]) < 0.6 * show._GRID).all()
-    assert 0.05 < covered / show._GRID**2 < 0.4  # around two corners of four
+        assert (abs(corners[:, 2, 0] - corners[:, 2, 1]) < 0.6 * _GRID).all()
+    assert 0.05 < covered / _GRID**2 < 0.4  # around two corners of four
     told = " ".join(texts(drawn))
     assert "points around, smoothed; hatched where none is near" in told
     assert "rank 4 (0.9)" in told and "rank 1 (0.1)" in told
@@ -271,11 +275,14 @@ def test_a_surface_is_hatched_where_no_point_is_near() -> None:
 
 def test_a_point_that_almost_diverged_does_not_flatten_the_others() -> None:
     assert not made(RATE).log
-    far = made(RATE, mean=(0.1, 0.11, 0.3, 1e12))
-    found = said(show.slices(far))
-    assert far.log and {"10¹⁰", "0.1"} & set(found)
+    far = made(RATE, mean=(0.1, 0.11, 0.3, 1e4))
+    assert far.log and not far.unknown
     shares = show.Key("x", far.log, far.mean).shares
     assert shares[2] > 0.03
+    lost = made(RATE, mean=(0.1, 0.11, 0.3, 1e20))
+    assert not lost.log and lost.known.tolist() == [True, True, True, False]
+    for drawn in (show.slices(lost), show.parallel(lost)):
+        assert "no value, or one far off" in " ".join(said(drawn))
 
 
 def test_hostile_names_are_text() -> None:
@@ -298,3 +305,36 @@ def test_curves_of_runs_of_every_length() -> None:
     found = texts(show.curves("validation/loss", runs, ["7", "1", "2", "3"]))
     assert {"point 7, the best", "the others", "epoch", "validation/loss"} <= set(found)
     assert texts(show.curves("validation/loss", [[]], ["1"]))
+
+
+def test_a_run_of_one_epoch_is_a_dot() -> None:
+    epochs = np.arange(1.0, 4.0)
+    alone = epochs[:1], np.array([0.4])
+    runs = [[(epochs, 1 / epochs)], [alone, (epochs, np.array([0.3, *[math.nan] * 2]))]]
+    drawn = show.curves("validation/loss", runs, ["7", "1"])
+    markers = [line.get_marker() for line in lines_of(drawn)[:3]]
+    assert markers == ["o", "o", "None"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (19.0, 117.0, ["20", "50", "100"]),
+        (0.0002, 0.05, ["0.0002", "0.001", "0.005", "0.02"]),
+        (0.13, 0.14, ["0.13", "0.14"]),
+        (1e-9, 1e9, ["10⁻⁹", "10⁻³", "10³", "10⁹"]),
+    ],
+)
+def test_a_logarithmic_key_has_a_few_plain_ticks(
+    low: float, high: float, wanted: list[str]
+) -> None:
+    key = show.Key("k", True, np.array([low, high]))
+    (drawn,) = show.slices(made(key, mean=(0.1, 0.2)))
+    (axes,) = {line.axes for line in lines_of(drawn)}
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == wanted
+
+
+def test_the_best_of_many_decades_is_not_cut_off() -> None:
+    (drawn,) = show.slices(made(RATE, mean=(0.1, 0.11, 0.3, 1e12)))
+    low, _ = lines_of(drawn)[0].axes.get_ylim()
+    assert low < 0.03

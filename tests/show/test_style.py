@@ -176,3 +176,28 @@ def test_cells_of_equal_class_in_a_row_are_one_rectangle() -> None:
     assert len(green.vertices) == 5
     assert len(red.vertices) == 10
     assert red.get_extents().bounds == (0, 0, 3, 2)
+
+
+DEEP = "repeat1/2/transformer_encoder1/attention/query"
+
+
+@pytest.mark.parametrize(
+    ("room", "shown"),
+    [
+        (999, DEEP),
+        (200, "repeat1/2/…/attention/query"),
+        (130, "repeat1/2/…/query"),
+        (60, "repea…query"),
+    ],
+)
+def test_a_path_is_fitted_from_its_middle(room: float, shown: str) -> None:
+    assert style.fitted([DEEP, "dense1"], room) == [shown, "dense1"]
+
+
+def test_paths_that_would_look_alike_keep_what_differs() -> None:
+    paths = [f"repeat1/2/transformer_encoder1/attention{i}/weight" for i in range(3)]
+    wanted = [f"…/attention{i}/weight" for i in range(3)]
+    assert style.fitted(paths, 136) == wanted
+    # Neither one end nor the other tells these apart, but their letters.
+    paths = [f"repeat1/{i}/residual1/conv2d{j}/weight" for i in "12" for j in "12"]
+    assert len(set(style.fitted(paths, 136))) == 4

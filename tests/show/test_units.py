@@ -90,3 +90,12 @@ def test_the_same_bytes_again() -> None:
     layers = {"dense1": np.eye(9, dtype=bool)}
     assert dead_neurons(layers) == dead_neurons(layers)
     assert activations(statistics()) == activations(statistics())
+
+
+def test_many_maps_say_in_few_letters_how_many_end_dead() -> None:
+    dead = np.zeros((9, 8), bool)
+    dead[4:, :3] = True
+    found = texts(dead_neurons({f"dense{i}": dead for i in range(13)}))
+    assert "Units over epochs; how many end dead" in found and "dense0: 3/8" in found
+    found = texts(dead_neurons({f"dense{i}": dead for i in range(12)}))
+    assert "Units over epochs" in found and "dense0: 3 of 8 dead at the end" in found

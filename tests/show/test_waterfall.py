@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from nettrain.show.style import Picture
 from nettrain.show.waterfall import _fall, waterfall
 from tests.show.pictures import statistics, texts
+
+ROLES = ("pre_activation", "activation")
+NODES = [f"model/dense{i}/{role}" for i in (1, 2, 3) for role in ROLES]
 
 
 def test_the_changes_add_up_to_the_total() -> None:
@@ -46,3 +50,47 @@ def test_no_gradient_at_all() -> None:
     columns = statistics(layers=2)
     columns["gradient_rms"][:] = 0.0
     assert "No gradient was recorded" in waterfall(columns)
+
+
+def test_where_nothing_arrives_it_says_so() -> None:
+    columns = statistics(3)
+    lost = np.char.startswith(columns["node"], "model/dense1") | (
+        columns["node"] == "model/dense2/pre_activation"
+    )
+    rms = np.where(lost & (columns["epoch"] == 4), 0.0, columns["gradient_rms"])
+    drawn = waterfall(
+        columns | {"gradient_rms": rms}, predicted=dict.fromkeys(NODES, 2)
+    )
+    found = texts(drawn)
+    assert "Gradient waterfall: nothing arrives at dense2/pre_activation" in found
+    assert found.count("no gradient: 0") == 3
+    assert {"dense2/pre_activation", "dense1/activation"} <= set(found)
+    assert isinstance(drawn, Picture)
+    axes = drawn.figure.axes[0]
+    assert len(axes.patches) == 2  # of what is known: output and activation
+    (marks,) = (line for line in axes.lines if line.get_marker() == "|")
+    assert len(marks.get_xdata()) == 2
+    # Earlier there was a gradient everywhere.
+    drawn = waterfall(columns | {"gradient_rms": rms}, epoch=3)
+    assert "no gradient: 0" not in texts(drawn)
+
+
+def test_a_shortcut_past_a_node_without_gradient_counts_from_above_it() -> None:
+    columns = statistics(3)
+    last = columns["epoch"] == 4
+    node = columns["node"]
+    rms = columns["gradient_rms"].copy()
+    rms[last & (node == "model/dense3/pre_activation")] = 1.0
+    rms[last & (node == "model/dense2/activation")] = 0.1
+    rms[last & (node == "model/dense2/pre_activation")] = 0.0
+    rms[last & np.char.startswith(node, "model/dense1")] = 0.01
+    drawn = waterfall(columns | {"gradient_rms": rms})
+    assert isinstance(drawn, Picture)
+    bars = drawn.figure.axes[0].patches
+    widths = sorted(round(bar.get_width(), 6) for bar in bars)
+    assert widths == [0, 0, 1, 1]
+
+
+def test_one_layer_is_no_loss_of_a_gradient() -> None:
+    columns = statistics(1)
+    assert "There is one layer only: no gradient goes on from it" in waterfall(columns)

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from nettrain.show import width as module
-from nettrain.show.width import columns, folded, width
+from nettrain.show.width import columns, folded, reflowed, width
 
 
 class Terminal(io.StringIO):
@@ -69,3 +69,16 @@ def test_long_lines_are_folded_and_others_left() -> None:
 )
 def test_what_is_to_be_copied_is_never_broken(line: str) -> None:
     assert folded(line, 2, 40) == line
+
+
+def test_paragraphs_that_are_too_wide_are_wrapped_anew() -> None:
+    prose = "one two three four five six\nseven"
+    listed = "begins:\n- one two three four five six seven\n  eight\n- nine"
+    formula = "    y = x · x · x · x · x · x"
+    text = "\n\n".join([prose, listed, formula])
+    assert reflowed(text, 50) == text
+    assert reflowed(text, 24).split("\n\n") == [
+        "one two three four five\nsix seven",
+        "begins:\n- one two three four\n  five six seven eight\n- nine",
+        formula,
+    ]

@@ -35,20 +35,20 @@ def charts(
         best_epoch: the epoch whose metric was best.
         prior: H0, the loss of guessing.
     """
-    if "step" not in columns or not len(columns["step"]):
+    if "step" not in columns:
         return []
     time = time_in_epochs(columns)
     at = _best(columns, time, best_epoch)
     batches = envelope(time, numbers(columns, "train/loss"))
     lines: dict[str, tuple[str, Line]] = {_BATCHES: ("pale_blue", batches)}
-    lines |= {p: (c, _curve(columns, time, _LOSS[p])) for p, c in _PARTS}
+    lines |= _parts(columns, time, _LOSS)
     if prior is not None:
         ends = np.array([0.0, time.max(initial=0.0)])
         lines["guessing"] = ("muted", (ends, np.full(2, prior)))
     made = [chart("loss", lines, at)]
     for name in metric_names(columns):
-        of = {p: (c, _curve(columns, time, f"{p}/{name}")) for p, c in _PARTS}
-        made.append(chart(name.replace("_", " "), of, at))
+        of = {part: f"{part}/{name}" for part, _ in _PARTS}
+        made.append(chart(name.replace("_", " "), _parts(columns, time, of), at))
     rates = envelope(time, numbers(columns, "learning_rate"))
     if len(set(rates[1].tolist())) > 1:
         made.append(chart("learning rate", {"rate": ("green", rates)}, None))
@@ -70,12 +70,13 @@ def overlaid(groups: Mapping[str, Sequence[Columns]]) -> list[Chart]:
             "validation" if any(f"validation/{name}" in c for c in every) else "train"
         )
         column = _LOSS[part] if name == "loss" else f"{part}/{name}"
-        lines = {}
+        lines: dict[str, tuple[str, Line]] = {}
         for index, (label, runs) in enumerate(groups.items()):
             colour = palette.SERIES[index % len(palette.SERIES)]
             curves = [_points(c, column) for c in runs if column in c]
-            lines[f"{label} ({part})"] = colour, _band([c for c in curves if len(c[0])])
-        if any(len(line[0]) for _, line in lines.values()):
+            if curves := [c for c in curves if len(c[0])]:
+                lines[f"{label} ({part})"] = colour, _band(curves)
+        if lines:
             made.append(chart(name.replace("_", " "), lines, None))
     return made
 
@@ -112,18 +113,17 @@ def _band(curves: Sequence[Line]) -> Line:
 def chart(
     title: str, lines: Mapping[str, tuple[str, Line]], best: float | None
 ) -> Chart:
-    """Lines (colour, line) by label over one axis; empty ones are left out."""
-    kept = {label: line for label, line in lines.items() if len(line[1][0])}
-    axis = np.unique(np.concatenate([np.zeros(0), *(c[0] for _, c in kept.values())]))
+    """Lines (colour, line) by label over one axis."""
+    axis = np.unique(np.concatenate([np.zeros(0), *(c[0] for _, c in lines.values())]))
     series = []
-    for label, (colour, (x, *curves)) in kept.items():
+    for label, (colour, (x, *curves)) in lines.items():
         one: dict[str, Any] = {"label": label, "colour": colour}
         for name, y in zip(("values", "low", "high"), curves, strict=False):
             values = np.full(len(axis), np.nan)
             values[np.searchsorted(axis, x)] = y
             one[name] = plain(values)
         series.append(one)
-    decide = [deciding(c[1]) if k == _BATCHES else c[1] for k, (_, c) in kept.items()]
+    decide = [deciding(c[1]) if k == _BATCHES else c[1] for k, (_, c) in lines.items()]
     return {
         "title": title,
         "x": plain(axis, 6),
@@ -147,9 +147,18 @@ def thinned(count: int, most: int) -> Sequence[int]:
     return np.unique(chosen).tolist() if count else []
 
 
-def _curve(columns: Columns, time: np.ndarray, name: str) -> Line:
-    """Where a column has finite values, and these: few enough for a page."""
-    return envelope(time, numbers(columns, name))
+def _parts(
+    columns: Columns, time: np.ndarray, names: Mapping[str, str]
+) -> dict[str, tuple[str, Line]]:
+    """Of each part, by the name of its column, where it has finite values, and these.
+
+    Few enough for a page; of a run that begins a column may have none yet.
+    """
+    return {
+        part: (colour, envelope(time, numbers(columns, names[part])))
+        for part, colour in _PARTS
+        if names[part] in columns
+    }
 
 
 def _best(columns: Columns, time: np.ndarray, epoch: int | None) -> float | None:

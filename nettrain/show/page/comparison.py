@@ -10,7 +10,7 @@ from nettrain.show.columns import Columns
 from nettrain.show.page import charts, tables
 from nettrain.show.page.document import document
 from nettrain.show.page.report import curves_section
-from nettrain.show.page.text import element, scrolled, section, table
+from nettrain.show.page.text import element, listed, section
 
 Rows = Sequence[Sequence[str]]
 """Heads, and rows of texts."""
@@ -53,8 +53,7 @@ def _table(title: str, rows: Rows) -> str:
     heads, *others = rows
     if not others:
         return ""
-    wide = scrolled(table(others, heads=heads))
-    return section(title.lower().replace(" ", "-"), title, wide)
+    return section(title.lower().replace(" ", "-"), title, listed(others, heads))
 
 
 _NONE = element("p", "No epoch was finished.", class_="faint")

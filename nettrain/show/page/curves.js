@@ -129,10 +129,14 @@ nettrain.curve = (place, chart, options = {}) => {
     plot.root.querySelector(".u-wrap").setAttribute("aria-label", `${chart.title}: ${last}`);
   };
   tell();
+  /** Whether only a part of it is shown. */
+  plot.zoomed = () => {
+    const { min, max } = plot.scales.x;
+    return min > plot.data[0][0] || max < plot.data[0].at(-1);
+  };
   /** Draw what the chart has become; who has zoomed in stays there. */
   plot.follow = () => {
-    const { min, max } = plot.scales.x;
-    const zoomed = min > plot.data[0][0] || max < plot.data[0].at(-1);
+    const zoomed = plot.zoomed();
     plot.setData(nettrain.plotted(chart, log), !zoomed);
     if (zoomed) plot.redraw();
     tell();
@@ -142,56 +146,83 @@ nettrain.curve = (place, chart, options = {}) => {
 
 /**
  * The charts of a run, with one switch between linear and logarithmic for all.
- * Gives a function that draws them as they have become.
+ * Gives a function that draws them as they have become: each stays in its place.
  */
 nettrain.charts = (charts) => {
   const place = document.getElementById("charts");
   const switches = [...document.querySelectorAll("input[name=scale]")];
-  let [chosen, plots, figures] = [null, [], []];
-  const draw = () => {
-    const log = chosen ?? charts.some((chart) => chart.title === "loss" && chart.log);
-    for (const input of switches) input.checked = (input.value === "log") === log;
-    plots.forEach((plot) => plot.destroy());
-    plots = charts.map((chart, i) =>
-      nettrain.curve(figures[i], chart, {
-        // A metric between 0 and 1 keeps its own scale; the switch is for what decays.
-        log: log && (chart.title === "loss" || chart.log),
-        height: chart.title === "loss" ? 320 : 220,
-      }),
-    );
+  let [chosen, drawn] = [null, []];
+  const isLog = () => chosen ?? drawn.some(({ chart }) => chart.title === "loss" && chart.log);
+  // A metric between 0 and 1 keeps its own scale; the switch is for what decays.
+  const scale = (chart) => isLog() && (chart.title === "loss" || chart.log);
+  const series = (chart) =>
+    JSON.stringify([(chart.best ?? null) === null, ...chart.series.map((s) => s.label)]);
+
+  /** Draw a chart anew; what was zoomed in on or hidden stays so. */
+  const draw = (one) => {
+    const before = one.plot;
+    const hidden = new Set(before?.series.filter((s) => !s.show).map((s) => s.label));
+    const zoomed = before?.zoomed() && { ...before.scales.x };
+    before?.destroy();
+    one.log = scale(one.chart);
+    const height = one.chart.title === "loss" ? 320 : 220;
+    one.plot = nettrain.curve(one.inner, one.chart, { log: one.log, height });
+    if (zoomed) one.plot.setScale("x", { min: zoomed.min, max: zoomed.max });
+    one.plot.series.forEach((s, i) => {
+      if (s.label && hidden.has(s.label)) one.plot.setSeries(i, { show: false });
+    });
   };
-  const build = () => {
-    figures = charts.map(() => nettrain.make("div"));
-    const titled = (chart, i) =>
-      nettrain.make("figure", {}, nettrain.make("figcaption", {}, chart.title), figures[i]);
-    place.replaceChildren(...charts.map(titled));
+  const check = () => {
+    for (const input of switches) input.checked = (input.value === "log") === isLog();
   };
-  build();
+  const every = () => {
+    check();
+    drawn.forEach(draw);
+  };
+  const begun = (chart) => {
+    const inner = nettrain.make("div");
+    const title = nettrain.make("figcaption", {}, chart.title);
+    return { chart, inner, figure: nettrain.make("figure", {}, title, inner) };
+  };
+  /** Give each chart its figure; one that has one already keeps it. */
+  const arrange = (fresh) => {
+    const left = [...drawn];
+    drawn = fresh.map((chart) => {
+      const at = left.findIndex((one) => one.chart.title === chart.title);
+      const one = at < 0 ? begun(chart) : left.splice(at, 1)[0];
+      one.same = one.plot && series(one.chart) === series(chart);
+      Object.assign(one.chart, chart);
+      return one;
+    });
+    for (const { plot, figure } of left) {
+      plot.destroy();
+      figure.remove();
+    }
+    drawn.forEach((one, i) => {
+      const there = place.children[i] ?? null;
+      if (there !== one.figure) place.insertBefore(one.figure, there);
+    });
+  };
+  arrange(charts);
   for (const input of switches) {
     input.addEventListener("change", () => {
       chosen = input.value === "log";
-      draw();
+      every();
     });
   }
-  nettrain.themed(draw);
+  nettrain.themed(every);
   new ResizeObserver(() => {
-    plots.forEach((plot, i) => {
-      const width = Math.max(figures[i].clientWidth, 220);
+    for (const { plot, inner } of drawn) {
+      const width = Math.max(inner.clientWidth, 220);
       if (plot.width !== width) plot.setSize({ width, height: plot.height });
-    });
+    }
   }).observe(place);
-  const shape = (all) =>
-    JSON.stringify(
-      all.map((c) => [c.title, (c.best ?? null) === null, c.series.map((s) => s.label)]),
-    );
   return (fresh) => {
-    if (shape(fresh) === shape(charts)) {
-      charts.forEach((chart, i) => Object.assign(chart, fresh[i]));
-      plots.forEach((plot) => plot.follow());
-    } else {
-      charts = fresh;
-      build();
-      draw();
+    arrange(fresh);
+    check();
+    for (const one of drawn) {
+      if (one.same && one.log === scale(one.chart)) one.plot.follow();
+      else draw(one);
     }
   };
 };

@@ -35,7 +35,8 @@ def document(title: str, sections: Sequence[str], data: Mapping[str, Any]) -> st
         title: of the page, as text.
         sections: its body, as HTML.
         data: what the scripts draw: `charts`, `graph`; not finite numbers are null.
-            With `live` the page asks its own server for what is new.
+            With `live`, which run it is and the command that tells it later, the
+            page asks its own server for what is new.
     """
     has_graph = data.get("graph") is not None
     names = _FOR_CURVES + (_FOR_GRAPH if has_graph else ())

@@ -21,6 +21,8 @@ def is_sick(findings: Sequence[Finding]) -> bool:
     return any(finding["severity"] != "note" for finding in findings)
 
 
+_SEVERITIES = ("error", "warning", "note")
+
 ENDLESS = ("interrupted", "killed", "failed")
 """How runs stop that can be gone on with."""
 
@@ -100,6 +102,8 @@ def section_of_findings(
         shown=dict[str, str](),
     )
     ranked = sorted(findings, key=lambda f: not f.get("primary"))
+    if ranked and not ranked[0].get("primary"):  # which is the cause is not yet known
+        ranked.sort(key=lambda f: _SEVERITIES.index(f["severity"]))
     heads = [f for f in ranked if not f.get("consequence_of")]
     parts = []
     for finding in heads:

@@ -34,12 +34,15 @@ def graph_page(drawing: Drawing) -> str:
 # ---------------------------------------------------------------- data
 
 
-def graph_data(drawing: Drawing, statistics: Columns | None = None) -> dict[str, Any]:
+def graph_data(
+    drawing: Drawing, statistics: Columns | None = None, at: str = "the end"
+) -> dict[str, Any]:
     """What the script draws.
 
     Args:
         drawing: the graph with the numbers of one evaluation.
         statistics: statistics.csv as columns, for the moments before it.
+        at: the moment that the drawing shows.
 
     Returns:
         nodes in the order of the drawing; arrows as pairs of their numbers with a
@@ -54,11 +57,12 @@ def graph_data(drawing: Drawing, statistics: Columns | None = None) -> dict[str,
     once = merged(drawing)
     return {
         "title": drawing.title or "Computational graph",
+        "at": at,
         "nodes": [_node(box) for box in drawing.boxes],
         "arrows": _arrows(drawing, index),
         "scopes": _scopes(drawing),
         "notes": dict(drawing.notes),
-        "once": None if once == drawing else _once(drawing, once, index, then),
+        "once": None if once == drawing else _once(drawing, once, index, then, at),
         "open": unfolded(drawing.boxes),
         "by_health": drawing.shows_health,
         "healths": [[f"health{i}", _health_look(i).stroke] for i in range(HEALTHS)],
@@ -75,7 +79,11 @@ def _arrows(drawing: Drawing, index: Mapping[str, int]) -> list[list[Any]]:
 
 
 def _once(
-    drawing: Drawing, once: Drawing, index: Mapping[str, int], then: Mapping[str, Any]
+    drawing: Drawing,
+    once: Drawing,
+    index: Mapping[str, int],
+    then: Mapping[str, Any],
+    at: str,
 ) -> dict[str, Any]:
     """What is seen where repeated blocks are drawn once.
 
@@ -90,7 +98,7 @@ def _once(
     shown = [path for path in notes if drawing.notes.get(path) != notes[path]]
     if then["moments"]:
         for path in shown:
-            notes[path] += " at the end" * ("," in notes[path])
+            notes[path] += f" at {at}" * ("," in notes[path])
     # At first it is seen as on paper, but for plain layers.
     blocks = {path.rpartition("/")[0] for path in left}
     seen = condensed(drawing).boxes
@@ -189,8 +197,14 @@ _HELP = (
 )
 
 
-def graph_section(drawing: Drawing, title: str = "Computational graph") -> str:
-    """The place of the graph, its tools, panel, key, and the list of its nodes."""
+def graph_section(
+    drawing: Drawing, title: str = "Computational graph", note: str = ""
+) -> str:
+    """The place of the graph, its tools, panel, key, and the list of its nodes.
+
+    Args:
+        note: what is to be said of it first.
+    """
     canvas = element(
         "div",
         id="canvas",
@@ -206,6 +220,7 @@ def graph_section(drawing: Drawing, title: str = "Computational graph") -> str:
     return section(
         "graph",
         title,
+        element("p", escape(note)) if note else "",
         element("p", _HELP, walking, id="graph-help", class_="faint"),
         _steps(drawing),
         _tools(drawing),

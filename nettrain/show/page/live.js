@@ -1,7 +1,8 @@
 "use strict";
 
-/* A page that follows a run. Each message is {parts, charts, state, over}: the parts of the
-   page as HTML by id, its charts, how far the run is, and whether this is the last word. */
+/* A page that follows a run. Each message is {parts, charts, run, state, over}: the parts of
+   the page as HTML by id, its charts, which run it is, how far that is, and whether this is
+   the last word. */
 
 /** Put a part of the page in the place of what it was; what was opened stays open. */
 nettrain.renew = (id, html) => {
@@ -20,8 +21,9 @@ nettrain.renew = (id, html) => {
   if (at >= 0) keys(fresh)[at]?.focus({ preventScroll: true });
 };
 
-/** Follow the run; `draw` draws its charts. Each answer is {number, told: a message}. */
-nettrain.live = async (draw) => {
+/** Follow a run {run, report}: which one, and the command that tells it when it is over;
+    `draw` draws its charts. Each answer is {number, told: a message}. */
+nettrain.live = async ({ run, report }, draw) => {
   const place = document.getElementById("live");
   const shown = new Map();
   const page = Math.random().toString(36).slice(2, 14);
@@ -30,7 +32,16 @@ nettrain.live = async (draw) => {
     place.setAttribute("role", "status"); // only the last word is read aloud
     place.textContent = text;
   };
-  const take = ({ parts, charts, state, over }) => {
+  /** The page is old, and must not look as if it still followed the run. */
+  const lose = (text) => {
+    place.className = "verdict warning";
+    end(`${text} This is what it told last; ${report} tells the rest.`);
+  };
+  const take = ({ parts, charts, run: told, state, over }) => {
+    if (told !== run) {
+      lose("The run is over, and another one is followed here: reload the page.");
+      return true;
+    }
     for (const [id, html] of Object.entries(parts)) {
       if (shown.get(id) !== html) nettrain.renew(id, html);
       shown.set(id, html);
@@ -57,5 +68,5 @@ nettrain.live = async (draw) => {
       await second();
     }
   }
-  end("The run does not answer any more. This is what it told last.");
+  lose("The run does not answer any more: it has ended, or was stopped.");
 };

@@ -30,6 +30,7 @@ class Report:
         pictures: those that belong to findings, by their ids.
         drawing: the network's graph; None where it cannot be drawn.
         missing: why it cannot.
+        drawn_at: the moment that it shows, where this is not the end.
         best_epoch: the one that was best.
         prior: H0, the loss of guessing.
     """
@@ -44,6 +45,7 @@ class Report:
     pictures: Mapping[str, str]
     drawing: Drawing | None = None
     missing: str = ""
+    drawn_at: str = ""
     best_epoch: int | None = None
     prior: float | None = None
 
@@ -57,19 +59,24 @@ class Report:
             str(self.facts.get("reason", "")),
             bool(self.facts.get("diagnosis")),
             at,
-            self._verb("resume"),
+            self.verb("resume"),
         )
 
-    def _verb(self, name: str) -> str:
+    def verb(self, name: str) -> str:
         """The command that does this with the run."""
         return f"nettrain {name} {shlex.quote(self.folder)}"
 
     @property
     def not_drawn(self) -> str:
         """Why there are no pictures."""
+        if not self.metrics:
+            return _NOTHING
         if self.facts.get("status") in findings.ENDLESS:
-            return f"They are drawn by {self._verb('report')}"
+            return f"They are drawn by {self.verb('report')}"
         return "They are drawn when the run is finished."
+
+
+_NOTHING = "No update was recorded."
 
 
 def report(run: Report) -> str:
@@ -78,18 +85,23 @@ def report(run: Report) -> str:
         drawn = section("graph", "Computational graph", _missing(run.missing))
         graph = None
     else:
-        drawn = graph_section(run.drawing)
-        graph = graph_data(run.drawing, run.statistics)
+        at = run.drawn_at
+        drawn = graph_section(run.drawing, note=f"As it was at {at}." * bool(at))
+        graph = graph_data(run.drawing, run.statistics, at or "the end")
     return _page(run, [drawn], {"charts": curves(run), "graph": graph})
 
 
-def live(run: Report) -> str:
+def live(run: Report, which: str) -> str:
     """The page of a run that goes on: it asks its server for what is new.
 
     It has no graph; that of the report is evaluated when the run has ended.
+
+    Args:
+        which: run it is, as every message says.
     """
     place = element("p", id="live", class_="faint")
-    return _page(run, [], {"charts": curves(run), "live": True}, place)
+    followed = {"run": which, "report": run.verb("report")}
+    return _page(run, [], {"charts": curves(run), "live": followed}, place)
 
 
 def _page(
@@ -103,7 +115,7 @@ def _page(
         first,
         made["verdict"],
         made["findings"],
-        curves_section(made["epochs"]),
+        curves_section(made["epochs"]) if run.metrics else _none_yet(),
         made["summary"],
         made["pictures"],
         tables.config(run.config),
@@ -155,6 +167,10 @@ def curves_section(as_table: str) -> str:
     choice = element("fieldset", legend, scales, id="scale", class_="tools")
     place = element("div", id="charts")
     return section("curves", "Curves", choice, place, as_table)
+
+
+def _none_yet() -> str:
+    return section("curves", "Curves", element("p", _NOTHING, class_="faint"))
 
 
 def _missing(why: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from nettrain.show.page.document import document, picture
-from nettrain.show.page.text import element, scrolled, section, table
+from nettrain.show.page.text import element, listed, section
 
 
 def sweep(
@@ -26,12 +26,11 @@ def sweep(
         pictures: SVG by title, or several that stand side by side where there is room;
             an empty one is left out.
     """
-    said = [element("p", escape(verdict)) for verdict in verdicts]
-    points = scrolled(table(rows, heads=heads))
+    said = [element("p", escape(v[:1].upper() + v[1:])) for v in verdicts]
     sections = [
         element("h1", escape(title)),
         element("div", *said, class_="verdict none"),
-        section("points", "Points", points),
+        section("points", "Points", listed(rows, heads)),
         *(
             section(f"picture-{number}", name, _drawn(drawn))
             for number, (name, drawn) in enumerate(pictures.items())

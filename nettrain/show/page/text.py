@@ -68,6 +68,18 @@ def scrolled(inside: str) -> str:
     return element("div", inside, class_="wide")
 
 
+_LONG = 30
+"""Rows from which on a table is scrolled by itself: what comes below stays near."""
+
+
+def listed(rows: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
+    """A table of any size: whole, and scrolled where it is wide or long."""
+    whole = table(rows, heads=heads)
+    if len(rows) <= _LONG:
+        return scrolled(whole)
+    return element("div", whole, class_="wide long", tabindex="0")
+
+
 def section(name: str, title: str, *inside: str) -> str:
     """A part of a page with a heading that names it."""
     heading = element("h2", escape(title), id=f"{name}-title")

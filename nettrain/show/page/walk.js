@@ -9,11 +9,13 @@ nettrain.moments = (graph, state, changed) => {
   if (!last) return;
   const tell = () => {
     const [step, epoch] = graph.moments[state.moment] ?? [];
-    const text = state.moment === last ? "at the end, first batch" : `epoch ${epoch}, step ${step}`;
+    const isLast = state.moment === last;
+    const text = isLast ? `at ${graph.at}, first batch` : `epoch ${epoch}, step ${step}`;
     document.getElementById("moment-told").textContent = text;
     slider.setAttribute("aria-valuetext", text);
   };
-  slider.max = slider.value = String(last);
+  slider.max = String(last); // first: a value beyond it would be cut
+  slider.value = slider.max;
   slider.addEventListener("input", () => {
     state.moment = Number(slider.value);
     tell();
