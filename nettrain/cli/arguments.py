@@ -207,7 +207,11 @@ def compare(parser: Parser) -> None:
 
 def runs(parser: Parser) -> None:
     parser.add_argument(
-        "folder", nargs="?", default="runs", help="where to look; runs if not given"
+        "folders",
+        nargs="*",
+        default=["runs"],
+        metavar="FOLDER",
+        help="where to look; runs if not given",
     )
     parser.add_argument(
         "--where",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from nettrain.cli import plugin
 from nettrain.cli.terminal import print_json, table
 from nettrain.disk import Disk
 from nettrain.errors import visible
+from nettrain.show.width import fitted
 from nettrain.study.compare import Comparison
 
 
@@ -38,10 +40,11 @@ def told(found: Comparison) -> str:
     tables = [
         table(found.overview(), left=4),
         table(found.settings()) if several and found.keys else "",
-        table(found.results(), left=2),
+        table(found.results(), left=2, keys=2),
         table(found.findings()) if len(found.findings()) > 1 else "",
     ]
     sentences = [*found.verdicts(), *found.meaning()]
     sentences += (f"note: {note}" for note in found.notes())
-    blocks = [visible(found.title), *tables, visible("\n".join(sentences))]
+    said = fitted(visible("\n".join(sentences)), 2, sys.stdout)
+    blocks = [fitted(visible(found.title), 2, sys.stdout), *tables, said]
     return "\n\n".join(block for block in blocks if block)

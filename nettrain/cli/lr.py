@@ -16,6 +16,7 @@ from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.experiment.rates import RATES, Sweep, length, sweep
 from nettrain.experiment.setup import set_up
+from nettrain.show.width import fitted
 
 
 def lr(arguments: Namespace) -> int:
@@ -38,8 +39,8 @@ def lr(arguments: Namespace) -> int:
         print_json(_plain(found))
         return 0
     print(_table(found) + "\n")
-    print(f"guessing has {found.prior:.4g} (H0); {found.path} is {found.current:g}")
-    print(found.told())
+    guess = f"guessing has {found.prior:.4g} (H0); {found.path} is {found.current:g}"
+    print(fitted(f"{guess}\n{found.told()}", 2, sys.stdout))
     if found.chosen is not None:
         words = [arguments.config, *arguments.overrides, f"{found.path}={found.chosen}"]
         print(f"  nettrain run {shlex.join(words)}")

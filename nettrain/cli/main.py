@@ -16,7 +16,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from nettrain.experiment import signals
@@ -87,7 +87,7 @@ def exit_code(work: Callable[[T], int], given: T, debug: bool = False) -> int:
             import traceback
 
             traceback.print_exc()
-        return _told(_of_output(error) or error)
+        return _told(_of_output(error) or _of_plugin(error) or error)
     return code
 
 
@@ -112,11 +112,23 @@ def _of_output(error: BaseException) -> Error | None:
     return Error("disk-full", message, fix=fix)
 
 
+def _of_plugin(error: BaseException) -> Error | None:
+    """What there is to say where a person's own code failed, and it is no bug of ours.
+
+    What is an error with a code is told as it is, and no memory as that.
+    """
+    from nettrain.cli.plugin import blamed
+    from nettrain.errors import Error
+
+    ours = isinstance(error, (Error, KeyboardInterrupt, MemoryError))
+    return None if ours or not isinstance(error, Exception) else blamed(error)
+
+
 def _call(words: list[str], alone: bool) -> int:
     """Do what words say; `alone` where this process does nothing else."""
     from nettrain import __version__
     from nettrain.cli import verbs
-    from nettrain.errors import EXIT_CODES, Error
+    from nettrain.errors import EXIT_CODES
 
     if not words or words[0] in ("-h", "--help"):
         print(verbs.overview(), file=sys.stdout if words else sys.stderr)
@@ -125,7 +137,8 @@ def _call(words: list[str], alone: bool) -> int:
         print(f"nettrain {__version__}")
         return 0
     try:
-        verb, arguments = verbs.parse(words)
+        with _as_json("--json" in words):  # all there is to know of what has no sense
+            verb, arguments = verbs.parse(words)
     except SystemExit:  # argparse has printed a verb's help
         return 0
     module = importlib.import_module(f"nettrain.cli.{verb.module}")
@@ -133,16 +146,25 @@ def _call(words: list[str], alone: bool) -> int:
         # What was imported stays: to look through it for garbage, over and over, took
         # an eighth of the time in which hundreds of runs are compared.
         gc.freeze()
-    try:
+    with _as_json(getattr(arguments, "json", False)):
         code: int = getattr(module, verb.function)(arguments)
+    return code
+
+
+@contextlib.contextmanager
+def _as_json(asked: bool) -> Iterator[None]:
+    """Print an error that is raised inside as one document, if that is asked for."""
+    from nettrain.errors import Error
+
+    try:
+        yield
     except Error as error:
-        if getattr(arguments, "json", False):
+        if asked:
             from nettrain.cli.terminal import print_json
 
             found = getattr(error, "errors", (error,))
             print_json({"errors": [_plain(each) for each in found]})
         raise
-    return code
 
 
 def _plain(error: Error) -> dict[str, Any]:

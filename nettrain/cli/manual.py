@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import textwrap
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +24,7 @@ from nettrain.config.annotations import (
     Kinds,
     is_list,
     is_record,
+    kinds_at,
     members,
     named,
     record,
@@ -39,6 +39,7 @@ from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
 from nettrain.nn import Activation, Initializer, Layer, Loss
 from nettrain.optim import Optimizer, Schedule
+from nettrain.show.width import reflowed, width
 from nettrain.study.methods import Method
 from nettrain.study.settings import Objective, Sweep
 from nettrain.study.space import Range
@@ -118,7 +119,7 @@ def schema(root: type = Experiment) -> dict[str, Any]:
     Args:
         root: what the file describes: `Experiment` or `Sweep`.
     """
-    whole = json_schema(root)
+    whole = json_schema(root, above=_ABOVE)
     above = {
         "extends": {"type": "string", "description": _ABOVE["extends"]},
         "patch": {
@@ -136,12 +137,20 @@ def schema(root: type = Experiment) -> dict[str, Any]:
             },
         },
     }
-    needed = whole.pop("required")
-    return {
-        **whole,
-        "properties": {**above, **whole["properties"]},
-        "anyOf": [{"required": needed}, {"required": ["extends"]}],
-    }
+    if root is Sweep:
+        names: Any = {"anyOf": [{"enum": list(_varied())}, {"type": "string"}]}
+        whole["properties"]["space"]["propertyNames"] = names
+    return {**whole, "properties": {**above, **whole["properties"]}}
+
+
+def _varied() -> Iterator[str]:
+    """Keys that a sweep may vary; in a list, those of the first of each kind."""
+    for label, keys, rank in holders(None, (Experiment,)):
+        section, *_ = path = label.split(".")
+        if section in ("", "diagnose") or rank == FAMILY:
+            continue
+        number = "1" if is_list(kinds_at(Experiment, tuple(path[:-1]))) else ""
+        yield from (f"{label}{number}.{key}" for key in keys if key != "name")
 
 
 # ---------------------------------------------------------------- what is printed
@@ -156,7 +165,7 @@ def _overview(kind: str) -> Iterator[str]:
 def _component(name: str, cls: type) -> Iterator[str]:
     """Its name, what it is, and its settings."""
     yield name
-    yield textwrap.indent(describe(cls)[0], "  ")
+    yield textwrap.indent(reflowed(describe(cls)[0], width() - 2), "  ")
     fields = describe(cls)[1]
     if fields:
         yield ""
@@ -173,9 +182,9 @@ def _sweep() -> Iterator[Iterator[str]]:
 
 
 def _fields(fields: Sequence[FieldDoc]) -> Iterator[str]:
-    width = max(len(field.name) for field in fields)
+    widest = max(len(field.name) for field in fields)
     for field in fields:
-        head = f"    {field.name:<{width}}  "
+        head = f"    {field.name:<{widest}}  "
         yield from _paragraph(head, f"{field.type}; {_default(field)}")
         if field.meaning:
             yield from _paragraph(" " * len(head), field.meaning)
@@ -196,10 +205,9 @@ def _default(field: FieldDoc) -> str:
 
 def _paragraph(head: str, text: str) -> Iterator[str]:
     """Text behind a head, wrapped under itself."""
-    width = min(shutil.get_terminal_size((88, 24)).columns, 100)
     wrapped = textwrap.wrap(
         text,
-        max(30, width - len(head)),
+        max(30, width() - len(head)),
         break_long_words=False,
         break_on_hyphens=False,
     )

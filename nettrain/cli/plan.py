@@ -6,15 +6,19 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from nettrain.cli.terminal import joined, print_json, size, table
 from nettrain.component import dump
 from nettrain.config.writer import inline
 from nettrain.errors import Error, visible
+from nettrain.show.width import fitted
 from nettrain.study.plan import Plan, Varied
 from nettrain.study.points import Base
 from nettrain.study.verdict import count
 
+_HEAD = 10
+"""Columns of what stands before a fact."""
 _SHOWN = 6
 """Values of a list that are shown."""
 _WIDE = 32
@@ -33,12 +37,18 @@ def check(arguments: Namespace) -> int:
     if arguments.json:
         print_json(plan.to_json())
     else:
-        told = [f"{arguments.config}: {base.sweep.name}, a sweep", "", *_whole(plan)]
-        print(visible("\n".join(told)))
-    if plan.refusal:
-        sys.stdout.flush()
-        raise plan.refusal
-    return 0
+        print(visible(f"{arguments.config}: {base.sweep.name}, a sweep\n"))
+        if plan.axes:
+            heads = ["key", "kind", "values", "number", "of the base"]
+            print(table([heads, *map(_row, plan.axes)], left=3) + "\n")
+        print(fitted(visible("\n".join(_facts(plan))), _HEAD, sys.stdout))
+    sys.stdout.flush()
+    refusal = plan.greediest.refusal
+    if refusal and not arguments.json:
+        raise refusal
+    if refusal:
+        print(refusal, file=sys.stderr)  # its one document is printed
+    return refusal.exit_code if refusal else 0
 
 
 def brief(plan: Plan, folder: Path) -> list[str]:
@@ -50,20 +60,18 @@ def brief(plan: Plan, folder: Path) -> list[str]:
     ]
 
 
-def _whole(plan: Plan) -> Iterator[str]:
+def _facts(plan: Plan) -> Iterator[str]:
+    """All that there is to say beside the keys, each with its head."""
     sweep = plan.base.sweep
-    if plan.axes:
-        heads = ["key", "kind", "values", "number", "of the base"]
-        yield table([heads, *map(_row, plan.axes)], left=3)
-        yield ""
     yield f"base      {plan.base.config_path}: {plan.base.experiment.name}"
     ((name, settings),) = dump(sweep.method).items()
     given = [f"{key} {inline(value)}" for key, value in settings.items() if value]
     yield f"method    {': '.join(filter(None, (name, ', '.join(given))))}"
-    yield f"trials    {_trials(plan)}; the base makes up to {plan.updates:,} updates"
+    most = plan.greediest
+    yield f"trials    {_trials(plan)}, of up to {count(most.updates, 'update')} each"
     if plan.rungs:
         rungs = [f"{n} until {until:.3g} %" for n, until in plan.rungs]
-        yield " " * 10 + joined(rungs)
+        yield " " * _HEAD + joined(rungs)
     yield f"objective {plan.metric} is to {_RISE[plan.goal]}"
     if sweep.limit:
         yield f"limit     a trial fails after {sweep.limit:g} minutes"
@@ -106,14 +114,35 @@ def _at_once(plan: Plan) -> str:
     if plan.workers > 0:
         how = f"{min(plan.workers, plan.trials)} at the same time"
         how += f" by {where}" if where != "loky" else ""
-    return f"{how}, {size(plan.need)} of memory each"
+    return f"{how}, up to {size(plan.greediest.need)} of memory each"
 
 
 def _memory(plan: Plan) -> Iterator[str]:
     """Workers, and whether there is memory for them."""
-    yield f"workers   {_at_once(plan)}, as the base is"
+    most, blank = plan.greediest, " " * _HEAD
+    yield f"workers   {_at_once(plan)}"
+    yield f"{blank}{_looked_at(plan)}"
+    if most.flaw:
+        yield f"{blank}one cannot be trained: {most.flaw.message}"
     if plan.limit is None or plan.workers < 0:
-        yield " " * 10 + "how much memory there is for them is not known"
+        yield f"{blank}how much memory there is for them is not known"
         return
     there = f"there is memory for {plan.room} ({plan.limit.name})"
-    yield " " * 10 + there + (": ask for fewer" if plan.crowded else "")
+    yield blank + there + (": ask for fewer" if plan.crowded else "")
+
+
+def _looked_at(plan: Plan) -> str:
+    """How the most is known, and with which values it is needed."""
+    most = plan.greediest
+    if not most.values:
+        own = "; code of your own is run in trials alone"
+        return f"as the base is{own if not most.looked_at else ''}"
+    what = f"{count(most.looked_at, 'config')} with the ends of each key"
+    if most.is_all:
+        what = f"all {count(most.looked_at, 'point')}"
+    told = (f"{key} {_cut(_shown(value))}" for key, value in most.values.items())
+    return f"as the greediest of {what}: {', '.join(told)}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else inline(value)

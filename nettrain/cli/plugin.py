@@ -11,6 +11,8 @@ from pathlib import Path
 
 from nettrain.errors import Error, Place
 
+_NAME = "nettrain_plugin_"
+
 
 def load(files: Sequence[str]) -> None:
     """Run each file, so that the components it registers are known by name.
@@ -19,7 +21,7 @@ def load(files: Sequence[str]) -> None:
         Error: `usage-plugin`, with the line of the file where it failed.
     """
     for number, file in enumerate(files, start=1):
-        _load(file, f"nettrain_plugin_{number}")
+        _load(file, f"{_NAME}{number}")
 
 
 def _load(file: str, name: str) -> None:
@@ -35,12 +37,26 @@ def _load(file: str, name: str) -> None:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        told = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-        message = f"the plugin failed: {told}"
-        raise Error("usage-plugin", message, place=_place(file, error)) from error
+        raise _failed(error, _place(file, error) or Place(file)) from error
 
 
-def _place(file: str, error: BaseException) -> Place:
+def blamed(error: Exception) -> Error | None:
+    """What to say of an exception that came out of a plugin's code; None if none did.
+
+    A plugin's layer is called long after it was loaded.
+    """
+    plugins = [module for name, module in sys.modules.items() if name.startswith(_NAME)]
+    places = (_place(str(module.__file__), error) for module in plugins)
+    place = next(filter(None, places), None)
+    return None if place is None else _failed(error, place)
+
+
+def _failed(error: BaseException, place: Place) -> Error:
+    told = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
+    return Error("usage-plugin", f"the plugin failed: {told}", place=place)
+
+
+def _place(file: str, error: BaseException) -> Place | None:
     """The last line of the plugin itself that was running, or cannot be read."""
     path = Path(file).resolve()
     if isinstance(error, SyntaxError) and Path(error.filename or "").resolve() == path:
@@ -48,7 +64,7 @@ def _place(file: str, error: BaseException) -> Place:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).resolve() == path]
     if not own:
-        return Place(file)
+        return None
     at = own[-1]
     begin, end = at.colno or 0, at.end_colno or 0
     text = linecache.getline(file, at.lineno or 0)

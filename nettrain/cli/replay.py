@@ -13,6 +13,7 @@ from nettrain.cli.terminal import joined, print_json
 from nettrain.errors import EXIT_CODES, visible
 from nettrain.experiment.replay import Difference, Replay
 from nettrain.experiment.replay import replay as replayed
+from nettrain.show.width import fitted
 
 _UNEXPLAINED = (
     "nothing known explains it: config, data, versions, kernels and threads are what "
@@ -31,7 +32,8 @@ def replay(arguments: Namespace) -> int:
     if arguments.json:
         print_json(plain(found))
     else:
-        print(visible("\n".join(told(found, bool(arguments.plugin)))))
+        text = visible("\n".join(told(found, bool(arguments.plugin))))
+        print(fitted(text, 2, sys.stdout))
         sys.stdout.flush()
     return EXIT_CODES["run"] if found.difference else 0
 

@@ -12,9 +12,8 @@ from nettrain.cli.compare import write
 from nettrain.errors import Error, visible
 from nettrain.experiment.report import redraw
 from nettrain.record.folder import REPORT
-from nettrain.study.begun import SWEEP
 from nettrain.study.compare import Comparison
-from nettrain.study.folders import runs_of
+from nettrain.study.folders import SWEEP, runs_of
 
 
 def report(arguments: Namespace) -> int:

@@ -1,8 +1,7 @@
-"""The verb `runs`: a table of the runs in a folder."""
+"""The verb `runs`: a table of the runs in folders."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 import textwrap
 from argparse import Namespace
@@ -13,6 +12,7 @@ from typing import Any
 
 from nettrain.cli.terminal import print_json, table
 from nettrain.errors import Error, visible
+from nettrain.show.width import columns
 from nettrain.study.table import FIELDS, Row, rows
 from nettrain.study.where import Condition
 
@@ -34,23 +34,23 @@ _BETWEEN = 2
 
 def runs(arguments: Namespace) -> int:
     """`nettrain runs`."""
-    folder = Path(arguments.folder)
-    if not folder.is_dir():
-        fix = "nettrain runs FOLDER; `nettrain run` makes runs/"
-        raise Error("run-missing", f"there is no folder {folder}", fix=fix)
+    folders = list(map(Path, arguments.folders))
+    for folder in folders:
+        if not folder.is_dir():
+            fix = "nettrain runs FOLDER; `nettrain run` makes runs/"
+            raise Error("run-missing", f"there is no folder {folder}", fix=fix)
     conditions = [Condition.parse(text) for text in arguments.where]
-    found = rows(folder, conditions, arguments.sort, arguments.reverse)
+    found = rows(folders, conditions, arguments.sort, arguments.reverse)
     if arguments.json:
         print_json([row.plain for row in found])
         return 0
     if not found:
         which = " that fulfils the conditions" if conditions else ""
-        print(visible(f"no run in {folder}{which}"))
+        print(visible(f"no run in {', '.join(map(str, folders))}{which}"))
         return 0
     asked = [key for key in (*(c.key for c in conditions), arguments.sort) if key]
-    # 0 where there is no terminal, and nobody says how wide it should be.
-    wide = shutil.get_terminal_size((0, 0)).columns
-    shown, left_out = _fitted(_columns(found, asked), asked, wide or sys.maxsize)
+    wide = columns(sys.stdout) or sys.maxsize
+    shown, left_out = _fitted(_columns(found, asked), asked, wide)
     cells = [[*shown], *map(list, zip(*shown.values(), strict=True))]
     print(table(cells, left=sum(key in _TEXTS for key in shown)))
     sys.stdout.flush()
@@ -80,14 +80,14 @@ def _columns(found: Sequence[Row], asked: Sequence[str]) -> dict[str, list[str]]
     tests = [name for name, _ in counted.most_common(_TESTS)]
     more = [key for key in dict.fromkeys(asked) if key not in (*FIELDS, *tests)]
     numbers = FIELDS.index("findings")
-    columns = {
+    cells = {
         **{key: [row[key] for row in plain] for key in FIELDS[:numbers]},
         **{key: [row.value(key) for row in found] for key in (*tests, *more)},
         **{key: [row[key] for row in plain] for key in FIELDS[numbers:]},
     }
     return {
         key: [_told(value) for value in column]
-        for key, column in columns.items()
+        for key, column in cells.items()
         if any(value is not None for value in column)
     }
 
@@ -119,8 +119,11 @@ def _fitted(
             left_out.remove(key)
     shown = {key: cells for key, cells in columns.items() if key not in left_out}
     if over > 0:
+        whole = list(map(visible, shown["folder"]))
         room = max(_FOLDER, widths["folder"] - over)
-        shown["folder"] = [_end(visible(cell), room) for cell in shown["folder"]]
+        while len({_end(name, room) for name in whole}) < len({*whole}):
+            room += 1  # no two are called the same
+        shown["folder"] = [_end(name, room) for name in whole]
     return shown, left_out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from nettrain.cli.compare import write
@@ -39,11 +39,17 @@ def run(arguments: Namespace) -> int:
             [*overrides, f"seed={seed}"],
             out=place.of(seed),
             again=arguments.again or arguments.out is not None,
+            go_on=True,
             watch=Watching,
         )
+        place.saw(ended.folder.path)
         outcome = ended.outcome
         if outcome is not None and outcome.status == "interrupted":
-            return interrupted(ended)
+            code = interrupted(ended)
+            if arguments.out is None and not arguments.again:
+                told = "  or the same command, which goes on with all of it"
+                print(told, file=sys.stderr)
+            return code
         print(visible(f"seed {seed}  {ended.folder.path}  {_status(ended)}"))
         folders.append(ended.folder.path)
         if outcome is not None and outcome.status == "diverged":
@@ -52,7 +58,7 @@ def run(arguments: Namespace) -> int:
     for group in found.groups:
         if rows := over_seeds(group):
             print("\n" + table(rows))
-    if (folder := place.with_some_of(folders)) is not None:
+    if (folder := place.folder) is not None:
         write(found, folder / REPORT)
         print(visible(f"\nwritten to {folder / REPORT}"))
     if diverged:
@@ -63,36 +69,39 @@ def run(arguments: Namespace) -> int:
 
 
 class _Place:
-    """The folder of all the runs: what was asked for, or a new `runs/NAME/NUMBER`.
+    """Where the runs stand together.
 
-    It is chosen when the first run needs it: those that are finished stay where they
-    are.
+    Attributes:
+        folder: what was asked for, else that in which some stand from before, else a
+            new `runs/NAME/NUMBER`, chosen when the first run needs it. None as long as
+            all are runs of their own.
     """
 
     def __init__(self, out: str | None, name: str) -> None:
         self._parent = Path("runs") / check_name(name)
-        self._folder = Path(out) if out else None
-        if self._folder and (self._folder / RUN).exists():
+        self.folder = Path(out) if out else None
+        if self.folder and (self.folder / RUN).exists():
             fix = "choose another folder"
             raise Error("run-exists", f"{out} holds a run already", fix=fix)
+        self._is_given = out is not None
 
     def of(self, seed: int) -> Callable[[], Path]:
         """What chooses the folder of a run."""
 
         def choose() -> Path:
-            if self._folder is None:
-                self._folder = numbered(Disk(), self._parent)
-            return self._folder / f"seed-{seed}"
+            name, taken = f"seed-{seed}", False
+            if self.folder is not None and not self._is_given:
+                taken = (self.folder / name).exists()
+            if self.folder is None or taken:
+                self.folder = numbered(Disk(), self._parent)
+            return self.folder / name
 
         return choose
 
-    def with_some_of(self, runs: Sequence[Path]) -> Path | None:
-        """The folder; where no run was needed that of the last one that stands in one.
-
-        None where all are runs of their own.
-        """
-        before = [run.parent for run in runs if run.parent != self._parent]
-        return self._folder or next(reversed(before), None)
+    def saw(self, run: Path) -> None:
+        """Take note of where a run stands."""
+        if self.folder is None and run.parent != self._parent:
+            self.folder = run.parent
 
 
 def _status(ended: Ended) -> str:

@@ -24,6 +24,7 @@ from nettrain.experiment.threads import limited
 from nettrain.selftest import suite
 from nettrain.selftest.suite import Tried
 from nettrain.show.progress import duration
+from nettrain.show.width import fitted, width
 
 _NAME, _CASES = 42, 18
 """Widths of columns."""
@@ -51,7 +52,7 @@ def selftest(arguments: Namespace) -> int:
         print_json(_plain(found, None if kept else folder))
     else:
         print(_total(found))
-        print(_machine())
+        print(fitted(_machine(), 2, sys.stdout))
     if not kept:
         print(_verdict(found, arguments.folder, folder), file=sys.stderr)
     return 0 if kept else 1
@@ -110,8 +111,9 @@ def _lines(one: Tried) -> Iterator[str]:
     score = one.score
     mark = "kept" if one.kept else "BROKEN"
     cases = f"{score.passed:,} of {score.total:,}"
-    name = f"{one.promise.name:<{_NAME}}"
-    yield f"{mark:<6}  {name}  {cases:>{_CASES}}  {duration(one.seconds):>10}"
+    name, took = f"{mark:<6}  {one.promise.name}", duration(one.seconds)
+    line = f"{name:<{8 + _NAME}}  {cases:>{_CASES}}  {took:>10}"
+    yield from [line] if len(line) <= width() else [name, f"{'':8}{cases}  {took}"]
     for failure in score.failures:
         yield f"        {_ascii(failure)}"
     if more := score.total - score.passed - len(score.failures):

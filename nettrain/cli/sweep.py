@@ -79,7 +79,7 @@ def _told(path: Path, results: Results) -> list[str]:
     points = (cells(results, row, n) for n, row in enumerate(results.rows, 1))
     rows = [head(results), *points]
     shown = rows[: _ROWS + 1]
-    text = [_fitted(shown)]
+    text = [table(shown, keys=2)]
     if len(rows) > len(shown):
         text.append(f"… and {len(rows) - len(shown)} more in the table")
     best = ", best.yaml" if results.best else ""
@@ -90,15 +90,6 @@ def _told(path: Path, results: Results) -> list[str]:
         fitted(said, 2, sys.stdout),
         visible(f"{path}/table.csv{best}, report.html"),
     ]
-
-
-def _fitted(rows: Sequence[Sequence[str]]) -> str:
-    """The table; where it is too wide, its keys without what is above them."""
-    told, wide = table(rows, left=1), columns(sys.stdout)
-    if wide and max(map(len, told.split("\n"))) > wide:
-        heads = [name.rpartition(".")[2] for name in rows[0]]
-        told = table([heads, *rows[1:]], left=1)
-    return told
 
 
 class _Watching:

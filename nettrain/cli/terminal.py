@@ -10,6 +10,8 @@ from typing import Any, TextIO
 
 from nettrain.errors import visible
 from nettrain.experiment.available import size
+from nettrain.show import table as tables
+from nettrain.show.width import columns
 
 __all__ = ["colour", "joined", "print_json", "size", "table"]
 
@@ -33,18 +35,9 @@ def print_json(value: Any) -> None:
     sys.stdout.write(_INVISIBLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
-def table(rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Columns side by side: the first `left` flush left, numbers flush right."""
-    rows = [[visible(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+def table(rows: Sequence[Sequence[str]], left: int = 1, keys: int = 1) -> str:
+    """Columns as wide as the terminal; see `nettrain.show.table`."""
+    return tables.table(rows, left, keys, columns(sys.stdout))
 
 
 def joined(names: Sequence[str], most: int = 6) -> str:

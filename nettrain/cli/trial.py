@@ -2,10 +2,13 @@
 
 The process ends with the one that began it: that holds the other end of its standard
 input, and its end is a signal like any other, so that the step is finished and saved.
+Standard output is for the error that it ends with, as one line of JSON: what code of a
+person's own prints there is nobody's.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -27,8 +30,23 @@ def main() -> int:
     """Begin or go on with the run that the one argument describes, as JSON."""
     signals.end_at_once()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    answer, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
     prepared()
-    return exit_code(_train, json.loads(sys.argv[1]))
+    return exit_code(functools.partial(_answered, answer), json.loads(sys.argv[1]))
+
+
+def _answered(answer: int, spec: dict[str, Any]) -> int:
+    """Train, and write to a file descriptor what keeps it from that."""
+    try:
+        return _train(spec)
+    except Exception as error:
+        from nettrain.cli.plugin import blamed
+
+        if known := error if isinstance(error, Error) else blamed(error):
+            said = {"code": known.code, "message": known.message}
+            os.write(answer, json.dumps(said).encode())
+        raise
 
 
 def _end_with_parent() -> None:

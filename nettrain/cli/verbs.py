@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from nettrain.cli import arguments
 from nettrain.errors import Error
+from nettrain.show.width import folded, reflowed, width
 
 Parser = argparse.ArgumentParser
 
@@ -89,8 +90,9 @@ as a run would tell it; the exit code is 0 all the same.
 each layer as a share of the output's; the first batch up to 200 times, which has to be
 learned; and each gradient beside central differences in float64.
 
-Of a sweep's config are shown the keys that it varies, how many trials there are, and
-whether there is memory for as many as run at the same time.""",
+Of a sweep's config are shown the keys that it varies, how many trials there are, what
+the greediest of them needs, and whether there is memory for as many as run at the same
+time. Of few points all are looked at for that, of more the ends of each key.""",
     ),
     "init": Verb(
         "init",
@@ -146,13 +148,15 @@ there: a folder that is no run stands for all runs in it.""",
 Shown are the keys that differ, and each metric as mean ± 95 % interval over seeds.
 Each config is compared with the best seed by seed. The interval of a difference is
 that by itself; "worse" is said of all of them at once (Holm). Losses of other losses
-or targets are not ranked. A folder that is no run stands for all runs in it.""",
+or targets are not ranked. A folder that is no run stands for all runs in it, a sweep's
+for those of its points.""",
     ),
     "runs": Verb(
         "runs",
         "runs",
         "a table of runs: how each ended, its metrics and findings",
-        'nettrain runs --where "test/accuracy > 0.9" --sort test/accuracy\n'
+        "nettrain runs runs/digits-mlp runs/mlp-sweep --sort test/accuracy\n"
+        '  nettrain runs --where "test/accuracy > 0.9"\n'
         "  nettrain runs --where optimizer=adam --where data.batch_size=32",
         arguments.runs,
         """\
@@ -235,8 +239,12 @@ every bit. A file that is there already is left as it is.""",
         "manual",
         "list_components",
         "the components that a config may name, and their settings",
-        "nettrain list layers\n  nettrain list sweep --schema > sweep.schema.json",
+        "nettrain list layers\n  nettrain list --schema > nettrain.schema.json",
         arguments.list,
+        """\
+An editor with YAML's language server completes, explains and checks a file by its
+schema, which the first line of the file names, as a path from the file's folder:
+# yaml-language-server: $schema=nettrain.schema.json""",
     ),
     "explain": Verb(
         "manual",
@@ -269,20 +277,26 @@ kept, the exit code is 1, and it is told whether nettrain is to blame or the dis
 }
 
 
+_ABOUT = "Train neural networks from one YAML file, and see why they do not learn."
+_MORE = """\
+nettrain VERB --help shows what a verb takes, with an example.
+--version prints the version, --debug the traceback of an error."""
+
+
 def overview() -> str:
     """What `nettrain --help` prints."""
-    width = max(map(len, VERBS)) + 2
-    listed = [f"  {name:<{width}}{verb.summary}" for name, verb in VERBS.items()]
+    head = max(map(len, VERBS)) + 4
+    listed = [f"  {name}".ljust(head) + verb.summary for name, verb in VERBS.items()]
+    wide = width()
     return "\n".join(
         [
             "usage: nettrain VERB …",
             "",
-            "Train neural networks from one YAML file, and see why they do not learn.",
+            folded(_ABOUT, 0, wide),
             "",
-            *listed,
+            folded("\n".join(listed), head, wide),
             "",
-            "nettrain VERB --help shows what a verb takes, with an example.",
-            "--version prints the version, --debug the traceback of an error.",
+            folded(_MORE, 2, wide),
             "",
             "example:",
             "  nettrain run configs/mlp.yaml",
@@ -323,7 +337,7 @@ def _parser(name: str) -> _Parser:
     summary = verb.summary[0].upper() + verb.summary[1:] + "."
     parser = _Parser(
         prog=f"nettrain {name}",
-        description=f"{summary}\n\n{verb.details}".strip(),
+        description=reflowed(f"{summary}\n\n{verb.details}".strip(), width()),
         epilog=f"example:\n  {verb.example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -17,11 +17,12 @@ from nettrain.experiment import changes, memory, rates, report, signals
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.recorder import Files, Nobody, Watcher, recording
 from nettrain.experiment.setup import RESOLVED, Setup, Source, set_up
-from nettrain.experiment.status import Status, read_status
+from nettrain.experiment.status import BROKEN_OFF, Status, read_status
 from nettrain.experiment.threads import limited
 from nettrain.experiment.timing import diagnosis_share
+from nettrain.record import lock
 from nettrain.record.checkpoint import Checkpoint
-from nettrain.record.folder import FIRST, RunFolder, find_finished
+from nettrain.record.folder import FIRST, RunFolder, find_run
 from nettrain.record.metrics import Row, read_metrics
 from nettrain.record.store import newest, recover, reopen
 from nettrain.span import Span
@@ -98,6 +99,7 @@ def run(
     *,
     out: Path | str | Callable[[], Path] | None = None,
     again: bool = True,
+    go_on: bool = False,
     until: Span | None = None,
     pictures: bool = True,
     watch: Watch = nobody,
@@ -111,6 +113,7 @@ def run(
         out: the run folder, or what chooses it once it is needed; `runs/NAME/NUMBER`
             where none is given.
         again: whether to train even if the same run is in `runs/NAME` already.
+        go_on: whether to resume the same run where it was broken off there.
         until: where it pauses, as if interrupted at the end of that epoch.
         pictures: whether pictures and report are drawn at its end, and what diagnosis
             costs is measured; `nettrain report` draws them later. That of learning
@@ -125,10 +128,13 @@ def run(
     status = Status(setup, config, as_given=config is not None and not overrides)
     with limited(setup.experiment.threads):
         if not again:
-            done = find_finished("runs", name, status.fingerprint)
+            done = find_run("runs", name, status.fingerprint)
             if done is not None:
                 said = f"{done.path} is this run, finished; --again trains it once more"
                 return Ended(done, None, said)
+            half = find_run("runs", name, status.fingerprint, BROKEN_OFF)
+            if go_on and half and not lock.is_held(half.disk, half.path):
+                return resume(half.path, until=until, pictures=pictures, watch=watch)
         memory.check_fits(setup)
         network = make_network(setup)  # what fails, fails before anything is written
         place = out() if callable(out) else out

@@ -104,13 +104,18 @@ class Setup:
         return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def set_up(source: Source, overrides: Sequence[str] = ()) -> Setup:
+def set_up(
+    source: Source, overrides: Sequence[str] = (), known: Setup | None = None
+) -> Setup:
     """Read a config, build its components, read its data, and check that all fits.
+
+    Args:
+        known: another experiment, whose data are taken where they are the same.
 
     Raises:
         Error: with every mistake found, each with its place.
     """
-    return _set_up(resolve(source, overrides, schema=Experiment))
+    return _set_up(resolve(source, overrides, schema=Experiment), known)
 
 
 def mistakes(resolved: Resolved) -> Sequence[Error]:
@@ -123,7 +128,7 @@ def mistakes(resolved: Resolved) -> Sequence[Error]:
     return ()
 
 
-def _set_up(resolved: Resolved) -> Setup:
+def _set_up(resolved: Resolved, known: Setup | None = None) -> Setup:
     refuse_sweep(resolved)
     experiment, problems = resolved.built()
     given = _sections(resolved) if problems else dict(vars(experiment))
@@ -140,7 +145,7 @@ def _set_up(resolved: Resolved) -> Setup:
     dataset = recipe = None
     if given.keys() >= {"data", "loss"} and not contradictory(given):
         with _gathered(errors):
-            dataset = _dataset(Experiment(**{"model": (), **given}), resolved)
+            dataset = _dataset(Experiment(**{"model": (), **given}), resolved, known)
     if dataset and "model" in given:
         with _gathered(errors):
             recipe = _recipe(Experiment(**given), resolved, dataset)
@@ -201,8 +206,17 @@ def _gathered(errors: list[Error]) -> Iterator[None]:
         errors += getattr(error, "errors", (error,))
 
 
-def _dataset(experiment: Experiment, resolved: Resolved) -> Dataset:
+_OF_BATCHES = ("batch_size", "evaluation_batch_size", "shuffle")
+"""Settings of the data that say nothing of what is read and prepared."""
+
+
+def _dataset(
+    experiment: Experiment, resolved: Resolved, known: Setup | None
+) -> Dataset:
     data = _located(experiment.data, resolved)
+    experiment = replace(experiment, data=data)
+    if known and _asked(known.experiment) == _asked(experiment):
+        return known.dataset
     _refuse_too_large(data, resolved)
     return prepare(
         data,
@@ -211,6 +225,12 @@ def _dataset(experiment: Experiment, resolved: Resolved) -> Dataset:
         place=resolved.place,
         task=experiment.loss.task,
     )
+
+
+def _asked(experiment: Experiment) -> str:
+    """All that decides what the prepared data are."""
+    data = {k: v for k, v in dump(experiment.data).items() if k not in _OF_BATCHES}
+    return repr((data, experiment.seed, experiment.dtype, experiment.loss.task))
 
 
 def _refuse_too_large(data: DataConfig, resolved: Resolved) -> None:

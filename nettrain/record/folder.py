@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -308,10 +308,15 @@ def numbers(disk: Disk, parent: Path) -> list[int]:
     return [int(n) for n in disk.list(parent) if re.fullmatch(r"[1-9][0-9]{0,17}", n)]
 
 
-def find_finished(
-    root: Path | str, name: str, fingerprint: Any, *, disk: Disk | None = None
+def find_run(
+    root: Path | str,
+    name: str,
+    fingerprint: Any,
+    statuses: Collection[str] = ("finished",),
+    *,
+    disk: Disk | None = None,
 ) -> RunFolder | None:
-    """The newest finished run of this name whose `run.json` has this fingerprint.
+    """The newest run of this name, fingerprint, and one of these statuses.
 
     One of several seeds stands a folder deeper: `root/name/NUMBER/seed-3`.
     """
@@ -322,10 +327,8 @@ def find_finished(
             with contextlib.suppress(Error):  # half-made, damaged, of another version
                 folder = RunFolder.open(path, disk=disk)
                 run = folder.read_json(RUN)
-                if (
-                    run.get("status") == "finished"
-                    and run.get("fingerprint") == fingerprint
-                ):
+                is_it = run.get("fingerprint") == fingerprint
+                if is_it and run.get("status") in statuses:
                     return folder
     return None
 

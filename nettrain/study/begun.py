@@ -22,13 +22,14 @@ from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
 from nettrain.record import lock
 from nettrain.record.folder import REPORT, check_name, numbered, numbers
+from nettrain.study.folders import SWEEP, TRIALS
 from nettrain.study.methods import Optuna
 from nettrain.study.points import Base, plain_text
 from nettrain.study.settings import Sweep
 
-SWEEP, BASE, DATA = "sweep.yaml", "base.yaml", "data.sha256"
+BASE, DATA = "base.yaml", "data.sha256"
 TABLE, BEST = "table.csv", "best.yaml"
-TRIALS, STOP = "trials", ".stop"
+STOP = ".stop"
 _WHOLE = (SWEEP, BASE, DATA, TABLE, BEST, REPORT)
 _OURS = {lock.LOCK, STOP, TRIALS, *_WHOLE, *(f".{name}.tmp" for name in _WHOLE)}
 _LOOK = 0.1

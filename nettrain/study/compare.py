@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nettrain.component import registered
+from nettrain.data.sources import Source
 from nettrain.errors import Error
 from nettrain.record.folder import REPORT
 from nettrain.show import summary
@@ -44,11 +46,8 @@ _BESIDE = 6
 """Groups that stand in columns; more stand in rows."""
 _LISTED = 5
 """Runs that a note lists, and names that a title does."""
-_TARGET = ("data.target",)
-_SCALE = ("loss", "data.standardize_target", *_TARGET)
+_SCALE = ("loss", "data.standardize_target")
 """What gives the metric `loss` another scale."""
-_IN_UNITS = ("mae", "rmse")
-"""Metrics in the unit of the target."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +113,22 @@ class Comparison:
     def _unranked(self, metric: str) -> str:
         if not self.goals[metric]:
             return "a plugin's metric (--plugin)"
-        kind = metric.rpartition("/")[2]
-        scale = _SCALE if kind == "loss" else _TARGET if kind in _IN_UNITS else ()
-        others = [key for key in self.keys if within(key, scale)]
-        if not others:
-            return ""
-        what = "losses" if kind == "loss" else "targets"
-        return f"the {what} differ ({others[0]})"
+        others = [key for key in self.keys if self._is_task(key)]
+        if others:
+            return f"the tasks differ ({others[0]})"
+        others = [key for key in self.keys if within(key, _SCALE)]
+        is_loss = metric.rpartition("/")[2] == "loss"
+        return f"the losses differ ({others[0]})" if is_loss and others else ""
+
+    def _is_task(self, key: str) -> bool:
+        """Whether a key at which configs differ says what is to be learned.
+
+        Another file may hold more rows of the same.
+        """
+        if key != "data.source":
+            return within(key, ("data.target",))
+        names = {group.setting(key) for group in self.groups}
+        return bool(names & {*registered(Source)} - {"file"})
 
     @cached_property
     def order(self) -> dict[str, list[Group]]:

@@ -18,9 +18,10 @@ from nettrain.component import closest, dump, listed, registered
 from nettrain.data.dataset import Dataset, prepare
 from nettrain.data.settings import DataConfig
 from nettrain.errors import Error, raise_all
-from nettrain.experiment import available, memory
+from nettrain.experiment import available
 from nettrain.experiment.available import Limit
 from nettrain.experiment.setup import Setup, set_up
+from nettrain.study.greediest import Greediest
 from nettrain.study.methods import Halving, Try
 from nettrain.study.points import Base
 from nettrain.study.results import Unit
@@ -32,8 +33,6 @@ from nettrain.training.outcome import goal
 
 LOOKED_AT = 300
 """Points of a generation whose configs are made beforehand; of more only some are."""
-_PROCESSES = 270_000_000
-"""Bytes of a trial before it has any data, and of the process that waits for it."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +66,12 @@ class Plan:
         exact: whether so many are known to be; else they are the most.
         rungs: of halving, how many points are trained until which percent; else empty.
         units: the runs of each point.
-        updates: of one run of the base.
         metric: the objective.
         goal: min or max.
-        need: bytes that a trial of the base takes, its processes included.
+        greediest: what no trial takes more of.
         limit: what bounds the memory; None where nothing is known to.
-        room: for how many trials of the base there is memory; None where not known.
+        room: for how many such trials there is memory; None where not known.
         workers: trials at the same time; -1 for as many as the cluster has.
-        refusal: of a run of the base that does not fit into the memory.
         data: hash of all data that its points are trained on with the first seed.
     """
 
@@ -85,14 +82,12 @@ class Plan:
     exact: bool
     rungs: tuple[tuple[int, float], ...]
     units: tuple[Unit, ...]
-    updates: int
     metric: str
     goal: str
-    need: int
+    greediest: Greediest
     limit: Limit | None
     room: int | None
     workers: int
-    refusal: Error | None
     data: str
 
     @classmethod
@@ -114,29 +109,30 @@ class Plan:
         setup = _set_up(base, units[0])
         metric = _checked_metric(base, setup)
         data = _data(base, units[0], setup.dataset, metric.partition("/")[0])
-        needed = memory.predict(setup)
-        need, room = _need(setup, needed), None
-        if needed.limit is not None:
-            room = max(0, needed.limit.nbytes - available.held()) // need
         axes = [_varied(base, key) for key in sweep.space]
         asked = getattr(sweep.method, "points", len(tries))
-        points, exact = _points(asked, tries, axes)
+        different = [*{repr(one.values): one.values for one in tries}.values()]
+        exact = asked <= len(tries)
+        most = Greediest.of(
+            base, setup, unit_overrides(sweep, units[0]), different, exact
+        )
+        limit, room = available.limit(), None
+        if limit is not None:
+            room = max(0, limit.nbytes - available.held()) // most.need
         return cls(
             base=base,
             axes=tuple(axes),
             asked=asked,
-            points=points,
+            points=len(different) if exact else _most_points(asked, axes),
             exact=exact,
             rungs=tuple(_rungs(sweep)),
             units=units,
-            updates=setup.plan().total_steps,
             metric=metric,
             goal=_goal(base, metric),
-            need=need,
-            limit=needed.limit,
+            greediest=most,
+            limit=limit,
             room=room,
             workers=workers or _workers(sweep, setup.experiment.threads, room),
-            refusal=None if needed.fits else memory.refusal(setup, needed),
             data=data,
         )
 
@@ -153,7 +149,7 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
         sweep = self.base.sweep
-        method = sweep.method
+        method, most = sweep.method, self.greediest
         return {
             "name": sweep.name,
             "base": self.base.config_path,
@@ -165,16 +161,20 @@ class Plan:
             "seeds": sweep.seeds,
             "folds": sweep.folds,
             "trials": self.trials,
-            "updates": self.updates,
+            "flaw": most.flaw and most.flaw.message,
+            "updates": most.updates,
             "objective": {"metric": self.metric, "goal": self.goal},
             "backend": sweep.backend,
             "workers": "all" if self.workers < 0 else self.workers,
             "memory": {
-                "trial": self.need,
+                "trial": most.need,
+                "greediest": most.values,
+                "looked_at": most.looked_at,
+                "all_points": most.is_all,
                 "available": self.limit and self.limit.nbytes,
                 "limit": self.limit and self.limit.name,
                 "room": self.room,
-                "fits": self.refusal is None and not self.crowded,
+                "fits": most.refusal is None and not self.crowded,
             },
         }
 
@@ -255,17 +255,10 @@ def _errors(base: Base, values: Values) -> tuple[Error, ...]:
     return ()
 
 
-def _points(
-    asked: int, tries: Sequence[Try], axes: Sequence[Varied]
-) -> tuple[int, bool]:
-    """How many different points are trained, and whether that is sure.
-
-    Of equal ones only one is. What is asked for later cannot be known.
-    """
-    if asked <= len(tries):
-        return len({repr(one.values) for one in tries}), True
+def _most_points(asked: int, axes: Sequence[Varied]) -> int:
+    """Of equal ones only one is trained; what is asked for later cannot be known."""
     counts = [axis.count for axis in axes]
-    return min(asked, math.prod(count or asked for count in counts)), False
+    return min(asked, math.prod(count or asked for count in counts))
 
 
 def _rungs(sweep: Sweep) -> Iterator[tuple[int, float]]:
@@ -426,17 +419,6 @@ class _Judged:
             and self.targets.shape == other.targets.shape
             and np.allclose(self.targets, other.targets, rtol=1e-4)
         )
-
-
-# ---------------------------------------------------------------- memory and workers
-
-
-def _need(setup: Setup, needed: memory.Prediction) -> int:
-    """Bytes that one trial takes beside others."""
-    parts = setup.dataset.parts.values()
-    data = sum(part.inputs.nbytes + part.targets.nbytes for part in parts)
-    arrays = max(s.nbytes - s.terms[memory.HELD] for s in needed.stages)
-    return _PROCESSES + data + arrays
 
 
 def _workers(sweep: Sweep, threads: int, room: int | None) -> int:

@@ -14,7 +14,7 @@ from nettrain.config.writer import inline
 from nettrain.disk import Disk
 from nettrain.record.folder import METRICS
 from nettrain.record.metrics import columns
-from nettrain.study import verdict as words
+from nettrain.study import verdict
 from nettrain.study.epochs import read_ends
 from nettrain.study.intervals import Interval
 from nettrain.study.results import FINISHED, UNFINISHED, Results, Row, reason
@@ -39,7 +39,7 @@ def cells(results: Results, row: Row, rank: int) -> list[str]:
     """The table's row of a point."""
     mean = row.interval.mean
     rival = results.rivals.get(row.point.number)
-    behind = f"{rival.apart.mean:.3g}{_half(rival.apart, ' ± ')}" if rival else ""
+    behind = _apart(rival.apart) if rival else ""
     told = [] if row.status == FINISHED else [row.status]
     told += ["not finite"] if not told and math.isnan(mean) else []
     told += ["worse"] if rival and rival.told else []
@@ -49,18 +49,16 @@ def cells(results: Results, row: Row, rank: int) -> list[str]:
         str(rank),
         str(row.point.number),
         *map(_short, row.point.values),
-        "" if math.isnan(mean) else words.number(mean),
-        _half(row.interval, ""),
+        "" if math.isnan(mean) else verdict.number(mean),
+        "" if math.isnan(mean) else verdict.half(row.interval),
         behind,
         ", ".join(told),
     ]
 
 
-def _half(known: Interval, sign: str) -> str:
-    """Half of an interval behind a sign; nothing where one value has none."""
-    if known.agree:
-        return f"{', ' if sign else ''}all agree"
-    return "" if math.isnan(known.half) else f"{sign}{known.half:.2g}"
+def _apart(known: Interval) -> str:
+    """`0.06 ± 0.02`, `0.1, all agree`."""
+    return f"{known.mean:.3g}{',' * known.agree} {verdict.half(known)}"
 
 
 def _short(value: Any) -> str:
@@ -70,10 +68,10 @@ def _short(value: Any) -> str:
 
 def conclusions(results: Results) -> list[str]:
     """Which point is best, whether that can be told, and what came to nothing."""
-    return [*verdict(results), *failures(results)]
+    return [*winner(results), *failures(results)]
 
 
-def verdict(results: Results) -> list[str]:
+def winner(results: Results) -> list[str]:
     """Which point is best, and whether that can be told."""
     best = results.best
     if best is None:
@@ -84,12 +82,12 @@ def verdict(results: Results) -> list[str]:
     rivals = [*results.rivals.values()]
     said = [f"best: {first}"]
     if len(results.units) < 2:
-        said.append(f"{words.ONE_SEED}; `seeds: 5` in the sweep gives one")
+        said.append(f"{verdict.ONE_SEED}; `seeds: 5` in the sweep gives one")
     elif rivals:
-        said = [words.verdict(first, rivals, results.folds)]
-        said += words.by_chance(rivals)
+        said = [verdict.verdict(first, rivals, results.folds)]
+        said += verdict.by_chance(rivals)
     shorter = sum(row.until < best.until for row in results.rows)
-    given_up = words.count(shorter, "point")
+    given_up = verdict.count(shorter, "point")
     more = f"{given_up} given up earlier, by the value at that time"
     return [*said, *([more] if shorter else [])]
 
@@ -106,7 +104,7 @@ def failures(results: Results) -> list[str]:
         rows = [row for row in results.rows if row.status in kinds]
         if rows:
             rows.sort(key=lambda row: row.point.number)
-            many = f"{len(rows)} of {words.count(len(results.rows), 'point')} {verb}"
+            many = f"{len(rows)} of {verdict.count(len(results.rows), 'point')} {verb}"
             again = "; the same command tries again" * (verb == "failed")
             told.append(f"{many}: {_named(results, rows)}{again}")
     return told
@@ -128,7 +126,7 @@ def meaning(results: Results) -> list[str]:
         "it to be worse."
     )
     units, rivals = len(results.units), len(results.rivals)
-    said = words.meaning(units, results.folds, drawn, rivals)
+    said = verdict.meaning(units, results.folds, drawn, rivals)
     return [*said, *([lucky] if several > 1 else [])]
 
 

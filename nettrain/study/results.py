@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from nettrain.config.writer import inline
 from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
@@ -24,7 +22,7 @@ from nettrain.study.epochs import read_ends
 from nettrain.study.intervals import Interval, difference, told_apart
 from nettrain.study.points import Point
 from nettrain.study.verdict import Rival
-from nettrain.training.outcome import in_row, kept
+from nettrain.training.outcome import has_loss, in_row, kept
 
 UNFINISHED, FINISHED = "unfinished", "finished"
 _MOST = 120
@@ -97,7 +95,7 @@ def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Sc
     if made < last and not over and not diverged:
         return Score(UNFINISHED)
     skips = experiment.train.on_nonfinite == "skip"
-    if not over and (diverged or not skips) and not _has_loss(found, last):
+    if not over and not has_loss(found, last, experiment.train.stop, skips):
         why = f"the loss is not finite after step {last}"
         return Score("diverged", why=status.get("reason", "") if diverged else why)
     row = kept(found, experiment.train.stop, experiment.metrics, last)
@@ -105,12 +103,6 @@ def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Sc
     if row is None or name not in found:
         return Score("failed", why=f"the run has no {metric}")
     return Score(FINISHED, float(found[name][row]))
-
-
-def _has_loss(found: Mapping[str, np.ndarray], step: int) -> bool:
-    """Whether the epoch that ends at a step has a loss that is a number."""
-    row = kept(found, None, (), step)
-    return row is not None and int(found["step"][row]) == step
 
 
 def ends_at(until: float, steps: int, per_epoch: int) -> int:

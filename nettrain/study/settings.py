@@ -10,6 +10,7 @@ from nettrain.errors import Error
 from nettrain.experiment.schema import FORMAT, Name
 from nettrain.study.methods import Grid, Method
 from nettrain.study.space import Axis
+from nettrain.training.settings import Monitored
 
 
 class BaseConfig(str):
@@ -35,7 +36,7 @@ class Objective:
         goal: whether it should fall or rise; `auto` knows it of every metric here.
     """
 
-    metric: str = "validation/loss"
+    metric: Monitored = "validation/loss"
     goal: Literal["auto", "min", "max"] = "auto"
 
     def __post_init__(self) -> None:
@@ -66,7 +67,7 @@ class Sweep:
         method: which points are tried.
         objective: what makes one point better than another.
         workers: trials at the same time; `auto` for as many as the usable cores and the
-            free memory allow, by the base config's threads and need.
+            free memory allow, by the base's threads and what the greediest point needs.
         backend: where trials run: `loky`, processes of this machine; `dask` or `ray`, a
             cluster that exists and sees the same files.
         limit: minutes after which a trial is ended and counts as failed; each start of

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import itertools
 import math
 import os
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,7 +33,8 @@ from nettrain.experiment.status import read_status
 from nettrain.record import lock
 from nettrain.record.folder import REPORT, RunFolder
 from nettrain.study import begun
-from nettrain.study.begun import BEST, STOP, TABLE, TRIALS
+from nettrain.study.begun import BEST, STOP, TABLE
+from nettrain.study.folders import TRIALS, aside
 from nettrain.study.intervals import Interval
 from nettrain.study.methods import Try
 from nettrain.study.plan import Plan, unit_overrides
@@ -50,11 +49,13 @@ from nettrain.study.results import (
 )
 from nettrain.study.settings import Sweep
 from nettrain.study.space import Values
-from nettrain.study.verdict import count
+from nettrain.study.verdict import count, half
 from nettrain.study.workers import Done, Trial, performed
 
 _LOOK = 0.1
 """Seconds between two looks for a signal."""
+_REFUSED = ("disk-full", "disk-io", "disk-permission", "locked-run", "run-data-changed")
+"""Errors of a trial that say nothing of its point."""
 _NOT_ROWS = ("augment", "batch_size", "evaluation_batch_size", "shuffle")
 """Settings of the data that raw rows do not depend on."""
 
@@ -156,11 +157,13 @@ def _conclude(results: Results, sweep: Sweep, path: Path, disk: Disk) -> None:
 def _headline(results: Results) -> str:
     best = results.best
     assert best is not None
-    mean, half = best.interval.mean, best.interval.half
-    told = f" ± {half:.2g} (95 %)" if not math.isnan(half) else ""
+    known, told = best.interval, ""
+    if not math.isnan(known.half):
+        told = f" {half(known)} (95 %)"
+    runs = count(len(results.units), "run")
     return (
         f"# Point {best.point.number} of {len(results.rows)}, the best by "
-        f"{results.metric}: {mean:.6g}{told} over {count(len(results.units), 'run')}.\n"
+        f"{results.metric}: {known.mean:.6g}{told} over {runs}.\n"
     )
 
 
@@ -242,9 +245,7 @@ class _Sweeping:
         for unit in self.plan.units:
             folder = self._run(point, unit)
             if self.disk.exists(folder):
-                names = (f"{folder.name}.other{n}" for n in itertools.count(1))
-                free = (name for name in names if not (folder.parent / name).exists())
-                self.disk.rename(folder, folder.with_name(next(free)))
+                self.disk.rename(folder, aside(folder))
         self.disk.fsync_folder(self.path / TRIALS)
 
     def _config(self, point: Point) -> Path:
@@ -391,17 +392,12 @@ class _Sweeping:
             os._exit(128 + number)
 
 
-_REFUSED = re.compile(
-    r"^error\[(disk-(?:full|io|permission)|locked-run|run-data-changed)\] (.+)",
-    re.MULTILINE,
-)
-
-
 def _refused(done: Done) -> Error | None:
     """What kept a trial from being saved, if it was not the trial itself."""
-    found = _REFUSED.search(done.told) if done.code else None
+    if done.error is None or done.error.code not in _REFUSED:
+        return None
     fix = "mend that and give the same command again: what is saved is not trained anew"
-    return Error(found[1], found[2], fix=fix) if found else None
+    return Error(done.error.code, done.error.message, fix=fix)
 
 
 def _is_another(path: Path, point: Point) -> bool:

@@ -1,4 +1,4 @@
-"""The runs of a folder as a table: a row each, from their small files alone.
+"""The runs of folders as a table: a row each, from their small files alone.
 
 Nothing heavy is imported and no long file is read: five hundred runs are listed in less
 than a second. A config is read where one of its keys is asked for.
@@ -22,7 +22,7 @@ from nettrain.errors import Error
 from nettrain.experiment.status import found_until, has_end, read_told
 from nettrain.record import json_text
 from nettrain.record.folder import RUN, RunFolder
-from nettrain.study.folders import below
+from nettrain.study.folders import below_each
 from nettrain.study.lookup import lookup
 from nettrain.study.where import Condition
 
@@ -127,12 +127,12 @@ class Row:
 
 
 def rows(
-    root: Path | str,
+    roots: Iterable[Path | str],
     conditions: Sequence[Condition] = (),
     sort: str | None = None,
     reverse: bool = False,
 ) -> list[Row]:
-    """The runs at or below a folder that fulfil all conditions.
+    """The runs at or below some folders that fulfil all conditions.
 
     Args:
         sort: the key that decides their order, least first; else that of the folders.
@@ -142,7 +142,7 @@ def rows(
     Raises:
         Error: `usage-arguments` for a key that no run has.
     """
-    found = [Row.read(path) for path in below(root)]
+    found = [Row.read(path) for path in below_each(roots)]
     asked = [condition.key for condition in conditions] + ([sort] if sort else [])
     values = {key: [row.value(key) for row in found] for key in asked}
     for key, of_runs in values.items():

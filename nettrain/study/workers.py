@@ -35,8 +35,8 @@ _LOOK = 0.05
 """Seconds between two looks at a trial."""
 _GRACE = 30.0
 """Seconds that a trial has to save itself."""
-_TOLD = 4000
-"""Characters kept of what a trial says."""
+_TOLD, _ANSWERED = 4000, 1_000_000
+"""Characters kept of what a trial says, and of the error that it ends with."""
 _ANSWER = 5.0
 """Seconds that a cluster has to answer at all."""
 _OVER_TCP = ("tcp", "tls", "ws", "wss", "ray")
@@ -84,12 +84,14 @@ class Done:
         code: exit code; negative where a signal killed it.
         told: the end of what it said on standard error.
         timeout: whether it was ended because of its limit.
+        error: what it ended with, where that is an error of ours.
     """
 
     folder: Path
     code: int
     told: str = ""
     timeout: bool = False
+    error: Error | None = None
 
     @property
     def signal(self) -> str:
@@ -131,15 +133,16 @@ def perform(trial: Trial) -> Done:
     process = subprocess.Popen(
         [sys.executable, "-m", "nettrain.cli.trial", json.dumps(spec)],
         stdin=subprocess.PIPE,  # ends with this process, and the trial with it
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C is for the sweep, which passes it on
     )
     give_up = time.monotonic() + trial.limit if trial.limit else math.inf
     timeout = False
     with process:
-        assert process.stderr is not None
-        said = _Last(process.stderr)
+        assert process.stdout is not None and process.stderr is not None
+        answer = _Last(process.stdout, _ANSWERED)
+        said = _Last(process.stderr, _TOLD)
         try:
             while process.poll() is None:
                 timeout = time.monotonic() > give_up
@@ -148,9 +151,18 @@ def perform(trial: Trial) -> Done:
                 time.sleep(_LOOK)
         finally:
             _end(process)
-        told = said.text()  # before the pipe is closed
+        told, error = said.text(), _error(answer.text())  # before they are closed
     _leave(alone())
-    return Done(trial.folder, process.returncode, told, timeout)
+    return Done(trial.folder, process.returncode, told, timeout, error)
+
+
+def _error(answer: str) -> Error | None:
+    """That of a trial; None where it had none, or no time to tell it."""
+    try:
+        found = json.loads(answer)
+        return Error(found["code"], found["message"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _check(trial: Trial) -> None:
@@ -206,21 +218,21 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 class _Last(threading.Thread):
-    """Reads a pipe to its end, and keeps the last of it."""
+    """Reads a pipe to its end, and keeps the last characters of it."""
 
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], most: int) -> None:
         super().__init__(daemon=True)
-        self._pipe, self._text = pipe, b""
+        self._pipe, self._most, self._text = pipe, most, b""
         self.start()
 
     def run(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             while piece := os.read(self._pipe.fileno(), 4096):
-                self._text = (self._text + piece)[-4 * _TOLD :]
+                self._text = (self._text + piece)[-4 * self._most :]
 
     def text(self) -> str:
         self.join(1.0)
-        return self._text.decode(errors="replace")[-_TOLD:]
+        return self._text.decode(errors="replace")[-self._most :]
 
 
 def performed(trials: Sequence[Trial], workers: int, backend: str) -> Iterator[Done]:

@@ -89,6 +89,8 @@ class Summary:
 
 
 _EVALUATED = ("train/", "validation/")
+_JUDGED = (EPOCH_LOSS, "validation/")
+"""What begins the names that only the last row of an epoch has."""
 
 
 def in_row(metric: str) -> str:
@@ -105,14 +107,16 @@ def kept(
     """The row of `metrics.jsonl` of the model that the first so many updates give.
 
     That is the last epoch's, or the best one's where `restore_best` is set; None where
-    not even one epoch was finished.
+    not even one epoch was finished. An epoch with rows whose updates are skipped may
+    have no finite training loss: it counts if it has any number.
 
     Args:
         columns: the rows turned on their side; see `nettrain.record.metrics.columns`.
     """
-    if EPOCH_LOSS not in columns:
+    judged = [v for k, v in columns.items() if k.startswith(_JUDGED)]
+    if not judged:
         return None
-    ended = np.isfinite(columns[EPOCH_LOSS]) & (columns["step"] <= until)
+    ended = np.isfinite(judged).any(axis=0) & (columns["step"] <= until)
     at = np.flatnonzero(ended)
     if not len(at):
         return None
@@ -120,6 +124,23 @@ def kept(
         return int(at[-1])
     values = _sign(stop, metrics) * columns[in_row(stop.monitor)][at]
     return int(at[np.argmin(np.where(np.isnan(values), math.inf, values))])
+
+
+def has_loss(
+    columns: Mapping[str, np.ndarray], step: int, stop: Stop | None, skips: bool
+) -> bool:
+    """Whether training may end with the epoch that ends at a step: by its loss.
+
+    Args:
+        skips: whether updates may be left out. Their rows may have no finite loss to
+            the end, so that what is monitored has to be a number in its place.
+    """
+    default = "validation/loss" if "validation/loss" in columns else "train/loss"
+    name = EPOCH_LOSS
+    if skips:
+        name = in_row(stop.monitor if stop else default)
+    at = columns["step"] == step
+    return name in columns and bool(np.isfinite(columns[name][at]).any())
 
 
 def _sign(stop: Stop, metrics: Sequence[Metric]) -> int:

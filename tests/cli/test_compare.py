@@ -21,7 +21,10 @@ def runs(trained: Path, folder: Path) -> list[str]:
     return ["made/one", "made/two"]
 
 
-def test_the_table(call: Call, folder: Path, runs: list[str]) -> None:
+def test_the_table(
+    call: Call, folder: Path, runs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     answer = call("compare", *runs)
     assert (answer.code, answer.err) == (0, "")
     title, overview, differs, results, findings, *_ = answer.out.split("\n\n")

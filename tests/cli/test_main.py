@@ -154,6 +154,29 @@ def test_errors_as_json(call: Call, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["runs", "--json", "--sortt", "name"], "usage-option"),
+        (["runs", "--where", "--json"], "usage-arguments"),
+        (["compare", "--json"], "usage-arguments"),
+        (["bench", "a.yaml", "--steps", "0", "--json"], "usage-arguments"),
+        (["chekc", "--json"], "usage-verb"),
+        (["--json"], "usage-option"),
+        (["run", "a.yaml", "--json"], "usage-option"),  # it has none
+    ],
+)
+def test_what_cannot_be_parsed_is_one_document_too(
+    call: Call, words: list[str], code: str
+) -> None:
+    answer = call(*words)
+    assert answer.code == 2
+    (error,) = json.loads(answer.out)["errors"]
+    assert (error["code"], error["place"]) == (code, None)
+    assert f"error[{code}] {error['message']}" in answer.err
+    assert call(*(word for word in words if word != "--json")).out == ""
+
+
+@pytest.mark.parametrize(
     "words", [["--debug", "explain", "seedd"], ["explain", "seedd", "--debug"]]
 )
 def test_debug_shows_the_traceback(

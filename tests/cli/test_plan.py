@@ -51,13 +51,15 @@ def test_check_says_what_a_sweep_will_do(call: Call, folder: Path) -> None:
     assert lines[6:10] == [
         "base      config.yaml: flowers",
         "method    random: points 5",
-        "trials    5 points × 3 seeds = 15 trials; the base makes up to 6 updates",
+        "trials    5 points × 3 seeds = 15 trials, of up to 10 updates each",
         "objective validation/accuracy is to rise",
     ]
     assert lines[10].startswith("workers   4 at the same time, ")
-    assert lines[11].startswith("          there is memory for ")
-    assert lines[11].endswith("(the memory)")
-    assert lines[12].startswith("best      runs/flowers-sweep/NUMBER/best.yaml: ")
+    assert lines[11].startswith("          as the greediest of all 5 points: ")
+    assert lines[11].endswith(", data.batch_size 16")
+    assert lines[12].startswith("          there is memory for ")
+    assert lines[12].endswith("(the memory)")
+    assert lines[13].startswith("best      runs/flowers-sweep/NUMBER/best.yaml: ")
     assert sorted(folder.rglob("*")) == before
 
 
@@ -129,6 +131,48 @@ def test_a_base_that_fits_nowhere(call: Call, monkeypatch: pytest.MonkeyPatch) -
     assert answer.code == 8
     assert "15 trials" in answer.out
     assert answer.err.startswith("error[memory-needed] config.yaml:")
+
+
+def test_the_greediest_point_decides(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base that fits said nothing of a point that does not."""
+    free = available.held() + 10**9
+    monkeypatch.setattr(available, "limit", lambda: Limit(free, "some"))
+    wide = "space={model.dense1.units: [4, 40000000]}"
+    answer = call("check", "sweep.yaml", wide, "method=grid", "--json")
+    assert answer.code == 8 and answer.err.startswith("error[memory-needed]")
+    found = json.loads(answer.out)["memory"]  # one document
+    assert (found["fits"], found["room"], found["all_points"]) == (False, 0, True)
+    assert found["greediest"] == {"model.dense1.units": 40000000}
+    answer = call("check", "sweep.yaml", wide, "method=grid")
+    assert "all 2 points: model.dense1.units 40000000" in answer.out
+    assert "workers   1 at the same time, up to " in answer.out
+    assert answer.code == 8 and "(with model.dense1.units: 40000000)" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("space={}", "as the base is\n"),
+        (
+            "space={model.dense1.units: {int: [1, 99]}}",
+            "configs with the ends of each key: ",
+        ),
+        (
+            "space={model: [[{dense: auto}], [{conv1d: {filters: 1, size: 9}}]]}",
+            "one cannot be trained: ",
+        ),
+    ],
+)
+def test_how_the_need_is_known(call: Call, override: str, said: str) -> None:
+    method = "method={random: {points: 20}}" if "int" in override else "method=grid"
+    answer = call("check", "sweep.yaml", override, method)
+    assert answer.code == 0 and said in answer.out
+    flaw = json.loads(call("check", "sweep.yaml", override, method, "--json").out)[
+        "flaw"
+    ]
+    assert (flaw is None) is ("conv1d" not in override)
 
 
 def test_mistakes(call: Call, folder: Path) -> None:

@@ -81,3 +81,14 @@ def test_no_plugin_file(call: Call, folder: Path) -> None:
     answer = call("run", "config.yaml", "--plugin", "mine.txt")
     assert answer.code == 2
     assert "is no Python file" in answer.err
+
+
+def test_a_plugin_that_fails_later(call: Call, folder: Path) -> None:
+    text = PLUGIN.replace("return z * z", "return self.none + z * z")
+    (folder / "mine.py").write_text(text)
+    line = text[: text.index("self.none")].count("\n") + 1
+    setting = "model.dense1.activation=cubic"
+    answer = call("run", "config.yaml", setting, "--plugin", "mine.py")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"error[usage-plugin] {folder / 'mine.py'}:{line}:16:" in answer.err
+    assert "the plugin failed: AttributeError: " in answer.err

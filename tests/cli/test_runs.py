@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from pathlib import Path
@@ -27,8 +26,6 @@ def runs(trained: Path, folder: Path) -> Path:
 def whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """No terminal, and nobody says how wide one would be."""
     monkeypatch.delenv("COLUMNS")
-    size = os.terminal_size((0, 0))
-    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: size)
 
 
 def test_the_table(call: Call, runs: Path, whole: None) -> None:
@@ -99,6 +96,32 @@ def test_a_narrow_column_takes_the_room_of_a_wide_one() -> None:
         assert left_out == expected
         assert [*shown] == [key for key in columns if key not in expected]
     assert _fitted(columns, ["primary"], 45)[1] == ["seed"]
+
+
+def test_several_folders_are_one_table(
+    call: Call, runs: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trials of two sweeps are called alike, so they keep what tells them apart."""
+    for sweep in ("first", "second"):
+        shutil.copytree(trained, Path("sweeps", sweep, "trials/0001-seed-0"))
+    asked = ("runs/flowers", "sweeps/second", "sweeps", "./sweeps/first")
+    found = [row["folder"] for row in json.loads(call("runs", *asked, "--json").out)]
+    assert found == [
+        "runs/flowers/1",
+        "sweeps/second/trials/0001-seed-0",
+        "sweeps/first/trials/0001-seed-0",
+    ]
+    answer = call("runs", *asked, "--sort", "test/accuracy")
+    assert [line.split()[0] for line in answer.out.splitlines()[1:]] == found
+    monkeypatch.setenv("COLUMNS", "40")
+    named = call("runs", *asked, "--sort", "test/accuracy").out.splitlines()[2:]
+    first = [line.split()[0] for line in named]
+    second = ["…d/trials/", "0001-seed-0", "…t/trials/", "0001-seed-0"]
+    assert first == ["runs/flowers/1", *second]
+    assert call("runs", "runs", "sweeps/none").code == 4
+    Path("sweeps/none").mkdir()
+    answer = call("runs", "sweeps/none", "sweeps/none")
+    assert answer.out == "no run in sweeps/none, sweeps/none\n"
 
 
 def test_questions_that_have_no_answer(call: Call, runs: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 
 from nettrain.cli import sweep as cli
-from nettrain.cli.terminal import table
 from nettrain.study.results import Score
 
 
@@ -139,12 +137,3 @@ def test_of_a_run_that_tells_nothing_nothing_is_shown(
     (folder / "metrics.jsonl").write_text('{"step": 9}\n')
     (folder / "run.json").write_text('{"planned": {"steps": 6}}')
     assert cli._state(folder) == ("1 s0", 1.0)
-
-
-def test_a_wide_table_is_narrowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [["", "optimizer.sgd.momentum", "x"], ["1", "0.9", "1"]]
-    monkeypatch.setenv("COLUMNS", "20")
-    assert cli._fitted(rows).splitlines()[0].split() == ["momentum", "x"]
-    monkeypatch.setenv("COLUMNS", "40")
-    assert cli._fitted(rows) == table(rows)
-    assert os.environ["COLUMNS"] == "40"

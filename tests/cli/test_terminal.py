@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from nettrain.cli import terminal
 from nettrain.cli.progress import Watching
 from nettrain.experiment import watching
 from nettrain.experiment.setup import set_up
+from tests.cli.conftest import Call, write_project
 
 
 class Terminal(io.StringIO):
@@ -147,3 +151,45 @@ def test_a_terminal_that_went_away_does_not_end_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     show(watched(Gone(), monkeypatch))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["check", "--help"],
+        ["check", "config.yaml", "--probe"],
+        ["check", "sweep.yaml"],
+        ["compare", "run", "other"],
+        ["graph", "config.yaml"],
+        ["explain", "lstm"],
+        ["list", "detectors"],
+        ["run", "config.yaml", "--seeds", "5", "train.epochs=1", "diagnose=false"],
+    ],
+    ids=" ".join,
+)
+def test_a_narrow_terminal_is_wide_enough(
+    call: Call,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_project(tmp_path)
+    shutil.copytree(trained, tmp_path / "run")
+    shutil.copytree(trained, tmp_path / "other")
+    config = tmp_path / "other/config.resolved.yaml"
+    text = re.sub("learning_rate: [^ ]*", "learning_rate: 0.5", config.read_text())
+    config.write_text(text)
+    space = "{optimizer.adam.learning_rate: [0.1, 0.2], model.dense1.units: [2, 3]}"
+    (tmp_path / "sweep.yaml").write_text(f"base: config.yaml\nspace: {space}\n")
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    answer = call(*words)
+    assert answer.code == 0
+    lines = answer.out.splitlines()
+    # Commands and formulas are not broken: they could not be copied.
+    prose = [line for line in lines if not re.match(r"    |  (try +)?nettrain ", line)]
+    assert 50 < max(map(len, prose)) <= 60

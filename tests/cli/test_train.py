@@ -166,6 +166,26 @@ def test_seeds_that_were_runs_of_their_own(call: Call, folder: Path) -> None:
     assert sorted(p.name for p in (folder / "runs/flowers").iterdir()) == ["1", "2"]
 
 
+def test_seeds_go_on_where_they_were_broken_off(call: Call, folder: Path) -> None:
+    command = ["run", "config.yaml", "train.epochs=2", "diagnose=false"]
+    assert call(*command, "--seeds", 3).code == 0
+    made = folder / "runs/flowers/1"
+    before = [(made / f"seed-{n}/metrics.jsonl").read_bytes() for n in range(3)]
+    (made / "seed-2").rename(folder / "else")
+    facts = json.loads((made / "seed-1/run.json").read_text())
+    del facts["summary"]
+    facts["status"] = "running"  # as kill -9 leaves it
+    (made / "seed-1/run.json").write_text(json.dumps(facts))
+    (made / "seed-1/metrics.jsonl").write_bytes(before[1].splitlines(True)[0])
+    answer = call(*command, "--seeds", 3)
+    assert answer.code == 0
+    assert "seed 0  runs/flowers/1/seed-0  finished before\n" in answer.out
+    assert "seed 1  runs/flowers/1/seed-1  finished\n" in answer.out
+    assert "seed 2  runs/flowers/1/seed-2  finished\n" in answer.out
+    after = [(made / f"seed-{n}/metrics.jsonl").read_bytes() for n in range(3)]
+    assert after == before
+
+
 def test_seeds_of_which_one_diverges(call: Call, folder: Path) -> None:
     rate = "optimizer.adam.learning_rate=1e30"
     answer = call("run", "config.yaml", "--seeds=2", rate, "diagnose=false")

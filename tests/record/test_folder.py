@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nettrain.errors import Error
-from nettrain.record.folder import RunFolder, check_name, find_finished
+from nettrain.record.folder import RunFolder, check_name, find_run
 
 
 def _begun(root, name="digits", **run):
@@ -290,9 +290,11 @@ def test_newest_finished_run_with_the_fingerprint_is_found(tmp_path):
         _begun(tmp_path, fingerprint=fingerprint, status=status)
     (tmp_path / "digits" / "9").mkdir()
     (tmp_path / "digits" / "9" / "run.json").write_text("{")
-    assert find_finished(tmp_path, "digits", "f").path == tmp_path / "digits" / "2"
-    assert find_finished(tmp_path, "digits", "h") is None
-    assert find_finished(tmp_path, "other", "f") is None
+    assert find_run(tmp_path, "digits", "f").path == tmp_path / "digits" / "2"
+    assert find_run(tmp_path, "digits", "h") is None
+    assert find_run(tmp_path, "other", "f") is None
+    half = find_run(tmp_path, "digits", "f", ("running", "interrupted"))
+    assert half.path == tmp_path / "digits" / "4"
 
 
 # ---------------------------------------------------------------- hostile content

@@ -97,7 +97,7 @@ class Here:
             yield Done(trial.folder, *train(trial))
 
 
-def train(trial: Trial) -> tuple[int, str]:
+def train(trial: Trial) -> tuple[int, str, bool, Error | None]:
     until = Span(trial.until, "%") if trial.until < 100 else None
     try:
         if (trial.folder / RUN).exists():
@@ -111,8 +111,8 @@ def train(trial: Trial) -> tuple[int, str]:
                 pictures=False,
             )
     except Error as error:
-        return error.exit_code, str(error)
-    return 0, ""
+        return error.exit_code, str(error), False, error
+    return 0, "", False, None
 
 
 def swept(*overrides: str, out: str | None = "out", **more: Any) -> Results:
@@ -127,7 +127,7 @@ def table(path: Path | str = "out") -> list[dict[str, str]]:
 class Failing(Here):
     """Has some trials told as failed that were not begun, or only begun."""
 
-    def __init__(self, told: dict[str, str]) -> None:
+    def __init__(self, told: dict[str, str | Error]) -> None:
         super().__init__()
         self.told = told
 
@@ -136,7 +136,9 @@ class Failing(Here):
     ) -> Iterator[Done]:
         for trial in trials:
             if trial.folder.name in self.told:
-                yield Done(trial.folder, -9, self.told[trial.folder.name])
+                told = self.told[trial.folder.name]
+                error = told if isinstance(told, Error) else None
+                yield Done(trial.folder, -9, str(told), error=error)
             else:
                 yield from super().__call__([trial], workers, backend)
 

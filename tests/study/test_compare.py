@@ -395,15 +395,17 @@ def test_seeds_that_all_agree_are_no_certainty(tmp_path: Path) -> None:
         ),
         (
             "data.target=[b, c]",
-            {
-                "loss": "the losses differ (data.target)",
-                "mae": "the targets differ (data.target)",
-            },
+            dict.fromkeys(("loss", "mae", "r2"), "the tasks differ (data.target)"),
         ),
+        (
+            "data.source=diabetes",
+            dict.fromkeys(("loss", "mae", "r2"), "the tasks differ (data.source)"),
+        ),
+        ("data.source=more.csv", {}),
         ("data.batch_size=7", {}),
     ],
 )
-def test_losses_of_other_units_are_not_ranked(
+def test_values_of_other_units_or_tasks_are_not_ranked(
     tmp_path: Path, override: str, refused: dict[str, str]
 ) -> None:
     data = {**CONFIG["data"], "source": "table.csv", "target": "a"}

@@ -146,8 +146,8 @@ def test_units_and_updates() -> None:
     )
     assert unit_overrides(planned("").base.sweep, Unit(4)) == ("seed=4",)
     # 40 rows in batches of 10, of 60 rows without a fold of 20; and 45 without folds.
-    assert plan.updates == 2 * 4
-    assert planned("").updates == 2 * 5
+    assert plan.greediest.updates == 2 * 4
+    assert planned("").greediest.updates == 2 * 5
 
 
 def test_the_objective_and_its_goal() -> None:
@@ -170,8 +170,9 @@ def test_trials_are_as_many_as_cores_and_memory_allow(
     workers = [plan.workers for plan in found]
     assert workers[:2] == [64, 64] and 1 < workers[2] < 10 and workers[3] == 1
     assert [plan.room for plan in (found[0], found[3])] == [None, 0]
-    assert found[2].room == workers[2] and found[2].need * workers[2] <= 10**9
-    assert [plan.refusal is None for plan in found] == [True, True, True, False]
+    assert found[2].room == workers[2] and found[2].greediest.need * workers[2] <= 10**9
+    refused = [plan.greediest.refusal is not None for plan in found]
+    assert refused == [False, False, False, True]
     assert planned("workers: 7").workers == 7
     assert planned("workers: 7", workers=2).workers == 2
     monkeypatch.setattr(planning, "check_backend", lambda name: None)
@@ -185,7 +186,7 @@ def test_trials_are_as_many_as_cores_and_memory_allow(
 def test_too_many_workers_for_the_memory(
     monkeypatch: pytest.MonkeyPatch, room: int | None, seeds: int, crowded: bool
 ) -> None:
-    need = planned("").need
+    need = planned("").greediest.need
     limit = None if room is None else Limit(10**15, "x")
     monkeypatch.setattr(available, "limit", lambda: limit)
     free = need * (room or 0) + 10_000
@@ -193,7 +194,8 @@ def test_too_many_workers_for_the_memory(
     plan = planned(f"workers: 5\nseeds: {seeds}")
     assert plan.room == room
     assert plan.crowded is crowded
-    assert plan.to_json()["memory"]["fits"] is (not crowded and plan.refusal is None)
+    fits = not crowded and plan.greediest.refusal is None
+    assert plan.to_json()["memory"]["fits"] is fits
 
 
 # ---------------------------------------------------------------- mistakes
@@ -446,7 +448,8 @@ def test_of_many_points_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> N
     space = "{train.epochs: {int: [1, 999]}}"
     planned(f"space: {space}\nmethod: {{grid: {{steps: 10}}}}")
     assert asked[:3] == [(1,), (370,), (999,)]  # the ends, and one between
-    assert len(asked) == 3 + 4 and asked[3] == (1,)
+    assert len(asked) == 3 + 4 + 2 and asked[3] == (1,)
+    assert asked[-2:] == [(1,), (999,)]  # what takes the most
 
 
 def test_folds_that_the_base_cannot_have() -> None:

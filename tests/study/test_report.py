@@ -12,7 +12,7 @@ import pytest
 
 from nettrain.cli.sweep import _told
 from nettrain.show.page.sweep import sweep
-from nettrain.study.report import _key, cells, head, meaning, page, plain, verdict
+from nettrain.study.report import _key, cells, head, meaning, page, plain, winner
 from nettrain.study.results import FINISHED, Results, Score, Unit
 from nettrain.study.space import Axis, Log
 from nettrain.study.sweep import _headline
@@ -51,21 +51,21 @@ def results(
 
 def test_a_tie_is_called_one_and_a_difference_is_not() -> None:
     tie = results([[0.1, 0.5, 0.9], [0.2, 0.45, 0.95], [0.12, 0.52, 0.921]], [1, 2, 3])
-    (said,) = verdict(tie)
+    (said,) = winner(tie)
     # Differences 0.1, -0.05, 0.05; t(.975, 2) = 4.302653, s = 0.0764 (any table).
     how = "by 0.03333 ± 0.19 by itself, 3 pairs"
     assert said == f"point 1 is best, but cannot be told from point 2 ({how})"
     more = results([[1, 5, 9], [1.3, 4.9, 9.2], [1.2, 4.9, 9.4]], [1, 2, 3])
-    assert verdict(more)[0].endswith("nor from 1 other")
-    (said,) = verdict(results([[0.1, 0.5, 0.9], [0.12, 0.52, 0.921]], [1, 2]))
+    assert winner(more)[0].endswith("nor from 1 other")
+    (said,) = winner(results([[0.1, 0.5, 0.9], [0.12, 0.52, 0.921]], [1, 2]))
     how = "by 0.02033 ± 0.0014, 3 pairs"
     assert said == f"point 1 is better than point 2, the second ({how})"
 
 
 def test_the_only_one_is_not_called_the_best() -> None:
     alone = ["point 1 is the only one with a value"]
-    assert verdict(results([[0.1, 0.5]], [1])) == alone
-    assert verdict(results([[0.1, 0.5], [math.nan, 0.1]], [1, 2])) == alone
+    assert winner(results([[0.1, 0.5]], [1])) == alone
+    assert winner(results([[0.1, 0.5], [math.nan, 0.1]], [1, 2])) == alone
 
 
 def test_rivals_that_all_agree_and_those_that_can_be_told() -> None:
@@ -73,18 +73,18 @@ def test_rivals_that_all_agree_and_those_that_can_be_told() -> None:
     told = [cells(found, row, n)[-2:] for n, row in enumerate(found.rows, 1)]
     assert told == [["", ""], ["0.1, all agree", ""], ["0.6 ± 0.00014", "worse"]]
     how = "by 0.1, all seeds agree: no interval, 3 pairs"
-    (said,) = verdict(found)
+    (said,) = winner(found)
     assert said.endswith(f"cannot be told from point 2 ({how})")
     folds = results([[0.1, 0.2], [0.3, 0.4]], [1, 2], folds=2)
-    assert "all folds agree: no interval" in verdict(folds)[0]
+    assert "all folds agree: no interval" in winner(folds)[0]
 
 
 def test_an_interval_that_excludes_0_only_by_itself_is_explained() -> None:
     # Differences 0.1, 0.15, 0.2 are told alone, p = 0.035, and not among three pairs.
     scores = [[0.1, 0.5, 0.9], [0.2, 0.65, 1.1], [0.3, 0.4, 1.4]]
-    _, said = verdict(results(scores, [1, 2, 3]))
+    _, said = winner(results(scores, [1, 2, 3]))
     assert said.startswith("some intervals exclude 0 by themselves: of 3 pairs")
-    assert len(verdict(results(scores[:2], [1, 2]))) == 1
+    assert len(winner(results(scores[:2], [1, 2]))) == 1
 
 
 def test_the_head_of_the_best_config() -> None:
@@ -112,7 +112,7 @@ def test_json_has_what_the_terminal_says(tmp_path: Path) -> None:
     found = results(scores, [1, 2, 3])
     told = plain(tmp_path, found)
     assert (told["folder"], told["best"]) == (str(tmp_path), 1)
-    assert told["verdict"][:-1] == verdict(found)
+    assert told["verdict"][:-1] == winner(found)
     assert told["verdict"][-1].startswith("1 of 3 points failed")
     assert told["meaning"] == meaning(found)
     best, second, failed = told["points"]
@@ -131,14 +131,14 @@ def test_json_has_what_the_terminal_says(tmp_path: Path) -> None:
     ],
 )
 def test_what_else_is_said(scores: Any, untils: Any, told: str) -> None:
-    assert told in " ".join(verdict(results(scores, [1, 2], untils)))
+    assert told in " ".join(winner(results(scores, [1, 2], untils)))
 
 
 def test_cells_of_points_of_every_kind() -> None:
     found = results([[0.25, 0.5], [math.nan, 0.1], [1.0, 1.25]], [1e-4, "x" * 99, None])
     rows = [cells(found, row, n) for n, row in enumerate(found.rows, 1)]
     assert {len(row) for row in rows} == {len(head(found))}
-    assert rows[0] == ["1", "1", "0.0001", "0.375", "1.6", "", ""]
+    assert rows[0] == ["1", "1", "0.0001", "0.375", "± 1.6", "", ""]
     assert rows[1][:4] == ["2", "3", "null", "1.125"]
     assert rows[1][5] == "0.75, all agree"
     assert rows[2][2] == "x" * 39 + "…" and rows[2][3:] == ["", "", "", "failed"]

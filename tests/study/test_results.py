@@ -122,13 +122,17 @@ def test_a_run_that_diverged_has_no_value(tmp_path: Path) -> None:
     assert score.status == "diverged" and math.isnan(score.value)
 
 
+def line(row: dict[str, Any]) -> str:
+    return json.dumps(row) + "\n"
+
+
 def lost(trained: Path, folder: Path, status: str, end: int) -> list[dict[str, Any]]:
     """A run without a finite loss from the end of an epoch on, which is its last."""
     facts = json.loads((trained / RUN).read_text())
     (folder / RUN).write_text(json.dumps({**facts, "status": status, "reason": "inf"}))
     kept = [row for row in rows(trained) if row["epoch"] <= end]
     kept[-1] |= {"train/epoch_loss": "nan", LOSS: "nan"}
-    (folder / METRICS).write_text("".join(json.dumps(row) + "\n" for row in kept))
+    (folder / METRICS).write_text("".join(map(line, kept)))
     return [row for row in kept if LOSS in row]
 
 
@@ -147,8 +151,26 @@ def test_a_rung_that_ends_without_a_loss_has_diverged(
     score = found(tmp_path, until=50)
     assert score.status == "diverged"
     assert score.why == f"the loss is not finite after step {ends[1]['step']}"
-    skips = CONFIG | {"train": {"epochs": 4, "on_nonfinite": "skip"}}
-    assert found(tmp_path, skips, until=50) == Score(FINISHED, ends[0][LOSS])
+
+
+def test_where_updates_are_skipped_a_point_has_the_value_that_it_has(
+    trained: Path, tmp_path: Path
+) -> None:
+    """Rows that no update is made of have no finite loss in any epoch."""
+    config = CONFIG | {"train": {"epochs": 4, "on_nonfinite": "skip"}}
+    ends = lost(trained, tmp_path, "interrupted", 2)
+    assert found(tmp_path, config, until=50).status == "diverged"  # it has none
+    for status, end in (("finished", 4), ("interrupted", 2)):
+        ends = lost(trained, tmp_path, status, end)
+        for row, value in zip(ends, (0.25, 0.5, 0.125, 0.375), strict=False):
+            row |= {"train/epoch_loss": "inf", LOSS: value}
+        (tmp_path / METRICS).write_text("".join(map(line, ends)))
+        score = Score(FINISHED, ends[-1][LOSS])
+        assert found(tmp_path, config, until=25 * end) == score
+    stops = config["train"] | {"stop": {"restore_best": True}}
+    assert found(tmp_path, CONFIG | {"train": stops}, until=50).value == 0.25
+    stops = config["train"] | {"stop": {"monitor": "train/loss"}}
+    assert found(tmp_path, CONFIG | {"train": stops}, until=50).status == "diverged"
 
 
 @pytest.mark.parametrize(

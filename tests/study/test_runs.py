@@ -46,9 +46,9 @@ def names(found: list[Row], root: Path) -> list[str]:
 
 def test_every_run_is_a_row_in_the_order_of_numbers(several: Path) -> None:
     made = ["made/2", "made/3", "made/4", "made/5", "made/10"]
-    assert names(rows(several), several) == ["deep/1/seed-3", *made]
-    assert names(rows(several / "made/10"), several) == ["made/10"]
-    assert rows(several / "empty") == rows(several / "nowhere") == []
+    assert names(rows([several]), several) == ["deep/1/seed-3", *made]
+    assert names(rows([several / "made/10"]), several) == ["made/10"]
+    assert rows([several / "empty"]) == rows([several / "nowhere"]) == []
 
 
 def test_a_row_says_how_a_run_went(several: Path) -> None:
@@ -94,7 +94,7 @@ def _cut(path: Path) -> None:
 def test_a_damaged_run_is_a_row(tmp_path: Path, damage: Any, said: str) -> None:
     run = make(tmp_path / "run")
     damage(run)
-    (row,) = rows(tmp_path)
+    (row,) = rows([tmp_path])
     assert row.plain["status"] == "damaged"
     assert said in row.plain["problem"]
     assert row.plain["findings"] is None
@@ -115,6 +115,37 @@ def test_links_are_not_followed(several: Path, tmp_path: Path) -> None:
     (tmp_path / "other").symlink_to(several)
     make(tmp_path / "own")
     assert below(tmp_path) == [tmp_path / "own"]
+
+
+def test_of_several_folders_none_is_a_row_twice(several: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(several / "made")
+    roots = [tmp_path / "link", several / "made/10", several, several / "deep/../made"]
+    found = [row.path for row in rows(roots)]
+    assert found[0] == tmp_path / "link/2"
+    assert found[-1] == several / "deep/1/seed-3"
+    assert len(found) == len(rows([several]))
+
+
+def test_a_sweep_means_the_runs_of_its_points(tmp_path: Path) -> None:
+    trials = tmp_path / "trials"
+    made = [trials / name for name in ("0001-seed-0", "0001-seed-0.other1")]
+    for run in made:
+        make(run)
+    config = trials / "0001.yaml"
+    config.write_text("seed: 0")
+    assert runs_of([tmp_path]) == made  # it is no sweep
+    with pytest.raises(Error, match="is not a run"):
+        runs_of([*made, config])
+    (tmp_path / "sweep.yaml").write_text("base: base.yaml")
+    assert runs_of([tmp_path]) == made[:1]
+    assert runs_of(sorted(trials.iterdir())) == made  # all were named
+    assert runs_of([config, made[0]]) == made[:1]
+    with pytest.raises(Error, match="is the config of a sweep's point") as error:
+        runs_of([config])
+    assert error.value.code == "run-missing"
+    assert error.value.fix == f"its runs stand beside it: {trials}/0001-seed-…"
+    with pytest.raises(Error, match="none is not a run"):
+        runs_of([*made, trials / "none"])
 
 
 def test_the_runs_of_folders(several: Path, tmp_path: Path) -> None:
@@ -187,7 +218,7 @@ def test_nothing_is_evaluated() -> None:
     ],
 )
 def test_where(several: Path, texts: list[str], expected: list[str]) -> None:
-    found = rows(several, [Condition.parse(text) for text in texts])
+    found = rows([several], [Condition.parse(text) for text in texts])
     # A damaged run.json says no status, but its config may be whole.
     assert [n for n in names(found, several) if n != "made/4"] == [
         n for n in expected if n != "made/4"
@@ -197,11 +228,11 @@ def test_where(several: Path, texts: list[str], expected: list[str]) -> None:
 def test_sorting_puts_what_is_missing_last(several: Path) -> None:
     missing = ["made/3", "made/4", "made/5"]
     up = ["made/2", "made/10", "deep/1/seed-3"]
-    found = rows(several, sort="test/accuracy")
+    found = rows([several], sort="test/accuracy")
     assert names(found, several) == up + missing
-    found = rows(several, sort="test/accuracy", reverse=True)
+    found = rows([several], sort="test/accuracy", reverse=True)
     assert names(found, several) == up[::-1] + missing
-    by_rate = names(rows(several, sort="optimizer.adam.learning_rate"), several)
+    by_rate = names(rows([several], sort="optimizer.adam.learning_rate"), several)
     assert by_rate[:2] == ["deep/1/seed-3", "made/10"]
     assert set(by_rate[2:4]) == {"made/2", "made/4"}
 
@@ -210,19 +241,19 @@ def test_what_is_no_number_comes_after_all_that_are(tmp_path: Path) -> None:
     tests = {"a": None, "b": float("nan"), "c": 0.2, "d": 0.4}
     for name, test in tests.items():
         make(tmp_path / name, test=test)
-    up = rows(tmp_path, sort="test/accuracy")
-    down = rows(tmp_path, sort="test/accuracy", reverse=True)
+    up = rows([tmp_path], sort="test/accuracy")
+    down = rows([tmp_path], sort="test/accuracy", reverse=True)
     assert names(up, tmp_path) == ["c", "d", "b", "a"]
     assert names(down, tmp_path) == ["d", "c", "b", "a"]
 
 
 def test_a_key_that_no_run_has_is_said(several: Path) -> None:
     with pytest.raises(Error, match="no run has") as caught:
-        rows(several, sort="test/acuracy")
+        rows([several], sort="test/acuracy")
     assert 'did you mean "test/accuracy"' in str(caught.value)
     with pytest.raises(Error, match="no run has"):
-        rows(several, [Condition("optimizer.adam.rate", ">", 1)])
-    assert rows(several / "empty", sort="test/acuracy") == []
+        rows([several], [Condition("optimizer.adam.rate", ">", 1)])
+    assert rows([several / "empty"], sort="test/acuracy") == []
 
 
 # ---------------------------------------------------------------- keys of configs

@@ -426,8 +426,7 @@ def test_a_disk_that_refuses_a_trial_stops_the_sweep(
     folder: Path, monkeypatch: pytest.MonkeyPatch, told: str
 ) -> None:
     """Its point is none that failed, so nothing is concluded from that."""
-    said = f"a warning\nerror[{told}] cannot write it\n  mend it"
-    failing = Failing({"0002-seed-1": said})
+    failing = Failing({"0002-seed-1": Error(told, "cannot write it", fix="mend it")})
     monkeypatch.setattr(sweeping, "performed", failing)
     with pytest.raises(Error, match="cannot write it") as error:
         swept()
@@ -436,6 +435,18 @@ def test_a_disk_that_refuses_a_trial_stops_the_sweep(
     monkeypatch.setattr(sweeping, "performed", here := Here())
     assert {row.status for row in swept().rows} == {"finished"}
     assert not set(here.trained) & set(failing.trained)
+
+
+def test_what_a_trial_prints_is_no_error_of_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another error quotes the one of a full disk, which would stop the sweep."""
+    quoted = "a warning\nerror[disk-full] cannot write it"
+    others = {"0002-seed-1": quoted, "0003-seed-0": Error("data-cell", quoted)}
+    monkeypatch.setattr(sweeping, "performed", Failing(others))
+    monkeypatch.setattr(Done, "signal", "")  # it was no signal that ended them
+    results = swept()
+    assert [row.status for row in results.rows].count("failed") == 2
 
 
 def test_after_a_killed_trial_the_same_command_comes_to_the_same_points(

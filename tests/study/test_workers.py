@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pickle
 import signal
 import socket
 import sys
@@ -62,6 +63,24 @@ def test_a_trial_that_cannot_be_run_where_it_is_sent_ends_the_sweep(
     with pytest.raises(Error) as error:
         workers.perform(trial(tmp_path, **other))
     assert error.value.code == code and told in str(error.value)
+
+
+def test_a_trial_gives_its_error_whatever_is_printed(tmp_path: Path) -> None:
+    loud = "import sys\nfor out in (sys.stdout, sys.stderr):\n"
+    loud += "    print('error[disk-full] cannot write', file=out)\n"
+    (tmp_path / "loud.py").write_text(loud + "    print('{\"code\": 1}', file=out)\n")
+    given = trial(tmp_path, plugins=(str(tmp_path / "loud.py"),))
+    given.config.write_text("data: {source: digits}\nmodel: [dense: 10]\nloss: ms")
+    done = workers.perform(given)
+    assert done.code == 2 and "error[disk-full]" in done.told
+    assert done.error is not None and done.error.code == "config-unknown-component"
+    assert done.error.message == 'unknown loss "ms"'
+    assert pickle.loads(pickle.dumps(done)).error.message == done.error.message
+
+
+@pytest.mark.parametrize("answer", ["", "{", "3", "{}", "[]", '{"code": "disk-full"}'])
+def test_no_answer_is_no_error(answer: str) -> None:
+    assert workers._error(answer) is None
 
 
 def test_a_stopped_sweep_is_not_one_that_is_gone(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nettrain.training.metrics import Accuracy
-from nettrain.training.outcome import Summary, goal
+from nettrain.training.outcome import Summary, goal, has_loss, kept
 from nettrain.training.settings import Stop
 
 
@@ -68,3 +69,22 @@ def test_what_is_no_number_is_not_best() -> None:
 def test_losses_fall_and_metrics_have_their_goals() -> None:
     assert goal("validation/accuracy", [Accuracy()]) == "max"
     assert goal("validation/loss", [Accuracy()]) == goal("train/loss", []) == "min"
+
+
+def test_an_epoch_without_a_finite_training_loss_counts_by_its_other_numbers() -> None:
+    nan, inf = math.nan, math.inf
+    columns = {
+        "step": np.array([1, 2, 3, 4, 5, 6]),
+        "train/loss": np.array([1.0, inf, 1.0, inf, 1.0, 1.0]),
+        "train/epoch_loss": np.array([nan, inf, nan, nan, nan, nan]),
+        "validation/loss": np.array([nan, 0.5, nan, 0.25, nan, nan]),
+    }
+    assert kept(columns, None, ()) == 3
+    assert kept(columns, None, (), until=3) == 1
+    assert kept(columns, None, (), until=1) is None
+    assert kept({"step": columns["step"]}, None, ()) is None
+    assert has_loss(columns, 4, None, skips=True)
+    assert not has_loss(columns, 4, Stop(monitor="train/loss"), skips=True)
+    assert not has_loss(columns, 4, None, skips=False)
+    assert not has_loss(columns, 6, None, skips=True)
+    assert not has_loss({"step": columns["step"]}, 4, None, skips=True)
