@@ -82,7 +82,7 @@ def exit_code(work: Callable[[T], int], given: T, debug: bool = False) -> int:
         # Nobody reads on (`… | head`), nor what Python flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _SIGPIPE
-    except (Exception, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
         if debug:
             import traceback
 
@@ -121,7 +121,7 @@ def _of_plugin(error: BaseException) -> Error | None:
     from nettrain.errors import Error
 
     ours = isinstance(error, (Error, KeyboardInterrupt, MemoryError))
-    return None if ours or not isinstance(error, Exception) else blamed(error)
+    return None if ours else blamed(error)
 
 
 def _call(words: list[str], alone: bool) -> int:

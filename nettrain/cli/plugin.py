@@ -40,7 +40,7 @@ def _load(file: str, name: str) -> None:
         raise _failed(error, _place(file, error) or Place(file)) from error
 
 
-def blamed(error: Exception) -> Error | None:
+def blamed(error: BaseException) -> Error | None:
     """What to say of an exception that came out of a plugin's code; None if none did.
 
     A plugin's layer is called long after it was loaded.

@@ -132,6 +132,8 @@ class RunFolder:
             raise folder._missing()
         run = folder.read_json(RUN)
         known = run.get("format") if isinstance(run, dict) else None
+        if known is None:
+            raise folder._damaged(RUN, ValueError("it says no format"))
         if known != FORMAT:
             message = f"{path} has format {known}, this version reads {FORMAT}"
             raise Error("run-format", message, fix="use the version that wrote it")

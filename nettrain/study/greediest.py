@@ -6,8 +6,8 @@ most memory beside the others' values, until that is so for each key. Whatever a
 does to one stage of a run, that stage takes the most at one of its ends, unless another
 key turns round what it does.
 
-Points with code of a plugin that the base has nothing of are not looked at: what that
-does, such as to hang, is to touch no trial but its own.
+Points with a plugin's component that the base does not have, with the same settings,
+are not looked at: what that does, such as to hang, is to touch no trial but its own.
 """
 
 from __future__ import annotations
@@ -174,11 +174,11 @@ class _Looking:
         return Error(error.code, message, place=place, fix=error.fix)
 
 
-def _own_code(value: Any) -> Iterator[type]:
-    """The components in an experiment that are a plugin's."""
+def _own_code(value: Any) -> Iterator[str]:
+    """The components in an experiment that are a plugin's, with their settings."""
     if is_dataclass(value):
         if not type(value).__module__.startswith("nettrain."):
-            yield type(value)
+            yield repr(value)
         value = [getattr(value, one.name) for one in fields(value)]
     if isinstance(value, Mapping):
         value = [*value.values()]

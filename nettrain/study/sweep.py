@@ -31,7 +31,7 @@ from nettrain.experiment import signals
 from nettrain.experiment.schema import Experiment
 from nettrain.experiment.status import read_status
 from nettrain.record import lock
-from nettrain.record.folder import REPORT, RunFolder
+from nettrain.record.folder import REPORT, RUN, RunFolder
 from nettrain.study import begun
 from nettrain.study.begun import BEST, STOP, TABLE
 from nettrain.study.folders import TRIALS, aside
@@ -56,6 +56,8 @@ _LOOK = 0.1
 """Seconds between two looks for a signal."""
 _REFUSED = ("disk-full", "disk-io", "disk-permission", "locked-run", "run-data-changed")
 """Errors of a trial that say nothing of its point."""
+_DAMAGED = ("run-damaged", "run-incomplete")
+"""Those that say nothing but that its folder cannot be gone on with."""
 _NOT_ROWS = ("augment", "batch_size", "evaluation_batch_size", "shuffle")
 """Settings of the data that raw rows do not depend on."""
 
@@ -258,7 +260,7 @@ class _Sweeping:
         """Train these points as far as they are to go, if they are not there yet.
 
         What is killed is tried once more when the others are done: it may have been for
-        memory that all of them needed.
+        memory that all of them needed. So is what has a damaged folder, in a new one.
         """
         left: dict[Path, tuple[_Known, Unit]] = {}
         self.watch.planned(len(points) * len(self.plan.units))
@@ -273,15 +275,19 @@ class _Sweeping:
                 else:
                     self._came(known, unit, found)
         for is_last in (False, True):
-            killed: dict[Path, tuple[_Known, Unit]] = {}
+            again: dict[Path, tuple[_Known, Unit]] = {}
             for done in self._performed(left):
                 known, unit = left[done.folder]
                 found = self._score(known, done.folder)
-                if found.status == UNFINISHED and done.signal and not is_last:
-                    killed[done.folder] = known, unit
-                else:
+                damaged = done.error is not None and done.error.code in _DAMAGED
+                has_another = not is_last and (damaged or bool(done.signal))
+                if found.status != UNFINISHED or not has_another:
                     self._came(known, unit, self._judged(found, done))
-            left = killed
+                    continue
+                if damaged:
+                    self.disk.rename(done.folder, aside(done.folder))
+                again[done.folder] = known, unit
+            left = again
 
     def _came(self, known: _Known, unit: Unit, found: Score) -> None:
         """Keep what came of a trial, and tell it."""
@@ -300,7 +306,8 @@ class _Sweeping:
             return Score("timeout", why=f"it was not done after {limit:g} minutes")
         killed = f"it was killed twice, by {done.signal}" if done.signal else ""
         told = done.told.strip().replace(f"{self.path.absolute()}{os.sep}", "")
-        why = killed or told or found.why or "it was not trained"
+        silent = f"its process ended without a word, with code {done.code}"
+        why = killed or told or found.why or silent
         return Score("failed", why=why)
 
     def _other_data(self, known: _Known, unit: Unit, folder: Path) -> Error | None:
@@ -350,7 +357,7 @@ class _Sweeping:
                 del left[done.folder]
                 folder = self.path / TRIALS / done.folder.name
                 refused = refused or _refused(done)
-                if not (refused or done.code):
+                if not (refused or done.code) and (folder / RUN).exists():
                     refused = self._other_data(*asked[folder], folder)
                 if refused:
                     with contextlib.suppress(OSError):

@@ -194,8 +194,8 @@ def test_ordinary_name_is_taken(name):
         (None, "run-missing"),
         ("{", "run-damaged"),
         ("\udcff", "run-damaged"),
-        ("[]", "run-format"),
-        ("{}", "run-format"),
+        ("[]", "run-damaged"),
+        ("{}", "run-damaged"),
         ('{"format": 2}', "run-format"),
     ],
 )

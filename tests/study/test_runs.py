@@ -82,7 +82,7 @@ def _cut(path: Path) -> None:
     ("damage", "said"),
     [
         (lambda run: _cut(run / "run.json"), "run.json is damaged"),
-        (lambda run: (run / "run.json").write_text("[]"), "has format None"),
+        (lambda run: (run / "run.json").write_text("[]"), "it says no format"),
         (lambda run: (run / "run.json").unlink(), "has no run.json"),
         (lambda run: (run / "findings.json").write_text("{}"), "findings.json is dam"),
         (lambda run: (run / "findings.json").write_text("[1]"), "findings.json is dam"),

@@ -126,6 +126,25 @@ def test_a_finished_trial_whose_files_were_cut_is_mended(
     assert here.trained == ["0001-seed-0"] * (file == "metrics.jsonl")
 
 
+def test_a_damaged_trial_is_set_aside_and_trained_anew(
+    folder: Path, here: Here
+) -> None:
+    swept()
+    before = (folder / "out/table.csv").read_bytes()
+    trials = folder / "out/trials"
+    (trials / "0001-seed-0/run.json").write_text("garbage")
+    (trials / "0002-seed-1/config.resolved.yaml").unlink()
+    (trials / "0002-seed-1/run.json").write_text("{}")
+    here.trained.clear()
+    swept()
+    assert (folder / "out/table.csv").read_bytes() == before
+    damaged = ["0001-seed-0", "0002-seed-1"]
+    assert sorted(here.trained) == sorted([*damaged, *damaged])
+    kept = {path.name: path for path in trials.glob("*.other*")}
+    assert sorted(kept) == [f"{name}.other1" for name in damaged]
+    assert (kept["0001-seed-0.other1"] / "run.json").read_text() == "garbage"
+
+
 def test_rungs_go_on_where_they_stood_and_train_nothing_twice(
     folder: Path, here: Here
 ) -> None:

@@ -51,6 +51,14 @@ class Raises(Bad):
     "x, but for a bug."
     def fail(self):
         raise RuntimeError("a bug of its own")
+
+@register("leaves")
+class Leaves(Bad):
+    "x, or the process ends."
+    code: int = -1
+    def fail(self):
+        if self.code >= 0:
+            os._exit(self.code)
 """
 
 
@@ -76,6 +84,26 @@ def test_trials_that_hang_die_or_fail_touch_no_other(folder: Path) -> None:
     assert "not done after 0.15 minutes" in ended.stderr
     child = Path("/proc", (folder / "child.pid").read_text(), "cmdline")
     assert not child.exists() or child.read_bytes() == b""
+
+
+def test_trials_that_end_without_a_word(folder: Path) -> None:
+    """The base has the plugin's component, with another setting."""
+    (folder / "plugin.py").write_text(PLUGIN)
+    text = (folder / "base.yaml").read_text()
+    (folder / "base.yaml").write_text(text.replace("tanh", "leaves"))
+    assert "leaves" in (folder / "base.yaml").read_text()
+    (folder / "sweep.yaml").write_text(
+        "base: base.yaml\nspace: {model.dense1.activation.leaves.code: [-1, 0, 3]}\n"
+    )
+    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--json"]
+    command += ["--workers", "2", "--plugin", "plugin.py", "--out", "out"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    points = json.loads(ended.stdout)["points"]
+    assert [point["status"] for point in points] == ["finished", "failed", "failed"]
+    assert [[*point["why"].values()] for point in points[1:]] == [
+        [f"its process ended without a word, with code {code}"] for code in (0, 3)
+    ]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
