@@ -158,11 +158,12 @@ def _as_json(asked: bool) -> Iterator[None]:
 
     try:
         yield
-    except Error as error:
-        if asked:
+    except (Exception, SystemExit) as error:
+        known = error if isinstance(error, Error) else _of_plugin(error)
+        if asked and known:
             from nettrain.cli.terminal import print_json
 
-            found = getattr(error, "errors", (error,))
+            found = getattr(known, "errors", (known,))
             print_json({"errors": [_plain(each) for each in found]})
         raise
 

@@ -17,7 +17,7 @@ from nettrain.config.reader import parse
 from nettrain.config.tree import Source
 from nettrain.config.writer import inline
 from nettrain.data.split import sizes, stratified
-from nettrain.data.table import PLAIN
+from nettrain.data.table import PLAIN, is_number
 from nettrain.experiment.columns import Column, rows, share, shortened
 from nettrain.experiment.seen import (
     TOLD,
@@ -186,7 +186,8 @@ def _about_reading(seen: Seen) -> str:
     if how != PLAIN:
         numbers = (n for n in table.names if table.kind(n) == "numeric")
         cells = (cell for name in numbers for cell in table.texts(name).tolist())
-        if cell := next((c for c in cells if how.pointed(c) != c), ""):
+        read = (c for c in cells if how.pointed(c) != c and is_number(c, how))
+        if cell := next(read, ""):
             told += f". {show(cell)} is read as {float(how.pointed(cell)):.15g}"
     return told
 

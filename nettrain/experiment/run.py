@@ -132,8 +132,10 @@ def run(
             if done is not None:
                 said = f"{done.path} is this run, finished; --again trains it once more"
                 return Ended(done, None, said)
-            half = find_run("runs", name, status.fingerprint, BROKEN_OFF)
-            if go_on and half and not lock.is_held(half.disk, half.path):
+            half = None
+            if go_on:
+                half = find_run("runs", name, status.fingerprint, BROKEN_OFF)
+            if half and not lock.is_held(half.disk, half.path):
                 return resume(half.path, until=until, pictures=pictures, watch=watch)
         memory.check_fits(setup)
         network = make_network(setup)  # what fails, fails before anything is written

@@ -97,7 +97,7 @@ def without_telling(seen: Seen, setup: Setup) -> tuple[Seen, list[Column]]:
     """Without columns that are the target in other words, by the rule of D5; and those.
 
     Those that tell it and have more values may do so by nature, and stay; so do those
-    that follow from it, where there is nothing else to learn from.
+    that follow from it, as a speed does from the energy.
     """
     if not seen.table.locate:
         return seen, []
@@ -111,10 +111,8 @@ def without_telling(seen: Seen, setup: Setup) -> tuple[Seen, list[Column]]:
             declared=True,
         )
         for column in seen.columns
-        if column.name in told and told[column.name].how != "several"
+        if column.name in told and told[column.name].how in ("same", "gaps")
     }
-    if all(column.name in left or column.kind == "ignore" for column in seen.columns):
-        left = {name: c for name, c in left.items() if told[name].how != "follows"}
     inputs = [left.get(column.name, column) for column in seen.columns]
     if left and all(column.kind == "ignore" for column in inputs):
         raise _nothing_left(seen.table, inputs)
