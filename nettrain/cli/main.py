@@ -82,7 +82,7 @@ def exit_code(work: Callable[[T], int], given: T, debug: bool = False) -> int:
         # Nobody reads on (`… | head`), nor what Python flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _SIGPIPE
-    except (Exception, KeyboardInterrupt, SystemExit) as error:
+    except (Exception, KeyboardInterrupt) as error:
         if debug:
             import traceback
 
@@ -158,7 +158,7 @@ def _as_json(asked: bool) -> Iterator[None]:
 
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         known = error if isinstance(error, Error) else _of_plugin(error)
         if asked and known:
             from nettrain.cli.terminal import print_json

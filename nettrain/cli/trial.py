@@ -40,7 +40,7 @@ def _answered(answer: int, spec: dict[str, Any]) -> int:
     """Train, and write to a file descriptor what keeps it from that."""
     try:
         return _train(spec)
-    except (Exception, SystemExit) as error:
+    except Exception as error:
         from nettrain.cli.plugin import blamed
 
         if known := error if isinstance(error, Error) else blamed(error):
