@@ -174,7 +174,7 @@ def told(errors: Iterable[ValidationError]) -> Iterator[str]:
         ),
         ("model: mlp", "expected a list of layers or a mapping with `from`"),
         ("model: {dense: 3}", "expected a list of layers or a mapping with `from`"),
-        ("data: {source: digit}", "expected a source; known: "),
+        ("data: {source: digit}", "expected a source; "),
         ("optimizer: {adm: {}}", "unknown optimizer; known: adadelta, "),
         ("optimizer: {adam: {learning_rate: x}}", "expected a number at least 0 or a "),
         ("train: {epochs: many}", "expected an integer at least 1 or nothing"),
