@@ -206,7 +206,7 @@ def _gathered(errors: list[Error]) -> Iterator[None]:
         errors += getattr(error, "errors", (error,))
 
 
-_OF_BATCHES = ("batch_size", "evaluation_batch_size", "shuffle")
+OF_BATCHES = ("batch_size", "evaluation_batch_size", "shuffle")
 """Settings of the data that say nothing of what is read and prepared."""
 
 
@@ -229,7 +229,7 @@ def _dataset(
 
 def _asked(experiment: Experiment) -> str:
     """All that decides what the prepared data are."""
-    data = {k: v for k, v in dump(experiment.data).items() if k not in _OF_BATCHES}
+    data = {k: v for k, v in dump(experiment.data).items() if k not in OF_BATCHES}
     return repr((data, experiment.seed, experiment.dtype, experiment.loss.task))
 
 

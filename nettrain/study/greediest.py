@@ -125,13 +125,14 @@ class _Looking:
 
     Attributes:
         base: both configs.
-        setup: of the base; its data are taken where a config has the same.
+        newest: what was set up last, at first the base; a config that has the same data
+            takes them from it.
         overrides: of each.
         found: by what its values are written as what each takes, or what is wrong.
     """
 
     base: Base
-    setup: Setup
+    newest: Setup
     overrides: Sequence[str]
     found: dict[str, _Known | Error] = field(default_factory=dict)
 
@@ -143,10 +144,10 @@ class _Looking:
                 point = self.base.point(0, values).experiment
                 if {*_own_code(point)} - {*_own_code(self.base.experiment)}:
                     return None
-                setup = set_up(dump(point), self.overrides, known=self.setup)
+                setup = set_up(dump(point), self.overrides, known=self.newest)
                 # It was written by nobody: lines are those of the base.
-                placed = replace(setup, resolved=self.base.config)
-                self.found[written] = _Known.of(values, placed)
+                self.newest = replace(setup, resolved=self.base.config)
+                self.found[written] = _Known.of(values, self.newest)
             except Error as error:
                 self.found[written] = error
         found = self.found[written]

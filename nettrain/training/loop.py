@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from nettrain.data import batches
-from nettrain.data.dataset import Part
 from nettrain.diagnose.evidence import Blame
 from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error
@@ -30,7 +29,16 @@ from nettrain.training.events import (
 )
 from nettrain.training.modes import modes
 from nettrain.training.network import Network
-from nettrain.training.outcome import EPOCH_LOSS, Outcome, Status, Summary, goal, in_row
+from nettrain.training.outcome import (
+    EPOCH_LOSS,
+    Outcome,
+    Status,
+    Summary,
+    ended_by,
+    goal,
+    in_row,
+    monitored,
+)
 from nettrain.training.plan import Plan
 from nettrain.training.probe import Probe
 from nettrain.training.residuals import unexplained
@@ -71,7 +79,7 @@ class Loop:
         self._rewind = rewind if plan.config.on_nonfinite == "rollback" else None
         self.step = 0
         stop = plan.config.stop
-        self.monitor = stop.monitor if stop else _default_monitor(plan.parts)
+        self.monitor = monitored(stop, "validation" in plan.parts)
         self._stopping = Stopping(stop, goal(self.monitor, plan.metrics))
         self._restore_best = stop is not None and stop.restore_best
         self._minutes = stop.minutes if stop else None
@@ -439,9 +447,8 @@ class Loop:
         if "test" in self._plan.parts:
             at = self._stopping.best_step if self._best else self.step
             scores = {**scores, "test/step": at}
-        # Rows whose updates are skipped may have no finite loss to the end.
         skips = self._plan.config.on_nonfinite == "skip"
-        if math.isfinite(row[in_row(self.monitor) if skips else EPOCH_LOSS]):
+        if math.isfinite(row[ended_by(self.monitor, skips)]):
             return self._outcome("finished", reason, self._verdict(), scores)
         findings = self._blamed(self._plan.batch(self.step + 1))
         reason = f"the loss is not finite after step {self.step}"
@@ -566,7 +573,3 @@ def _key(finding: Finding) -> tuple[str | None, ...]:
 
 def _is_table(value: object) -> bool:
     return isinstance(value, list)
-
-
-def _default_monitor(parts: Mapping[str, Part]) -> str:
-    return "validation/loss" if "validation" in parts else "train/loss"

@@ -126,19 +126,32 @@ def kept(
     return int(at[np.argmin(np.where(np.isnan(values), math.inf, values))])
 
 
-def has_loss(
-    columns: Mapping[str, np.ndarray], step: int, stop: Stop | None, skips: bool
-) -> bool:
-    """Whether training may end with the epoch that ends at a step: by its loss.
+def monitored(stop: Stop | None, is_validated: bool) -> str:
+    """The metric that says which epoch is the best.
+
+    Args:
+        is_validated: whether there are rows to validate with.
+    """
+    if stop:
+        return stop.monitor
+    return "validation/loss" if is_validated else "train/loss"
+
+
+def ended_by(monitor: str, skips: bool) -> str:
+    """What has to be a number in an epoch's row for training to end with it.
 
     Args:
         skips: whether updates may be left out. Their rows may have no finite loss to
-            the end, so that what is monitored has to be a number in its place.
+            the end, so that what is monitored counts in its place.
     """
-    default = "validation/loss" if "validation/loss" in columns else "train/loss"
-    name = EPOCH_LOSS
-    if skips:
-        name = in_row(stop.monitor if stop else default)
+    return in_row(monitor) if skips else EPOCH_LOSS
+
+
+def has_loss(
+    columns: Mapping[str, np.ndarray], step: int, stop: Stop | None, skips: bool
+) -> bool:
+    """Whether training may end with the epoch that ends at a step: by its loss."""
+    name = ended_by(monitored(stop, "validation/loss" in columns), skips)
     at = columns["step"] == step
     return name in columns and bool(np.isfinite(columns[name][at]).any())
 

@@ -15,12 +15,6 @@ from nettrain.show.page.text import element, folded, section
 Finding = Mapping[str, Any]
 """A row of findings.json."""
 
-
-def is_sick(findings: Sequence[Finding]) -> bool:
-    """Whether there is more than notes."""
-    return any(finding["severity"] != "note" for finding in findings)
-
-
 _SEVERITIES = ("error", "warning", "note")
 
 ENDLESS = ("interrupted", "killed", "failed")

@@ -42,8 +42,10 @@ def parallel(points: Points) -> str:
         shares = np.full((count + 1, len(known)), _NO_VALUE)
         shares[:-1] = np.array([key.shares for key in points.keys])
         shares[-1, known] = last.shares
+        colours = points.colours()
         for i in reversed(range(len(known))):
-            axes.plot(range(count + 1), shares[:, i], clip_on=False, **_line(points, i))
+            look = _line(points, i, colours[i])
+            axes.plot(range(count + 1), shares[:, i], clip_on=False, **look)
         for place, key in enumerate((*points.keys, last)):
             _upright(axes, place, key, to_right=place == count)
         if not known.all():
@@ -54,12 +56,12 @@ def parallel(points: Points) -> str:
         return style.svg(figure, title)
 
 
-def _line(points: Points, i: int) -> dict[str, Any]:
+def _line(points: Points, i: int, colour: str) -> dict[str, Any]:
     """How the line of a point looks."""
     if i == 0:
         return {"color": palette.colour(BEST), "linewidth": 2.6}
     width = 1.2 if len(points.mean) <= _MANY else 0.7
-    look = {"color": points.colours()[i], "linewidth": width, "alpha": 0.9}
+    look = {"color": colour, "linewidth": width, "alpha": 0.9}
     if not points.known[i]:
         return look | {"color": palette.colour(LOST), "linestyle": (0, (1, 2))}
     return look | ({"linestyle": (0, (5, 3))} if points.shorter[i] else {})
