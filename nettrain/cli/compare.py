@@ -38,10 +38,10 @@ def told(found: Comparison) -> str:
     """The comparison as text."""
     several = len(found.groups) > 1
     tables = [
-        table(found.overview(), left=4),
-        table(found.settings()) if several and found.keys else "",
-        table(found.results(), left=2, keys=2),
-        table(found.findings()) if len(found.findings()) > 1 else "",
+        table(found.overview, left=4),
+        table(found.settings) if several and found.keys else "",
+        table(found.results, left=2, keys=2),
+        table(found.findings) if len(found.findings) > 1 else "",
     ]
     sentences = [*found.verdicts(), *found.meaning()]
     sentences += (f"note: {note}" for note in found.notes())

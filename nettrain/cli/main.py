@@ -141,11 +141,14 @@ def _call(words: list[str], alone: bool) -> int:
             verb, arguments = verbs.parse(words)
     except SystemExit:  # argparse has printed a verb's help
         return 0
+    if alone:
+        # What is imported stays: to look through it for garbage, over and over, took
+        # an eighth of the time in which hundreds of runs are compared.
+        gc.disable()
     module = importlib.import_module(f"nettrain.cli.{verb.module}")
     if alone:
-        # What was imported stays: to look through it for garbage, over and over, took
-        # an eighth of the time in which hundreds of runs are compared.
         gc.freeze()
+        gc.enable()
     with _as_json(getattr(arguments, "json", False)):
         code: int = getattr(module, verb.function)(arguments)
     return code

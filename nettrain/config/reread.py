@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
@@ -57,7 +57,7 @@ class Section:
 
     leaves: Mapping[Path, Leaf]
 
-    @property
+    @cached_property
     def head(self) -> Path:
         """The path of the key; () where the text is but a value."""
         return next(iter(self.leaves))[:1]

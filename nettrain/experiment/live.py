@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from nettrain.experiment.found import found_until
 from nettrain.experiment.recorder import Nobody
 from nettrain.experiment.report import gathered
 from nettrain.experiment.setup import RESOLVED, Setup
-from nettrain.experiment.status import found_until, read_status
+from nettrain.experiment.status import read_status
 from nettrain.record import json_text
 from nettrain.record.folder import REPORT, RUN, RunFolder
 from nettrain.record.metrics import Row

@@ -20,8 +20,9 @@ from nettrain.data.series import SeriesPreparation
 from nettrain.diagnose.finding import Finding
 from nettrain.errors import Error, visible
 from nettrain.execute import executor
+from nettrain.experiment.found import has_end, read_found
 from nettrain.experiment.schema import Experiment
-from nettrain.experiment.status import found_until, has_end, read_told
+from nettrain.experiment.status import open_run, told_of
 from nettrain.experiment.threads import limited
 from nettrain.nn import Loss, Sequential
 from nettrain.record import json_text
@@ -88,9 +89,9 @@ class Run:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self._folder = RunFolder.open(path)
+        self._folder, facts = open_run(path)
         self.path = Path(path)
-        self.facts: Mapping[str, Any] = read_told(self._folder)
+        self.facts: Mapping[str, Any] = told_of(self._folder, facts)
         self.status: str = self.facts["status"]
         self.summary: Mapping[str, Any] = self.facts.get("summary", {})
 
@@ -118,9 +119,9 @@ class Run:
 
     @cached_property
     def findings(self) -> list[Finding]:
+        rows = read_found(self._folder, self.facts)
         if has_end(self.facts):
-            return [Finding.from_json(row) for row in read_findings(self._folder)]
-        rows = found_until(self._folder, self.facts["step"])
+            return [Finding.from_json(row) for row in rows]
         return [Finding(**row, why="") for row in rows]
 
     @property
@@ -237,36 +238,6 @@ def weights(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 # ---------------------------------------------------------------- files of a run
 
 
-def _range(value: Any) -> bool:
-    return json_text.misfit(value, [json_text.number]) is None and len(value) == 2
-
-
-_FINDING = {
-    "id": str,
-    "name": str,
-    "severity": ("error", "warning", "note"),
-    "primary": bool,
-    "node": (None, str),
-    "layer": (None, str),
-    "units": (None, [json_text.count]),
-    "config_line": (None, json_text.count),
-    "epoch": (None, json_text.count),
-    "step": (None, json_text.count),
-    "measured": (None, json_text.number),
-    "threshold": (None, json_text.number),
-    "healthy": (None, _range),
-    "why": str,
-    "remedy": (
-        None,
-        {
-            "text": str,
-            "patch": [
-                {"do": ("set", "insert"), "path": str, "value": json_text.anything}
-            ],
-        },
-    ),
-    "consequence_of": (None, str),
-}
 _COLUMN = {"name": str, "kind": str, "missing": str}
 _DATA = {
     "task": ("classification", "regression"),
@@ -308,20 +279,6 @@ _KINDS: Mapping[Any, tuple[Any, type[Any]]] = {
     "series": ({**_DATA, "source": {str: json_text.anything}}, SeriesPreparation),
 }
 """The form of `data.json` and what it makes, by the kind that it says; tables none."""
-
-
-def read_findings(folder: RunFolder) -> list[dict[str, Any]]:
-    """The rows of `findings.json`; none where it is not written yet.
-
-    Raises:
-        Error: `run-damaged` where they are not what `Finding` writes.
-    """
-    path = folder.path / "findings.json"
-    if not folder.disk.exists(path):
-        return []
-    rows: list[dict[str, Any]] = folder.read_json(path.name)
-    json_text.check(rows, [_FINDING], path)
-    return rows
 
 
 def read_preparation(folder: RunFolder) -> Kept:

@@ -24,7 +24,7 @@ from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.recorder import Memory, Watcher
 from nettrain.experiment.run import Watch, nobody, set_up_again
 from nettrain.experiment.setup import RESOLVED
-from nettrain.experiment.status import NOT_IDENTICAL, OTHER_BITS, Status, read_status
+from nettrain.experiment.status import NOT_IDENTICAL, OTHER_BITS, Status, open_run
 from nettrain.experiment.threads import limited
 from nettrain.record import json_text
 from nettrain.record.checkpoint import Tensors, decode
@@ -111,8 +111,7 @@ def replay(
             where rows are missing, `run-data-changed` where its data are others, and
             all that a resumed run can raise.
     """
-    folder = RunFolder.open(path, disk=disk)
-    before = read_status(folder)
+    folder, before = open_run(path, disk=disk)
     recorded = _recorded(folder, before)
     folder.read_text(RESOLVED)  # missing, it is the run's fault
     setup = set_up_again(folder, overrides)

@@ -18,10 +18,17 @@ import numpy as np
 from nettrain.errors import Error
 from nettrain.experiment import pictures
 from nettrain.experiment.assembly import make_network, make_probe
+from nettrain.experiment.found import found_until, has_end, read_findings
 from nettrain.experiment.graph import network_drawing
-from nettrain.experiment.load import Run, read_findings
+from nettrain.experiment.load import Run
 from nettrain.experiment.setup import RESOLVED, Setup, set_up
-from nettrain.experiment.status import RUNNING, found_until, has_end, prior, read_told
+from nettrain.experiment.status import (
+    RUNNING,
+    open_run,
+    prior,
+    read_status,
+    told_of,
+)
 from nettrain.experiment.threads import limited
 from nettrain.record.folder import PLOTS, REPORT, RunFolder, check_name
 from nettrain.record.metrics import Row, columns, read_metrics
@@ -34,7 +41,7 @@ from nettrain.show.page import Report, report
 from nettrain.training import stored
 from nettrain.training.loop import Loop
 from nettrain.training.network import Network
-from nettrain.training.outcome import Summary
+from nettrain.training.outcome import Summary, monitored
 from nettrain.training.prediction import predicted_gradients
 from nettrain.training.probe import Probe
 
@@ -168,11 +175,11 @@ def redraw(path: str | os.PathLike[str], png: bool = False) -> Path:
         Where the page is: in the folder, or that of a run which goes on as
         `NAME-NUMBER-so-far.html` in the current folder.
     """
-    folder = RunFolder.open(path)
-    facts = read_told(folder)
+    folder, facts = open_run(path)
+    facts = told_of(folder, facts)
     try:
         with folder.lock():
-            _redraw(folder, read_told(folder, is_ours=True), png)
+            _redraw(folder, told_of(folder, read_status(folder), is_ours=True), png)
     except Error as error:
         if error.code != "locked-run" or png or facts["status"] != RUNNING:
             raise
@@ -310,7 +317,7 @@ def _so_far(
     found = found_until(folder, last["step"])
     recorded = _timed(folder, facts, rows)  # once: a run that goes on adds to it
     stop = experiment.train.stop
-    monitor = stop.monitor if stop else "validation/loss"
+    monitor = monitored(stop, "validation/loss" in summary.best)
     best_epoch = summary.best.get(monitor, {}).get("epoch")
     saved = _saved(folder, facts)
     made = pictures.drawn(

@@ -11,14 +11,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nettrain import __version__
 from nettrain.component import dump
+from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.record import json_text, lock
 from nettrain.record.append import last_line
-from nettrain.record.events import read_events
 from nettrain.record.folder import FORMAT, RUN, RunFolder
 
 if TYPE_CHECKING:
@@ -196,6 +197,19 @@ _FORM = {
 """What `Status.content` writes."""
 
 
+def open_run(
+    path: Path | str, *, disk: Disk | None = None
+) -> tuple[RunFolder, Mapping[str, Any]]:
+    """The folder of a run that has begun, and what `run.json` says.
+
+    Raises:
+        Error: of family `run` where it is none, or damaged.
+    """
+    folder, found = RunFolder.begun(path, disk=disk)
+    json_text.check(found, _FORM, folder.path / RUN)
+    return folder, found
+
+
 def read_status(folder: RunFolder) -> Mapping[str, Any]:
     """What `run.json` says.
 
@@ -215,7 +229,9 @@ BROKEN_OFF = (RUNNING, "interrupted")
 """What run.json says of a run that has not come to its end."""
 
 
-def read_told(folder: RunFolder, *, is_ours: bool = False) -> Mapping[str, Any]:
+def told_of(
+    folder: RunFolder, facts: Mapping[str, Any], *, is_ours: bool = False
+) -> Mapping[str, Any]:
     """What is to be told of a run: `run.json`, but that of one that has no end is old.
 
     Who is killed leaves there `running`, and the step at which it began. Told are then
@@ -223,12 +239,12 @@ def read_told(folder: RunFolder, *, is_ours: bool = False) -> Mapping[str, Any]:
     the same, as `running`. Nothing in the folder is changed.
 
     Args:
+        facts: what run.json said a moment ago.
         is_ours: whether the caller holds the folder, so that nobody trains there.
 
     Raises:
         Error: `run-damaged` where run.json is not what `Status` writes.
     """
-    facts = read_status(folder)
     if facts["status"] != RUNNING:
         return facts
     told = RUNNING
@@ -258,39 +274,3 @@ def _reached(folder: RunFolder) -> dict[str, int]:
 
 
 _AT = {"step": json_text.count, "epoch": json_text.count}
-
-
-def has_end(facts: Mapping[str, Any]) -> bool:
-    """Whether a run has one, to which its findings.json belongs: it had others before,
-    where it was interrupted and went on."""
-    return "summary" in facts
-
-
-_EVENT = {
-    "id": str,
-    "name": str,
-    "severity": ("error", "warning", "note"),
-    "node": (None, str),
-    "epoch": (None, json_text.count),
-    "step": (None, json_text.count),
-    "time": str,
-    "event": ("finding",),
-}
-"""What an event says of a finding."""
-
-
-def found_until(folder: RunFolder, step: int) -> list[dict[str, Any]]:
-    """The findings of a run before its end, as its events tell them up to a step.
-
-    One that was told again had become worse. Which is the cause is told at the end.
-
-    Returns:
-        Of a row of findings.json: id, name, severity, node, epoch, step and primary.
-    """
-    found = {}
-    with contextlib.suppress(Error):  # without events nothing is told
-        for event in read_events(folder.disk, folder.events):
-            if json_text.misfit(event, _EVENT) is None and (event["step"] or 0) <= step:
-                row = {k: event[k] for k in _EVENT if k not in ("time", "event")}
-                found[event["id"], event["node"]] = {**row, "primary": False}
-    return list(found.values())

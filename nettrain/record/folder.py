@@ -127,6 +127,13 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path | str, *, disk: Disk | None = None) -> RunFolder:
         """The folder of a run that has begun, which `run.json` shows."""
+        return cls.begun(path, disk=disk)[0]
+
+    @classmethod
+    def begun(
+        cls, path: Path | str, *, disk: Disk | None = None
+    ) -> tuple[RunFolder, dict[str, Any]]:
+        """As `open`, and what `run.json` says; of its form only that it is of ours."""
         folder = cls(Path(path), disk or Disk())
         if not folder.disk.exists(folder.path / RUN):
             raise folder._missing()
@@ -137,7 +144,7 @@ class RunFolder:
         if known != FORMAT:
             message = f"{path} has format {known}, this version reads {FORMAT}"
             raise Error("run-format", message, fix="use the version that wrote it")
-        return folder
+        return folder, run
 
     def _missing(self) -> Error:
         """The error for a folder that is no run; it may hold some, such as of seeds."""

@@ -6,10 +6,11 @@ strings. NumPy scalars and arrays are written as the numbers and lists that they
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,15 @@ def finite(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
+def numbers(values: Collection[Any]) -> bool:
+    """Whether each is a `number`; told at once where all are finite."""
+    if {*map(type, values)} <= {int, float}:
+        with contextlib.suppress(OverflowError):
+            if all(map(math.isfinite, values)):
+                return True
+    return all(map(number, values))
+
+
 def count(value: Any) -> bool:
     """An integer from 0 that 64 bits can hold."""
     return type(value) is int and 0 <= value < 2**63
@@ -125,19 +135,15 @@ def _members(value: Any) -> Iterator[Any]:
 
 def misfit(value: Any, form: Form) -> str | None:
     """Where a value is not of a form: `best.loss.step`, or "" for itself; else None."""
-    if isinstance(form, type):
+    kind = type(form)
+    if kind is type:
         return None if type(value) is form else ""
-    if isinstance(form, tuple):
-        found = []
-        for one in form:
-            if (where := misfit(value, one)) is None:
-                return None
-            found.append(where)
-        return max(found, key=len)
-    if isinstance(form, list):
-        return _in_list(value, form) if isinstance(value, list) else ""
-    if isinstance(form, dict):
-        return _in_mapping(value, form) if isinstance(value, dict) else ""
+    if kind is dict:
+        return _in_mapping(value, form) if type(value) is dict else ""
+    if kind is list:
+        return _in_list(value, form) if type(value) is list else ""
+    if kind is tuple:
+        return _in_none(value, form)
     fits = form(value) if callable(form) else value == form
     return None if fits else ""
 
@@ -154,6 +160,15 @@ def check(value: Any, form: Form, path: Path) -> None:
         raise Error("run-damaged", f"{path} is damaged: {key} can be read from it")
 
 
+def _in_none(value: Any, forms: tuple[Form, ...]) -> str | None:
+    found = []
+    for form in forms:
+        if (where := misfit(value, form)) is None:
+            return None
+        found.append(where)
+    return max(found, key=len)
+
+
 def _in_list(value: list[Any], form: list[Form]) -> str | None:
     for index, member in enumerate(value):
         if (where := misfit(member, form[0])) is not None:
@@ -167,7 +182,7 @@ def _in_mapping(value: Mapping[str, Any], form: Mapping[Any, Form]) -> str | Non
             return str(name)
     others = form.get(str, anything)
     for name, member in value.items():
-        known = form.get(name, form.get(f"{name}?", others))
+        known = form[name] if name in form else form.get(f"{name}?", others)
         if (where := misfit(member, known)) is not None:
             return f"{name}.{where}".rstrip(".")
     return None

@@ -166,7 +166,7 @@ def _is_row(value: Any) -> bool:
         isinstance(value, dict)
         and json_text.count(value.get("step"))
         and json_text.count(value.get("epoch"))
-        and all(map(json_text.number, value.values()))
+        and json_text.numbers(value.values())
         and all(map(str.isprintable, value))
     )
 

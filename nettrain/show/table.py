@@ -60,8 +60,7 @@ def _blocks(
 ) -> Iterator[list[int]]:
     """Which columns stand beside each other."""
     every = [*range(len(columns))]
-    widths = [_least(column) for column in columns]
-    if wide is None or _total(widths) <= wide:
+    if wide is None or _total(widths := [*map(_least, columns)]) <= wide:
         yield every
         return
     # Keys are wrapped only as far as they leave two thirds to the others.
@@ -99,9 +98,11 @@ def _block(
 def _widths(columns: Sequence[Sequence[str]], wide: int | None) -> list[int]:
     """Of each column: the widest are narrowed until all fit, at last inside words."""
     widths = [*map(_most, columns)]
+    if wide is None or _total(widths) <= wide:
+        return widths
     for least in (_least, _shortest):
         floors = [*map(least, columns)]
-        while wide is not None and _total(widths) > wide:
+        while _total(widths) > wide:
             free = [i for i in range(len(widths)) if widths[i] > floors[i]]
             if not free:
                 break
@@ -128,7 +129,7 @@ def _shortest(column: Sequence[str], most: int = _SHORT) -> int:
     Args:
         most: longer words are.
     """
-    pieces = (piece.rstrip() for cell in column for piece in _BREAK.split(cell))
+    pieces = (piece.rstrip() for cell in {*column} for piece in _BREAK.split(cell))
     return max(len(p) if _NUMBER.match(p) else min(len(p), most) for p in pieces)
 
 

@@ -237,6 +237,7 @@ class Comparison:
 
     # ------------------------------------------------------------ tables
 
+    @cached_property
     def overview(self) -> Rows:
         """The groups: how many runs, their seeds, and where they are."""
         rows = [["", "runs", "seeds", "folders"]]
@@ -247,12 +248,14 @@ class Comparison:
             rows.append([group.name, str(len(folders)), seeds, folders[0] + more])
         return rows
 
+    @cached_property
     def settings(self) -> Rows:
         """A row per differing key, a column per group."""
         heads = ["", *(group.name for group in self.groups)]
         rows = [[k, *(g.setting(k) for g in self.groups)] for k in self.keys]
         return _transposed([heads, *rows])
 
+    @cached_property
     def results(self) -> Rows:
         """A row per metric and group: mean, interval, and the distance to the best."""
         several = len(self.groups) > 1
@@ -284,6 +287,7 @@ class Comparison:
             told = "better in pairs" if turned else "worse"
         return [_signed(apart.mean), verdict.half(apart), told]
 
+    @cached_property
     def findings(self) -> Rows:
         """A row per finding, a column per group: how many of its runs have it."""
         heads = ["", *(group.name for group in self.groups)]
@@ -320,10 +324,10 @@ class Comparison:
             at: the folder of the page, which then links to those of its runs.
         """
         tables = {
-            "Configs": self.overview(),
-            "What differs": self.settings(),
-            "Results": self.results(),
-            "Findings": self.findings(),
+            "Configs": self.overview,
+            "What differs": self.settings,
+            "Results": self.results,
+            "Findings": self.findings,
             "Runs": self.each(at),
         }
         shown, which = self._shown()

@@ -52,14 +52,23 @@ class Group:
 
     def values(self, metric: str) -> dict[tuple[int, int], float]:
         """By seed and fold, of the runs that have it; of equal ones the last."""
-        return {
-            run.unit: run.measures[metric]
-            for run in self.runs
-            if metric in run.measures
-        }
+        return self._values.get(metric, {})
+
+    @cached_property
+    def _values(self) -> dict[str, dict[tuple[int, int], float]]:
+        found: dict[str, dict[tuple[int, int], float]] = {}
+        for run in self.runs:
+            for metric, value in run.measures.items():
+                found.setdefault(metric, {})[run.unit] = value
+        return found
 
     def interval(self, metric: str) -> Interval:
-        return Interval.of([*self.values(metric).values()], self.folds)
+        return self._intervals.get(metric) or Interval.of(())
+
+    @cached_property
+    def _intervals(self) -> dict[str, Interval]:
+        all_ = self._values.items()
+        return {metric: Interval.of([*of.values()], self.folds) for metric, of in all_}
 
     def has_mean(self, metric: str) -> bool:
         """Whether all that it has are numbers."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from nettrain.config.writer import inline
 from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
-from nettrain.experiment.status import read_status
-from nettrain.record.folder import RUN, RunFolder
+from nettrain.experiment.status import open_run
+from nettrain.record.folder import RUN
 from nettrain.record.metrics import columns
 from nettrain.span import Span
 from nettrain.study.epochs import read_ends
@@ -79,8 +79,7 @@ def score(folder: Path, experiment: Experiment, metric: str, until: float) -> Sc
     if not (folder / RUN).exists():
         return Score(UNFINISHED)
     try:
-        run = RunFolder.open(folder)
-        status = read_status(run)
+        run, status = open_run(folder)
         found = columns(read_ends(run.disk, run.metrics))
     except Error as error:  # half-written or damaged: resuming mends or names it
         return Score(UNFINISHED, why=str(error))

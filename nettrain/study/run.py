@@ -14,15 +14,14 @@ from nettrain.component import INVALID, Problem, build, dotted, registered
 from nettrain.component import Path as Keys
 from nettrain.config.annotations import kinds_at
 from nettrain.config.paths import element_names, locate, written
-from nettrain.config.reread import Leaf, Section, joined, nested, reread_sections
+from nettrain.config.reread import Leaf, Section, nested, reread_sections
 from nettrain.config.writer import inline
 from nettrain.data.sources import Source
 from nettrain.errors import Error
-from nettrain.experiment.load import read_findings
+from nettrain.experiment.found import read_found
 from nettrain.experiment.schema import Experiment
-from nettrain.experiment.status import found_until, has_end, read_told
+from nettrain.experiment.status import open_run, told_of
 from nettrain.record import json_text
-from nettrain.record.folder import RunFolder
 from nettrain.record.metrics import columns
 from nettrain.study.epochs import read_ends
 from nettrain.study.lookup import Shape, shape, stem, tree
@@ -49,7 +48,7 @@ class Run:
 
     Attributes:
         path: of its folder.
-        facts: run.json; of a run without an end as `read_told` tells it.
+        facts: run.json; of a run without an end as `told_of` tells it.
         sections: of config.resolved.yaml.
         found: rows of findings.json, or what is known of them so far.
         metrics: the ends of epochs in metrics.jsonl, as columns.
@@ -68,7 +67,8 @@ class Run:
         Raises:
             Error: of family `run` where it is none, or damaged.
         """
-        folder = RunFolder.open(path)
+        folder, facts = open_run(path)
+        facts = told_of(folder, facts)
         text = folder.read_text("config.resolved.yaml")
         try:
             sections = reread_sections(text)
@@ -77,10 +77,7 @@ class Run:
             raise Error("run-damaged", message) from None
         there = folder.disk.exists(folder.metrics)
         rows = read_ends(folder.disk, folder.metrics) if there else []
-        facts = read_told(folder)
-        is_over = has_end(facts)
-        found = read_findings(folder) if is_over else found_until(folder, facts["step"])
-        run = cls(path, facts, sections, found, columns(rows))
+        run = cls(path, facts, sections, read_found(folder, facts), columns(rows))
         ends = run.metrics.get("step", [0])[-1]
         if run.status == "finished" and ends < run.facts["step"]:
             message = f"{folder.metrics} ends before update {facts['step']}, the last"
@@ -96,19 +93,20 @@ class Run:
     def status(self) -> str:
         return str(self.facts["status"])
 
-    @property
+    @cached_property
     def unit(self) -> tuple[int, int]:
         """Seed and fold: what two configs have to share to be compared as a pair."""
         return int(self.facts["seed"]), self._of_split("fold")
 
-    @property
+    @cached_property
     def folds(self) -> int:
         """Parts of the cross-validation that it is one of; 1 without one."""
         return self._of_split("folds")
 
     def _of_split(self, key: str) -> int:
         """An integer of the split; 1 where there is none."""
-        leaf = self.leaves.get(("data", "split", key))
+        data = self._section("data")
+        leaf = data.leaves.get(("data", "split", key)) if data else None
         return leaf.value if leaf and isinstance(leaf.value, int) else 1
 
     @property
@@ -122,21 +120,19 @@ class Run:
         the seed; else, or where it is a plugin's that is not known here, ""."""
         source = self.settings.get("data.source")
         kind = registered(Source).get(source.text) if source else None
-        plain = self._section("data", "source") if kind and kind.drawn else ""
+        plain = self._plain("data", "source") if kind and kind.drawn else ""
         return inline(plain) if plain else ""
 
     @cached_property
     def stop(self) -> Stop | None:
         """What ends it early; nothing where that is not known here."""
-        trains = (s for s in self.sections if s.head == ("train",))
-        return next(map(_stop_in, trains), None)
+        train = self._section("train")
+        return _stop_in(train) if train else None
 
     def goal(self, name: str) -> str:
         """Whether a metric should fall or rise; "" where it is a plugin's."""
-        kind = name.rpartition("/")[2]
-        if kind in self._named and kind not in registered(Metric):
-            return ""
-        return goal(name, self._metrics)
+        is_known = name.rpartition("/")[2] not in self._metrics.unknown
+        return goal(name, self._metrics.known) if is_known else ""
 
     @cached_property
     def measures(self) -> dict[str, float]:
@@ -147,7 +143,7 @@ class Run:
         """
         if self.status != "finished":
             return {}
-        row = kept(self.metrics, self.stop, self._metrics)
+        row = kept(self.metrics, self.stop, self._metrics.known)
         at = {} if row is None else {n: float(v[row]) for n, v in self.metrics.items()}
         found = {name: v for name, v in at.items() if name.startswith("validation/")}
         for name, value in self.facts.get("summary", {}).items():
@@ -157,11 +153,6 @@ class Run:
         if not found and EPOCH_LOSS in at:
             found["train/loss"] = at[EPOCH_LOSS]
         return found
-
-    @cached_property
-    def leaves(self) -> Mapping[Keys, Leaf]:
-        """Of config.resolved.yaml."""
-        return joined(self.sections)
 
     @cached_property
     def settings(self) -> dict[str, Setting]:
@@ -177,23 +168,46 @@ class Run:
         paths = (name.split(".") for name in self.settings)
         return frozenset(".".join(p[:n]) for p in paths for n in range(1, len(p)))
 
-    def _section(self, *keys: str) -> Any:
+    def _section(self, head: str) -> Section | None:
+        """What its config says under a key at the left margin."""
+        return next((s for s in self.sections if s.head == (head,)), None)
+
+    def _plain(self, *keys: str) -> Any:
         """What stands at these keys; nothing, `{}`, where they are not there."""
-        return _below(self.leaves, keys)
+        section = self._section(keys[0])
+        return _below(section.leaves, keys) if section else {}
 
     @cached_property
-    def _named(self) -> dict[str, Any]:
-        """Its metrics by name, those of plugins too."""
-        listed = self._section("metrics")
-        plain = listed if isinstance(listed, list) else []
-        return {m if isinstance(m, str) else next(iter(m)): m for m in plain if m}
+    def _metrics(self) -> _Metrics:
+        section = self._section("metrics")
+        return _metrics_in(section, frozenset(registered(Metric)))
 
-    @cached_property
-    def _metrics(self) -> tuple[Metric, ...]:
-        """Those that are known here."""
-        known = registered(Metric)
-        built = (_built(Metric, m) for name, m in self._named.items() if name in known)
-        return tuple(metric for metric in built if metric is not None)
+
+class _Metrics(NamedTuple):
+    """Those of a config.
+
+    Attributes:
+        known: the built ones.
+        unknown: names of those that no plugin here knows.
+    """
+
+    known: Sequence[Metric]
+    unknown: Sequence[str]
+
+
+@lru_cache(maxsize=4096)
+def _metrics_in(section: Section | None, here: frozenset[str]) -> _Metrics:
+    """What a section `metrics` says.
+
+    Args:
+        here: names of all that are known here: a plugin may add some.
+    """
+    listed = _below(section.leaves, ("metrics",)) if section else []
+    plain = listed if isinstance(listed, list) else []
+    named = {m if isinstance(m, str) else next(iter(m)): m for m in plain if m}
+    built = (_built(Metric, m) for name, m in named.items() if name in here)
+    unknown = tuple(name for name in named if name not in here)
+    return _Metrics(tuple(m for m in built if m is not None), unknown)
 
 
 @lru_cache(maxsize=4096)
@@ -226,13 +240,21 @@ def settings_in(section: Section) -> Mapping[str, Setting]:
 
     Beside the values: the name of each component, and those in each list.
     """
-    stems = _stems(shape(section.leaves))
+    leaves = section.leaves
+    names = _names(tuple(leaves), shape(leaves))
     found = {
         name: Setting(inline(leaf.value), leaf.source == "default")
-        for path, leaf in section.leaves.items()
-        if (name := _name(path, stems))
+        for name, leaf in zip(names, leaves.values(), strict=True)
+        if name
     }
-    return {**_components(section.leaves), **found}
+    return {**_components(leaves), **found}
+
+
+@lru_cache(maxsize=256)
+def _names(paths: tuple[Keys, ...], of: Shape) -> list[str]:
+    """Each of the paths as a person writes it; see `_name`."""
+    stems = _stems(of)
+    return [_name(path, stems) for path in paths]
 
 
 def _name(path: Keys, stems: Mapping[Keys, str]) -> str:
@@ -246,7 +268,6 @@ def _name(path: Keys, stems: Mapping[Keys, str]) -> str:
     return dotted((*([stems[above]] if above else ()), *path[len(above) :]))
 
 
-@lru_cache(maxsize=64)
 def _stems(of: Shape) -> Mapping[Keys, str]:
     """What the elements of lists are called, with the key of what is in them."""
     found: dict[Keys, str] = {}

@@ -29,9 +29,10 @@ from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.experiment import signals
 from nettrain.experiment.schema import Experiment
-from nettrain.experiment.status import read_status
+from nettrain.experiment.setup import OF_BATCHES
+from nettrain.experiment.status import open_run
 from nettrain.record import lock
-from nettrain.record.folder import REPORT, RUN, RunFolder
+from nettrain.record.folder import REPORT, RUN
 from nettrain.study import begun
 from nettrain.study.begun import BEST, STOP, TABLE
 from nettrain.study.folders import TRIALS, aside
@@ -58,7 +59,7 @@ _REFUSED = ("disk-full", "disk-io", "disk-permission", "locked-run", "run-data-c
 """Errors of a trial that say nothing of its point."""
 _DAMAGED = ("run-damaged", "run-incomplete")
 """Those that say nothing but that its folder cannot be gone on with."""
-_NOT_ROWS = ("augment", "batch_size", "evaluation_batch_size", "shuffle")
+_NOT_ROWS = ("augment", *OF_BATCHES)
 """Settings of the data that raw rows do not depend on."""
 
 
@@ -318,7 +319,7 @@ class _Sweeping:
         experiment = known.point.experiment
         data = {k: v for k, v in dump(experiment.data).items() if k not in _NOT_ROWS}
         asked = repr((data, experiment.loss.task, experiment.dtype, unit.seed))
-        facts = read_status(RunFolder.open(folder))
+        _, facts = open_run(folder)
         sha256, other = self.data.setdefault(asked, (facts["data_sha256"], folder))
         if facts["data_sha256"] == sha256:
             return None

@@ -19,7 +19,8 @@ from typing import Any
 from nettrain.component import suggest
 from nettrain.disk import Disk
 from nettrain.errors import Error
-from nettrain.experiment.status import found_until, has_end, read_told
+from nettrain.experiment.found import found_until, has_end
+from nettrain.experiment.status import open_run, told_of
 from nettrain.record import json_text
 from nettrain.record.folder import RUN, RunFolder
 from nettrain.study.folders import below_each
@@ -41,7 +42,7 @@ class Row:
 
     Attributes:
         path: of its folder.
-        facts: run.json, of a run without an end as `read_told` tells it; empty where
+        facts: run.json, of a run without an end as `told_of` tells it; empty where
             it cannot be read.
         findings: id, name and primary of each.
         problem: why it cannot be read.
@@ -58,8 +59,8 @@ class Row:
     def read(cls, path: Path) -> Row:
         """The row of a folder; of one that is damaged or half-made it says why."""
         try:
-            folder = RunFolder.open(path)
-            facts, found = read_told(folder), []
+            folder, facts = open_run(path)
+            facts, found = told_of(folder, facts), []
             if not has_end(facts):
                 found = found_until(folder, facts["step"])
             elif folder.disk.exists(path / "findings.json"):

@@ -12,8 +12,9 @@ import pytest
 from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.experiment import doctor, status
+from nettrain.experiment.found import found_until
 from nettrain.experiment.load import load_run
-from nettrain.experiment.status import found_until, read_status, read_told
+from nettrain.experiment.status import open_run, read_status, told_of
 from nettrain.record import lock
 from nettrain.record.folder import RunFolder
 from nettrain.study.compare import Comparison
@@ -52,7 +53,7 @@ def tell(path: Path, *events: object) -> None:
 
 
 def seen(path: Path) -> tuple[str, int, int]:
-    facts = read_told(RunFolder.open(path))
+    facts = told_of(*open_run(path))
     return facts["status"], facts["epoch"], facts["step"]
 
 
@@ -71,7 +72,7 @@ def test_it_goes_on_while_its_folder_is_held_and_else_was_killed(path: Path) -> 
 def test_who_holds_the_folder_knows_that_nobody_trains(path: Path) -> None:
     folder = RunFolder.open(path)
     with folder.lock():
-        assert read_told(folder, is_ours=True)["status"] == "killed"
+        assert told_of(folder, read_status(folder), is_ours=True)["status"] == "killed"
 
 
 def test_nothing_is_written_by_looking(path: Path) -> None:
@@ -168,7 +169,7 @@ def test_a_comparison_tells_it(path: Path) -> None:
     run = Run.read(path)
     assert (run.status, [row["id"] for row in run.found]) == ("killed", ["A1"])
     found = Comparison.of([path])
-    assert found.findings() == [["", "A"], ["A1 dead units", "error"]]
+    assert found.findings == [["", "A"], ["A1 dead units", "error"]]
     assert f"A: not finished, and without a value: {path} killed" in found.notes()
 
 

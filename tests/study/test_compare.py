@@ -54,7 +54,7 @@ def test_seeds_of_a_config_are_a_group(two: Path) -> None:
         ("B", [0, 1, 2, 3]),
     ]
     assert found.keys == [RATE]
-    assert found.settings() == [["", "A", "B"], [RATE, "0.001", "0.01"]]
+    assert found.settings == [["", "A", "B"], [RATE, "0.001", "0.01"]]
     assert found.title == "made: 2 configs, 8 runs"
     assert found.label(found.groups[1]) == "B: learning_rate 0.01"
 
@@ -199,7 +199,7 @@ def test_many_configs_stand_below_each_other(tmp_path: Path) -> None:
         make(tmp_path / f"{n}-again", f"data.batch_size={n + 1}", "seed=1", test=None)
     make(tmp_path / "best", "data.batch_size=99", accuracy=(0.9,))
     found = Comparison.of([tmp_path])
-    rows = found.settings()
+    rows = found.settings
     assert rows[0] == ["", "data.batch_size"]
     assert rows[-1] == ["I", "99"]
     assert len(rows) == 10
@@ -275,7 +275,7 @@ def test_what_is_not_finite_has_no_mean(tmp_path: Path) -> None:
     make(tmp_path / "2", "seed=1", summary={**summary, "test/loss": 1.0})
     found = Comparison.of([tmp_path])
     assert math.isnan(found.groups[0].interval("test/loss").mean)
-    assert row(found.results(), "test/loss", "A") == ["nan", "–"]
+    assert row(found.results, "test/loss", "A") == ["nan", "–"]
 
 
 def test_pairs_tell_apart_what_intervals_do_not(two: Path) -> None:
@@ -288,7 +288,7 @@ def test_pairs_tell_apart_what_intervals_do_not(two: Path) -> None:
     apart = other.ahead(one, metric)
     assert (apart.mean, apart.n) == (pytest.approx(differences.mean()), 4)
     assert apart.half == pytest.approx(half, rel=1e-5)
-    results = found.results()
+    results = found.results
     assert row(results, metric, "B") == ["0.4605", "± 0.54", "", "", "best"]
     alike = ["+0", "all agree", "all seeds agree: no interval"]
     assert row(results, "", "B")[2:] == alike
@@ -305,7 +305,7 @@ def test_what_cannot_be_told_apart_is_said(tmp_path: Path) -> None:
     assert said.startswith(
         "test/accuracy: B is best, but cannot be told from A (by 0.05"
     )
-    assert found.results()[-1][-1] == "cannot be told apart"
+    assert found.results[-1][-1] == "cannot be told apart"
     plain = found.plain()["metrics"]["test/accuracy"]
     assert (plain["best"], plain["goal"]) == ("B", "max")
     behind = plain["groups"]["A"]
@@ -318,8 +318,8 @@ def test_one_seed_has_no_interval(tmp_path: Path) -> None:
     make(tmp_path / "a", test=0.5)
     make(tmp_path / "b", f"{RATE}=0.1", test=0.9)
     found = Comparison.of([tmp_path])
-    assert row(found.results(), "test/accuracy", "B")[:2] == ["0.9", "–"]
-    assert found.results()[-1][-1] == "one seed: no interval"
+    assert row(found.results, "test/accuracy", "B")[:2] == ["0.9", "–"]
+    assert found.results[-1][-1] == "one seed: no interval"
     assert [v for v in found.verdicts() if "test" in v] == [
         "test/accuracy: B is best here, but whether it beats A is open: "
         "one seed: no interval"
@@ -345,7 +345,7 @@ def test_that_the_best_can_be_told_holds_for_all_rivals_at_once(tmp_path: Path) 
     assert all(high < 0 for low, high in [ends[name] for name in "BCDE"])
     told = {name: of.get("told_from_best") for name, of in groups.items()}
     assert told == {"A": None, "B": False, "C": False, "D": False, "E": True}
-    last = {row[1]: row[-1] for row in found.results()[-5:]}
+    last = {row[1]: row[-1] for row in found.results[-5:]}
     assert last == {"A": "best", "E": "worse"} | dict.fromkeys(
         "BCD", "cannot be told apart"
     )
@@ -355,7 +355,7 @@ def test_that_the_best_can_be_told_holds_for_all_rivals_at_once(tmp_path: Path) 
     assert "all 10 pairs" in " ".join(found.plain()["meaning"])
     (tmp_path / "one").mkdir()
     alone = rated(tmp_path / "one", near[0])
-    assert alone.results()[-1][-1] == "worse"
+    assert alone.results[-1][-1] == "worse"
     assert "rivals" not in " ".join(alone.meaning())
 
 
@@ -373,7 +373,7 @@ def test_seeds_that_all_agree_are_no_certainty(tmp_path: Path) -> None:
     seeds(tmp_path / "b", f"{RATE}=0.1", tests=[0.6, 0.7])
     found = Comparison.of([tmp_path])
     told = ["-0.1", "all agree", "all seeds agree: no interval"]
-    assert found.results()[-1][-3:] == told
+    assert found.results[-1][-3:] == told
     (said,) = [v for v in found.verdicts() if v.startswith("test/accuracy")]
     assert said == (
         "test/accuracy: B is best, but cannot be told from A "
@@ -427,14 +427,14 @@ def test_values_of_other_units_or_tasks_are_not_ranked(
         second = "B" if plain["best"] != "B" else "A"
         assert ("difference" in plain["groups"][second]) is not bool(why)
         if why:
-            assert row(found.results(), name, "A")[-1] == f"not ranked: {why}"
+            assert row(found.results, name, "A")[-1] == f"not ranked: {why}"
 
 
 def test_other_seeds_are_no_pairs(tmp_path: Path) -> None:
     seeds(tmp_path / "a", tests=[0.1, 0.2])
     for seed in (5, 6):
         make(tmp_path / f"b{seed}", f"{RATE}=0.1", f"seed={seed}", test=0.9)
-    assert Comparison.of([tmp_path]).results()[-1][-1] == (
+    assert Comparison.of([tmp_path]).results[-1][-1] == (
         "no seed in common: no interval"
     )
 
@@ -442,7 +442,7 @@ def test_other_seeds_are_no_pairs(tmp_path: Path) -> None:
 def test_one_seed_in_common_is_not_enough(tmp_path: Path) -> None:
     seeds(tmp_path / "a", tests=[0.1, 0.2])
     make(tmp_path / "b", f"{RATE}=0.1", "seed=1", test=0.9)
-    assert Comparison.of([tmp_path]).results()[-1][-1] == (
+    assert Comparison.of([tmp_path]).results[-1][-1] == (
         "one seed in common: no interval"
     )
 
@@ -456,14 +456,14 @@ def test_folds_of_other_cross_validations_are_no_pairs(tmp_path: Path) -> None:
     one, two = found.groups
     apart = two.ahead(one, "test/accuracy")
     assert apart.n == 0 and math.isnan(apart.mean)
-    assert found.results()[-1][-1] == "other folds: no interval"
+    assert found.results[-1][-1] == "other folds: no interval"
 
 
 def test_pairs_of_folds_are_of_one_seed_and_fold(tmp_path: Path) -> None:
     for fold, rate in enumerate((0.1, 0.2), 1):
         split = f"data.split={{folds: 3, fold: {fold}, test: 0.2}}"
         make(tmp_path / str(fold), split, f"{RATE}={rate}")
-    told = Comparison.of([tmp_path]).results()[-1][-1]
+    told = Comparison.of([tmp_path]).results[-1][-1]
     assert told == "no seed and fold in common: no interval"
 
 
@@ -476,7 +476,7 @@ def test_where_nothing_is_a_number_none_is_best(tmp_path: Path) -> None:
     found = Comparison.of([tmp_path])
     (said,) = [v for v in found.verdicts() if v.startswith("test/loss")]
     assert said == "test/loss: none is best: no config has numbers of all its runs"
-    assert row(found.results(), "test/loss", "A") == ["nan", "–", "", "", ""]
+    assert row(found.results, "test/loss", "A") == ["nan", "–", "", "", ""]
     assert found.plain()["metrics"]["test/loss"]["best"] is None
 
 
@@ -484,7 +484,7 @@ def test_a_lucky_seed_does_not_win_over_pairs(tmp_path: Path) -> None:
     seeds(tmp_path / "a", tests=[0.5, 0.6, 0.7, 2.0])
     seeds(tmp_path / "b", f"{RATE}=0.1", tests=[0.6, 0.71, 0.8])
     found = Comparison.of([tmp_path])
-    assert found.results()[-1][-1] == "better in pairs"
+    assert found.results[-1][-1] == "better in pairs"
     told = "test/accuracy: A has the best mean, but B is better in pairs (by 0.1033 "
     assert any(v.startswith(told) for v in found.verdicts())
 
@@ -535,7 +535,7 @@ def test_a_metric_of_a_plugin_is_not_ranked(tmp_path: Path) -> None:
         path.write_text(path.read_text().replace("[accuracy]", "[accuracy, mine]"))
     found = Comparison.of([tmp_path])
     assert found.goals["test/mine"] == ""
-    assert row(found.results(), "test/mine", "A")[-1].startswith("not ranked")
+    assert row(found.results, "test/mine", "A")[-1].startswith("not ranked")
     assert not [v for v in found.verdicts() if "mine" in v]
     assert found.plain()["metrics"]["test/mine"]["best"] is None
 
@@ -553,7 +553,7 @@ def test_findings_stand_side_by_side(tmp_path: Path) -> None:
     facts = json.loads(path.read_text())
     del facts["diagnosis"]
     path.write_text(json.dumps(facts))
-    assert Comparison.of([tmp_path]).findings() == [
+    assert Comparison.of([tmp_path]).findings == [
         ["", "A", "B", "C"],
         ["G1 name of G1", "–", "error in 2 of 2, primary in 1", "not diagnosed"],
         ["D3 name of D3", "note", "note in 1 of 2", "not diagnosed"],
@@ -563,7 +563,7 @@ def test_findings_stand_side_by_side(tmp_path: Path) -> None:
 def test_findings_of_many_configs_stand_below_each_other(tmp_path: Path) -> None:
     for n in range(7):
         make(tmp_path / str(n), f"data.batch_size={n + 1}", found=[finding("D3")])
-    rows = Comparison.of([tmp_path]).findings()
+    rows = Comparison.of([tmp_path]).findings
     assert rows[0] == ["", "D3 name of D3"]
     assert rows[1:] == [[name, "error"] for name in "ABCDEFG"]
 
@@ -609,7 +609,7 @@ def test_a_run_before_its_first_update_has_no_numbers(tmp_path: Path) -> None:
     run = make(tmp_path / "1", status="running")
     (run / "metrics.jsonl").unlink()
     found = Comparison.of([run])
-    assert found.results() == [["", "", "mean", "± 95 %"]]
+    assert found.results == [["", "", "mean", "± 95 %"]]
     parts = Parts(found.page().decode())
     assert "No epoch was finished." in parts.said
 
@@ -617,7 +617,7 @@ def test_a_run_before_its_first_update_has_no_numbers(tmp_path: Path) -> None:
 def test_the_page_has_all_of_it(two: Path) -> None:
     found = Comparison.of([two])
     parts = Parts(found.page().decode())
-    for rows in (found.overview(), found.settings(), found.results(), found.each()):
+    for rows in (found.overview, found.settings, found.results, found.each()):
         for cells in rows:
             assert " ".join(cell for cell in cells if cell) in parts.said
     for sentence in (*found.verdicts(), *found.meaning()):

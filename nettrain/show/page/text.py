@@ -29,6 +29,8 @@ def element(name: str, /, *inside: str, **attributes: str | bool | None) -> str:
     `class_` is the attribute class, `aria_label` is aria-label; None and False leave
     one out, True writes its name alone.
     """
+    if not attributes:  # as most cells of large tables
+        return f"<{name}>{''.join(inside)}</{name}>"
     written = "".join(
         f" {key.rstrip('_').replace('_', '-')}"
         + ("" if value is True else f'="{escape(str(value))}"')
