@@ -174,7 +174,7 @@ def test_the_result_is_that_of_this_machine_to_the_byte(
     for out, backend in (("loky", "loky"), ("out", cluster.kind)):
         code, said = ended(begun(out, backend, cluster))
         assert code == 0, said
-        assert said.count("a bug of its own") == 6
+        assert said.count("RuntimeError: a bug of its own") == 6
     assert same()
     table = Path("out/table.csv").read_text()
     assert table.count(",finished,") == 2 and table.count(",diverged,") == 1
