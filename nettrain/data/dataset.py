@@ -325,8 +325,11 @@ def _refuse_untrained_classes(
     trained = np.unique(parts["train"].targets)  # type: ignore[arg-type]
     (column,) = schema.targets
     for part, rows in parts.items():
+        assert rows.targets is not None
+        new = np.flatnonzero(~np.isin(rows.targets, trained))
+        _, first = np.unique(rows.targets[new], return_index=True)
         unseen = np.zeros(len(rows.table), bool)
-        unseen[rows.index] = ~np.isin(rows.targets, trained)  # type: ignore[arg-type]
+        unseen[rows.index[new[first]]] = True  # one row of each class is enough
         faults = Faults(rows.table)
         faults.add(
             unseen,

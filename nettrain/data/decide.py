@@ -11,11 +11,11 @@ import numpy as np
 
 from nettrain.component import listed, show, suggest
 from nettrain.data.faults import raise_first
-from nettrain.data.odd import AMOUNT, Odd, advice, odd_numbers
+from nettrain.data.odd import AMOUNT, Odd, advice, changes, odd_numbers
 from nettrain.data.schema import Class, Column, Schema
 from nettrain.data.settings import DataConfig, Kind, Policy
-from nettrain.data.sources import Loaded, Placer, Task
-from nettrain.data.table import Notation, Table, is_number, names_of, setting
+from nettrain.data.sources import FileSource, Loaded, Placer, Task
+from nettrain.data.table import PLAIN, Notation, Table, is_number, names_of, setting
 from nettrain.errors import Error, Place
 
 _Wrong = Iterator[Callable[[], Error]]
@@ -29,6 +29,7 @@ FEW = 20
 _THOUSANDS = "has thousands that stand apart"
 _ODD: dict[Odd, str] = {
     "amounts": "is a number with a sign or commas",
+    (PLAIN,): "has a decimal point",
     (Notation(","),): "has a decimal comma",
     (Notation(".", ","), Notation(",")): "has a comma before three digits",
 }
@@ -197,7 +198,11 @@ def _misfits(
         message = f"{table.label} is a regression: its target is a quantity"
         at = place(("data", "source"))
         yield partial(Error, "config-task", message, place=at, fix=_REGRESSION)
+    odd = _odd_columns(config, schema, table)
+    otherwise = {name for names in odd.values() for name in names}
     for column in schema.targets:
+        if column.name in otherwise:
+            continue  # which is told below, and is no text then
         if task == "regression" and column.kind == "categorical":
             message = f"the target {show(column.name)} is text"
             message += ", a regression needs numbers"
@@ -209,7 +214,10 @@ def _misfits(
         at = place(("data", "split", "stratify"))
         yield partial(Error, "config-stratify", message, place=at, fix=fix)
     yield from _bad_policies(config, schema, table, place)
-    yield from _written_otherwise(config, schema, table)
+    source = config.source if isinstance(config.source, FileSource) else None
+    at = place(("data", "source"))
+    for how, written in odd.items():
+        yield partial(written_otherwise, table, how, written, source, at)
 
 
 def _bad_policies(
@@ -241,20 +249,31 @@ def _bad_policies(
             yield partial(Error, "config-missing", message, place=at, fix=fix)
 
 
-def _written_otherwise(config: DataConfig, schema: Schema, table: Table) -> _Wrong:
-    """Numbers that would pass for as many categories, as they are no numbers here."""
+def _odd_columns(
+    config: DataConfig, schema: Schema, table: Table
+) -> dict[Odd, list[str]]:
+    """Columns of numbers that would pass for as many categories, by their notation."""
     found: dict[Odd, list[str]] = {}
     for column in (*schema.features, *schema.targets):
         if column.kind == "numeric" or column.name in config.columns:
             continue
         if odd := odd_numbers(table.texts(column.name).tolist(), table.notation):
             found.setdefault(odd, []).append(column.name)
-    for how, names in found.items():
-        yield partial(written_otherwise, table, how, names)
+    return found
 
 
-def written_otherwise(table: Table, odd: Odd, names: Sequence[str]) -> Error:
-    """That columns have odd numbers, and are taken for texts."""
+def written_otherwise(
+    table: Table,
+    odd: Odd,
+    names: Sequence[str],
+    source: FileSource | None = None,
+    where: Place | None = None,
+) -> Error:
+    """That columns have odd numbers, and are taken for texts.
+
+    Args:
+        source: of the table, if a config names it, and where it does.
+    """
     name, now = names[0], table.notation
     cells = table.texts(name).tolist()
     row = next(i for i, cell in enumerate(cells) if _is_odd(cell, odd, now))
@@ -265,8 +284,10 @@ def written_otherwise(table: Table, odd: Odd, names: Sequence[str]) -> Error:
     allowed = setting("columns", name, "categorical")
     fix = f"write plain numbers, or say that these are categories: {allowed}"
     if odd != "amounts":
-        fix = f"say {advice(odd, now)}: source: {{file: {{path: {table.label}, …}}}}"
-        if odd != (Notation(","),):
+        fix = f"say {advice(odd, now)}"
+        if source is not None:
+            fix += f": {source.saying(where, **changes(odd[0], now))}"
+        if odd not in ((PLAIN,), (Notation(","),)):
             fix += f"; or, if these are categories, {allowed}"
     return Error("data-not-a-number", message, place=found.place, fix=fix)
 
@@ -303,10 +324,6 @@ def _present(table: Table, name: str) -> np.ndarray:
     return present
 
 
-def _one(classes: Sequence[Class]) -> str:
-    return f"no class but {show(str(classes[0]))}" if classes else "no classes"
-
-
 def _classes(
     config: DataConfig, table: Table, schema: Schema, place: Placer
 ) -> tuple[Class, ...]:
@@ -327,10 +344,15 @@ def _classes(
             )
         classes = [int(value) for value in values]
     if len(classes) < 2:
+        message = f"the target {show(column.name)} of {table.label} has "
+        if classes and column.kind == "numeric":
+            message += f"the value {classes[0]} in every row"
+        else:
+            alone = f"class but {show(str(classes[0]))}" if classes else "classes"
+            message += f"no {alone}, and a classification tells two or more apart"
         raise Error(
             "data-one-class",
-            f"the target {show(column.name)} of {table.label} has {_one(classes)}, "
-            "and a classification tells two or more apart",
+            message,
             place=_at_target(config, place),
             fix="choose another target, or add rows of other classes",
         )

@@ -7,6 +7,7 @@ and column. Both readings give the same cells and the same numbers.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -30,6 +31,10 @@ BLOCK = 1 << 19
 """Bytes read at a time: what is made of them stays in the processor's cache."""
 _KEPT = 1 << 24
 """More bytes than all that is made of a block."""
+_LOOKED_AT = 1 << 16
+"""Bytes by which a table is judged that cannot be read."""
+_SAID = re.compile(rb'(?i:"?sep=)([^"\w\s\x80-\xff]|\t)"?(?:\r\n|\r|\n)')
+"""A first line that says what separates the cells, as Excel reads and writes it."""
 
 
 def read(
@@ -42,17 +47,28 @@ def read(
 ) -> Table:
     """The table in `data`, whose first line names the columns.
 
+    A line `sep=;` above it, as Excel writes it, says what separates the cells, whatever
+    else is said of it.
+
     Raises:
         Error: `data-encoding`, `data-delimiter`, `data-quote`, `data-header`,
             `data-duplicate-column`, `data-ragged-row` or `data-no-rows`, each with its
             line and column.
     """
-    marks = Marks(missing, notation)
-    sheet = _Sheet(utf8(data, file, encoding), file, delimiter, marks)
+    text, marks = utf8(data, file, encoding), Marks(missing, notation)
+    said = _SAID.match(text)
+    delimiter = said[1].decode() if said else delimiter
+    sheet = _Sheet(text, file, delimiter, marks, said.end() if said else 0)
     columns = sheet.columns()
     names, nameless = sheet.structure.names, sheet.structure.nameless
     return Table(
-        names, columns, file, sheet.locate, notation=notation, nameless=nameless
+        names,
+        columns,
+        file,
+        sheet.locate,
+        notation=notation,
+        missing=missing,
+        nameless=nameless,
     )
 
 
@@ -68,16 +84,24 @@ class _Block(NamedTuple):
 class _Sheet:
     """A file of cells. It is read once, and again where texts or places are asked for.
 
+    Args:
+        begin: where its header begins.
+
     Attributes:
         data: the file, in UTF-8.
         structure: names of the columns, and what is wrong with header and rows.
     """
 
     def __init__(
-        self, data: memoryview, file: str, delimiter: str, marks: Marks
+        self,
+        data: memoryview,
+        file: str,
+        delimiter: str,
+        marks: Marks,
+        begin: int = 0,
     ) -> None:
         self.data, self.delimiter = data, delimiter.encode(errors="surrogatepass")
-        self.marks = marks
+        self.marks, self._begin = marks, begin
         self.structure = Structure(Lines(data, file))
         self._blocks: list[_Block] = []
         self._rows = 0
@@ -91,7 +115,7 @@ class _Sheet:
         # glibc keeps freed memory for the next block once it has seen much of it freed;
         # getting it back from the system, page by page, would take as long as reading.
         np.empty(_KEPT, np.uint8)
-        offset = 0
+        offset = self._begin
         while offset < len(self.data):
             window, cells = self._window(offset, BLOCK)
             body = self.structure.body(offset, window, cells)
@@ -100,7 +124,9 @@ class _Sheet:
                 self._blocks.append(_Block(self._rows, offset, cells.used))
                 self._rows += len(body.start) // len(self.structure.names)
             offset += cells.used
-        self.structure.raise_all(self._rows)
+        self.structure.raise_all(
+            self._rows, lambda: self._window(self._begin, _LOOKED_AT)
+        )
         words = dict(zip(self._words.tolist(), self._texts.words, strict=True))
         return [
             Written(

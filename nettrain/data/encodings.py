@@ -9,7 +9,7 @@ import numpy as np
 from nettrain.component import show
 from nettrain.data.faults import OtherReading
 from nettrain.data.lines import Lines
-from nettrain.errors import Error
+from nettrain.errors import Error, Place
 
 PIECE = 1 << 19
 """Bytes decoded at a time: a text may take four times the memory of its bytes."""
@@ -23,6 +23,8 @@ _MARKED = {  # in this order: a mark of 32 bits begins with one of 16
 }
 _SUPPOSED = "cp1252"
 """What spreadsheets of western Europe and America save."""
+_ASCII, _NULLS = 0.3, 0.01
+"""Of UTF-16 at least so many characters are ASCII; elsewhere so few bytes are null."""
 _OTHERS = "cp1250 in central Europe, cp1251 Cyrillic, cp932 Japanese, gb18030 Chinese"
 UNKNOWN = "…"
 """Stands for an encoding that nobody has said."""
@@ -55,19 +57,47 @@ def utf8(data: bytes | memoryview, file: str, encoding: str) -> memoryview:
         bad = -1 if codes.max(initial=0) < 128 else _undecodable(data, "utf-8")
         if bad >= 0:
             raise _not_utf8(data, file, bad)
+        made = data
     else:
-        made = bytearray()
-        bad = _undecodable(data, encoding, made)
+        _refuse_utf8(data, file, encoding)
+        text = bytearray()
+        bad = _undecodable(data, encoding, text)
         if bad >= 0:
             raise _not_encoded(data, file, encoding, bad)
-        data = memoryview(made)
-        data = data[len(_MARK) :] if data[: len(_MARK)] == _MARK else data
-    codes = np.frombuffer(data, np.uint8)
+        made = memoryview(text)
+        made = made[len(_MARK) :] if made[: len(_MARK)] == _MARK else made
+    codes = np.frombuffer(made, np.uint8)
     if codes.min(initial=1) == 0:
-        place = Lines(data, file).place(int(codes.argmin()))
+        place = Lines(made, file).place(int(codes.argmin()))
         message = "a null character, which text has none of"
-        raise Error("data-encoding", message, place=place, fix="remove it")
-    return data
+        error = Error("data-encoding", message, place=place, fix="remove it")
+        narrow = "a".encode(encoding) == b"a"
+        raise (_wide(data, file) if narrow else None) or error
+    return made
+
+
+def _refuse_utf8(data: memoryview, file: str, encoding: str) -> None:
+    """Refuse UTF-8 where each byte is said to be a character.
+
+    It would be read without a word, "ö" as "Ã¶", which no category is called. The other
+    way round, such a text hardly ever passes for UTF-8: not with one letter beyond
+    ASCII among others, as in "schön", nor with one symbol by itself. Each would have to
+    be followed by just as many symbols as its bits say, as in "Ø½". So one such place
+    is enough: who has nothing but these saves the table as UTF-8, while a wrong reading
+    is seen by nobody.
+    """
+    if len(bytes(range(256)).decode(encoding, "replace")) != 256:
+        return  # characters of several bytes, which seldom come out even
+    beyond = np.frombuffer(data, np.uint8) >= 128
+    if not beyond.any() or _undecodable(data, "utf-8") >= 0:
+        return
+    at = int(beyond.argmax())
+    letter = bytes(data[at : at + 4]).decode(errors="ignore")[0]
+    read = letter.encode().decode(encoding, "replace")
+    message = f"{file} is UTF-8: as {encoding}, its {show(letter)} would be read as "
+    message += show(read)
+    place, fields = Lines(data, file).place(at), {"encoding": "utf-8"}
+    raise OtherReading("data-encoding", message, place, fields, sure=True)
 
 
 def _undecodable(data: memoryview, encoding: str, made: bytearray | None = None) -> int:
@@ -92,12 +122,9 @@ def _undecodable(data: memoryview, encoding: str, made: bytearray | None = None)
 def _not_utf8(data: memoryview, file: str, bad: int) -> Error:
     """The error of a byte that is not UTF-8, with the encoding that may be meant."""
     place = Lines(data, file).place(bad)
+    if wide := _wide(data, file):
+        return wide
     message = f"not UTF-8 text: the byte 0x{data[bad]:02X}"
-    marks = (name for mark, name in _MARKED.items() if data[: len(mark)] == mark)
-    if name := next(marks, None):
-        message = f"{file} is {name.upper()}"
-        fields = {"encoding": name}
-        return OtherReading("data-encoding", message, place, fields, sure=True)
     if np.frombuffer(data[:bad], np.uint8).max(initial=0) >= 128:  # of several bytes
         fix = "mend it: the characters before it are UTF-8"
         return Error("data-encoding", message, place=place, fix=fix)
@@ -108,6 +135,26 @@ def _not_utf8(data: memoryview, file: str, bad: int) -> Error:
     message += f", which is {show(letter)} in {_SUPPOSED}"
     fields, why = {"encoding": _SUPPOSED}, f", if it is from western Europe; {_OTHERS}"
     return OtherReading("data-encoding", message, place, fields, why=why)
+
+
+def _wide(data: memoryview, file: str) -> OtherReading | None:
+    """The error of a text in units of 16 or 32 bits that is read as if of 8, if it is.
+
+    Its mark tells it, or else that every other byte is null, as in all of ASCII.
+    """
+    marks = (name for mark, name in _MARKED.items() if data[: len(mark)] == mark)
+    name, unmarked = next(marks, None), ""
+    if name is None and len(data) > 1:
+        units = np.frombuffer(data[: min(PIECE, len(data) // 2 * 2)], np.uint8)
+        first, second = (units.reshape(-1, 2) == 0).mean(axis=0).tolist()
+        if max(first, second) < _ASCII or min(first, second) > _NULLS:
+            return None
+        name = "utf-16-be" if first > second else "utf-16-le"
+        unmarked = " without a byte order mark"
+    if name is None:
+        return None
+    message, fields = f"{file} is {name[:6].upper()}{unmarked}", {"encoding": name}
+    return OtherReading("data-encoding", message, Place(file), fields, sure=True)
 
 
 def _not_encoded(data: memoryview, file: str, encoding: str, bad: int) -> Error:

@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nettrain.component import show
-from nettrain.data.table import Table
+from nettrain.data.table import WORDS, Table
 from nettrain.errors import Error, Place, raise_all
 
 LISTED = 20
 """How many bad cells are listed one by one."""
-_BARE = re.compile(r"[a-z][\w-]*|…", re.ASCII | re.IGNORECASE)
+_BARE = re.compile(r"[a-z][a-z\d_-]*|…")
 """Texts that need no quotes."""
+_PATH = re.compile(r"[\w./][\w./ -]*\.\w+")
+"""Paths that need none."""
 
 
 class OtherReading(Error):
@@ -47,19 +49,24 @@ class OtherReading(Error):
         super().__init__(code, message, place=place, fix=fix)
 
 
-def as_source(file: str, **fields: Any) -> str:
-    """A file as the config's source, with fields beside its path."""
-    return f"source: {{file: {{path: {file}, {shown_fields(fields)}}}}}"
+def as_source(path: str, **fields: Any) -> str:
+    """A file as the config's source, with fields beside its path, in YAML."""
+    path = path if _PATH.fullmatch(path) else json.dumps(path, ensure_ascii=False)
+    return f"source: {{file: {{path: {path}, {shown_fields(fields)}}}}}"
 
 
 def shown_fields(fields: Mapping[str, Any]) -> str:
     """Fields as a config has them."""
-    return ", ".join(f"{key}: {_shown(value)}" for key, value in fields.items())
+    return ", ".join(f"{key}: {in_yaml(value)}" for key, value in fields.items())
 
 
-def _shown(value: object) -> str:
-    """As YAML has it."""
-    if isinstance(value, str) and _BARE.fullmatch(value):
+def in_yaml(value: object) -> str:
+    """A plain value in one line of YAML."""
+    if isinstance(value, Mapping):
+        return f"{{{shown_fields(value)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(in_yaml, value))}]"
+    if isinstance(value, str) and _BARE.fullmatch(value) and value not in WORDS:
         return value
     return json.dumps(value, ensure_ascii=False)
 

@@ -63,7 +63,7 @@ class Marks:
         """Cells as float64 (n,), and which of them are sure."""
         decimal, thousands = self.notation
         torn = np.zeros(0, np.intp)
-        if thousands and thousands.encode() in window:
+        if len(start) and thousands and thousands.encode() in window:
             window, start, end, torn = _joined(window, start, end, ord(thousands))
         if decimal != ".":
             window = window.translate(_SWAPPED)

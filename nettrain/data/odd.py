@@ -18,11 +18,19 @@ FEW = 20
 _COMMA, _APART = Notation(","), Notation(".", ",")
 """How 1,234 may be meant."""
 _NOTATIONS = (
+    PLAIN,
     _APART,
     _COMMA,
     *(Notation(decimal, mark) for mark in " '" for decimal in ".,"),
     Notation(",", "."),
 )
+_MARK = re.compile(
+    r"(?!\D*\d)(?:[^\w\s]+|[#<(\\].*|\w\W{1,2}\w\W?"
+    r"|(?i:na|nan|nil|none|null|missing|unknown))"
+)
+"""Texts that say nothing: `-`, `?`, `#N/V`, `<NA>`, `k.A.`, `n/a`."""
+_LONGEST = 16
+"""Characters of such a text, at most."""
 _LIKELY = re.compile("[+-]?\\d[\\d.,' \u00a0\u202f\u2019]*+", re.ASCII)
 _SINGLE = re.compile(r"[+-]?[1-9]\d{0,2}\D\d{3}", re.ASCII)
 """One mark before three digits: it may stand between thousands, or be of a code."""
@@ -57,6 +65,11 @@ def notations(cells: Sequence[str], now: Notation = PLAIN) -> tuple[Notation, ..
         best = [*(how for how in best if how.decimal == now.decimal), *best][:1]
     read = sum(n for cell, n in rest.items() if is_number(cell, best[-1]))
     return tuple(best) if read > half else ()
+
+
+def is_mark(cell: str) -> bool:
+    """Whether a text among numbers most likely stands for a missing value."""
+    return len(cell) < _LONGEST and _MARK.fullmatch(cell) is not None
 
 
 def odd_numbers(cells: Sequence[str], now: Notation = PLAIN) -> Odd | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 import numpy as np
 
 from nettrain import component
-from nettrain.data.faults import Faults, OtherReading
+from nettrain.component.family import key_of
+from nettrain.data.faults import Faults, OtherReading, in_yaml, shown_fields
 from nettrain.data.kept import Fitted, Kept, TargetScale, learned_arrays
 from nettrain.data.preprocess import Codes, Encoder, OneHot, Preprocessing
 from nettrain.data.schema import Class, Column, Rows, Schema, read_rows
@@ -114,11 +115,13 @@ class Preparation(Kept):
 
         Without targets no row is dropped: a prediction is owed for each.
         """
+        source = FileSource(path, **self.reading)
         try:
-            table = FileSource(path, **self.reading).load(seed=0).tables["train"]
+            table = source.load(seed=0).tables["train"]
         except OtherReading as error:
-            fix = f"write it with the same {' and '.join(error.fields)} as the table "
-            fix += "that was trained on"
+            trained = {**source.reading, "delimiter": source.separator}
+            same = shown_fields({key: trained[key] for key in error.fields})
+            fix = f"write it as the table that was trained on, with {same}"
             place = error.place
             raise Error(error.code, error.message, place=place, fix=fix) from None
         return self.rows(table, need_target)
@@ -217,12 +220,14 @@ class Preparation(Kept):
             return
         faults = Faults(rows.table)
         columns = self.schema.of_kind("categorical")
+        encoder = replace(self.encoder, unknown="ignore")  # type: ignore[type-var]
+        every = (*(fitted.step for fitted in self.steps), encoder)
+        steps = in_yaml([_said(step) for step in every])
         for i, (column, known) in enumerate(zip(columns, self.categories, strict=True)):
             bad = np.zeros(len(rows.table), bool)
             bad[rows.index] = ~np.isin(texts[:, i], np.array(known, dtype=object))
             shown = component.show(column.name)
             leave = setting("columns", column.name, "ignore")
-            step = f"{{{self.encoder.registered_name}: {{unknown: ignore}}}}"
             faults.add(
                 bad,
                 column.name,
@@ -230,8 +235,7 @@ class Preparation(Kept):
                 lambda cell, shown=shown: (  # type: ignore[misc]
                     f"{cell} of column {shown} is not in the training part"
                 ),
-                f"allow it with data.preprocess: [{step}], or "
-                f"leave the column out with {leave}",
+                f"train with data.preprocess: {steps}, or without the column: {leave}",
             )
         faults.raise_all()
 
@@ -316,6 +320,16 @@ def _fields(plain: Mapping[str, Any]) -> dict[str, Any]:
         "reading": dict(plain["reading"]),
         "target_scale": TargetScale.from_json(plain["target_scale"]),
     }
+
+
+def _said(step: Preprocessing) -> Any:
+    """A step as a config has it, without what is by default."""
+    said = {
+        key_of(field): component.dump(value)
+        for field in fields(step)  # type: ignore[arg-type]
+        if (value := getattr(step, field.name)) != field.default
+    }
+    return {step.registered_name: said} if said else step.registered_name
 
 
 def _check_whole(made: Preparation) -> None:

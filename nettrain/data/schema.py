@@ -6,20 +6,24 @@ and the raw rows that a finished run is asked about.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from unicodedata import normalize
 
 import numpy as np
 
 from nettrain.component import listed, show
-from nettrain.data.faults import Faults
-from nettrain.data.odd import advice, notations
+from nettrain.data.faults import Faults, shown_fields
+from nettrain.data.odd import advice, is_mark, notations
 from nettrain.data.settings import Kind, Policy
 from nettrain.data.sources import Task
 from nettrain.data.table import Table, is_number, names_of, setting
 from nettrain.errors import Error, Place
 
 Class = str | int
+MARKS = 10
+"""Different texts among numbers that may all stand for missing values."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +106,12 @@ def read_rows(
     for column in used:
         if drop and column.missing == "drop":
             dropped |= missing[column.name]
-    faults = Faults(table)
-    for column in schema.features:
-        fixes = _Fixes(column, target=False, drop=drop)
-        _check(faults, column, missing[column.name] & ~dropped, ~dropped, fixes)
-    for column in schema.targets if targets else ():
-        fixes = _Fixes(column, target=True, drop=drop)
-        _check(faults, column, missing[column.name] & ~dropped, ~dropped, fixes)
+    faults, marks = Faults(table), _Marks(table)
+    for column in used:
+        fixes = _Fixes(column, target=column in schema.targets, drop=drop)
+        lacking = missing[column.name] & ~dropped
+        _check(faults, marks, column, lacking, ~dropped, fixes)
+    marks.add(faults, schema.targets, drop)
     labels = _targets(schema, table, ~dropped, faults) if targets else None
     faults.raise_all()
     numbers = [table.numbers(c.name).values for c in schema.of_kind("numeric")]
@@ -134,11 +137,15 @@ def _matrix(columns: Sequence[np.ndarray], rows: int, dtype: type) -> np.ndarray
 def _require(table: Table, columns: Sequence[Column]) -> None:
     absent = [show(c.name) for c in columns if c.name not in table]
     if absent:
+        fix = f"the columns are: {names_of(table.names)}"
+        composed = {normalize("NFC", name) for name in table.names}
+        if any(c.name in composed for c in columns if c.name not in table):
+            fix = "some names are in letters and accents apart (NFD): write them in NFC"
         raise Error(
             "data-missing-column",
             f"no column {listed(absent)}, which the run was trained with",
             place=Place(table.label, 1 if table.locate else None),
-            fix=f"the columns are: {names_of(table.names)}",
+            fix=fix,
         )
 
 
@@ -173,8 +180,68 @@ class _Fixes:
         self.infinite = "mend it" + ("" if target else leave)
 
 
+class _Marks:
+    """Gathers the cells among numbers that likely stand for a missing value.
+
+    A mark may stand in each column of a table: it is one fault, mended in one place.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._found: dict[str, list[tuple[int, Column, int]]] = {}
+
+    def take(self, column: Column, strange: np.ndarray) -> np.ndarray:
+        """Note the marks among some cells, bool (n,); the others, bool (n,)."""
+        texts = self.table.texts(column.name)
+        counts = Counter(texts[strange].tolist())
+        marks = list(filter(is_mark, counts))
+        if not marks or not self.table.missing or len({*marks, *self._found}) > MARKS:
+            return strange
+        for mark in marks:
+            first = int((strange & np.equal(texts, mark)).argmax())
+            self._found.setdefault(mark, []).append((first, column, counts[mark]))
+        rest: np.ndarray = strange & ~np.isin(texts, marks)
+        return rest
+
+    def add(self, faults: Faults, targets: Sequence[Column], drop: bool) -> None:
+        """Note a fault for each mark, where it stands first."""
+        fix = self._fix(targets, drop)
+        for places in self._found.values():
+            first, column, _ = min(places, key=lambda place: place[0])
+            more = sum(count for *_, count in places) - 1
+            told = f", and column {show(column.name)} is numeric"
+            told += f"; {more:,} more cells hold it" if more else ""
+            faults.add(
+                np.arange(len(self.table)) == first,
+                column.name,
+                "data-not-a-number",
+                lambda cell, told=told: f"{cell} is no number{told}",  # type: ignore[misc]
+                fix,
+            )
+
+    def _fix(self, targets: Sequence[Column], drop: bool) -> str:
+        """What to do about all marks, and about the missing values they are then."""
+        said = shown_fields({"missing_values": [*self.table.missing, *self._found]})
+        train = f"train with {said} of the file"
+        columns = [column for places in self._found.values() for _, column, _ in places]
+        lacking = {c.name: c in targets for c in columns if c.missing == "error"}
+        inputs = [name for name, target in lacking.items() if not target]
+        if len(inputs) > 1:
+            train += " and data.missing: median"
+        elif lacking:
+            (name, *_), policy = inputs or list(lacking), "median" if inputs else "drop"
+            train += f" and {setting('missing', name, policy)}"
+        empty = "" if drop or lacking else "leave the cell empty, or "
+        return f"if it stands for a missing value, {empty}{train}"
+
+
 def _check(
-    faults: Faults, column: Column, missing: np.ndarray, kept: np.ndarray, fixes: _Fixes
+    faults: Faults,
+    marks: _Marks,
+    column: Column,
+    missing: np.ndarray,
+    kept: np.ndarray,
+    fixes: _Fixes,
 ) -> None:
     """Note missing values that nothing is done about, texts and infinities."""
     name, shown = column.name, show(column.name)
@@ -190,14 +257,15 @@ def _check(
     if column.kind == "categorical":
         return
     values, invalid = faults.table.numbers(name)
-    fix = fixes.text
-    if invalid.any():
+    fix, strange = fixes.text, invalid & kept
+    if strange.any():
+        strange = marks.take(column, strange)
         cells, now = faults.table.texts(name), faults.table.notation
-        found = notations(cells.tolist(), now)
-        if found and all(is_number(cell, found[-1]) for cell in cells[invalid]):
+        found = notations(cells.tolist(), now) if strange.any() else ()
+        if found and all(is_number(cell, found[-1]) for cell in cells[strange]):
             fix = f"{fixes.otherwise} {advice(found, now)}"
     faults.add(
-        invalid & kept,
+        strange,
         name,
         "data-not-a-number",
         lambda cell: f"{cell} is no number, and column {shown} is numeric",

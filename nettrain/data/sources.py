@@ -139,6 +139,7 @@ class FileSource(Source):
     Attributes:
         path: the file, absolute or relative to the config.
         delimiter: the character between cells; `auto` is a comma, in a .tsv file a tab.
+            A line `sep=;` above the names, as Excel has it, says it too.
         missing_values: cells that count as missing.
         decimal: what stands before the decimals of a number.
         thousands: what may stand between the thousands of a number, nothing or one of
@@ -162,7 +163,10 @@ class FileSource(Source):
             len(self.delimiter) != 1 or self.delimiter in '"\r\n '
         ):
             found = show(self.delimiter)
-            yield f"the delimiter {found} is not one character between cells"
+            told = f"the delimiter {found} is not one character between cells"
+            if self.delimiter and not self.delimiter.strip(" "):
+                told += "; blanks around cells do not count: put commas in their place"
+            yield told
         if self.thousands == self.decimal:
             found = show(self.decimal)
             yield f"{found} stands before decimals, and so not between thousands"
@@ -191,6 +195,23 @@ class FileSource(Source):
         return {key: v for key, v in self.reading.items() if v != plain[key]}
 
     @property
+    def separator(self) -> str:
+        """What stands between cells."""
+        known = _DELIMITERS.get(self.ending, ",")
+        return known if self.delimiter == "auto" else self.delimiter
+
+    def near(self, where: Place | None) -> str:
+        """The path as the config at `where` would have it, if it is in one."""
+        if where is None:
+            return shown(self.path)
+        near = os.path.relpath(self.path, os.path.dirname(where.file) or os.curdir)
+        return min(near, self.path, key=len)
+
+    def saying(self, where: Place | None, **fields: Any) -> str:
+        """It as the config at `where` would have it, with further fields."""
+        return as_source(self.near(where), **{**self.said, **fields})
+
+    @property
     def nbytes(self) -> int:
         """Those of the file, which is read whole."""
         return file_size(self.path)
@@ -205,26 +226,27 @@ class FileSource(Source):
             arrays = archive.arrays(read_bytes(self.path, label, where), label, ARRAYS)
             return loaded_arrays(arrays, label)
         data = _read_large(self.path, label, where)
-        delimiter = self.delimiter
-        if delimiter == "auto":
-            delimiter = _DELIMITERS[self.ending]
         notation = Notation(self.decimal, self.thousands)
-        how = delimiter, self.missing_values, notation, self.encoding
+        how = self.separator, self.missing_values, notation, self.encoding
         try:
             return Loaded({"train": delimited.read(data, label, *how)})
         except OtherReading as error:
             if where is None:
                 raise
-            raise self._misread(error, where) from None
+            raise self._misread(error, where, place) from None
 
-    def _misread(self, error: OtherReading, where: Place) -> Error:
+    def _misread(self, error: OtherReading, where: Place, place: Placer) -> Error:
         """The error beside a config: it is this that says how a file is read."""
-        fields = {**self.said, **error.fields}
-        fix = f"say {as_source(shown(self.path), **fields)}{error.why}"
+        fix = f"say {self.saying(where, **error.fields)}{error.why}"
         if not error.sure:
             return Error(error.code, error.message, place=error.place, fix=fix)
-        near = os.path.relpath(self.path, os.path.dirname(where.file) or os.curdir)
-        edit = Instead({"file": {"path": near, **fields}})
+        (key, value), *more = error.fields.items()
+        edit = Instead(
+            {"file": {"path": self.near(where), **self.said, **error.fields}}
+        )
+        if key in self.said and not more:  # it alone is wrong
+            edit = Instead(value)
+            where = place(("data", "source", "file", key)) or where
         return Error(error.code, error.message, place=where, fix=Fix(fix, edit))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +21,8 @@ MOST = 1_000_000
 """Columns of a table."""
 DELIMITERS = {",": ",", ";": ";", "\t": "\\t", "|": "|"}
 """Characters between cells, as YAML writes them in quotes."""
+_ABOVE = 100
+"""Rows among which names are looked for that do not stand first."""
 _TRAILING = "remove the delimiter at the end of the line"
 _LINE_END = re.compile(rb"\r|\n")
 
@@ -104,18 +106,26 @@ class Structure:
             mark = max(marks, key=name.count)
             at = window.index(mark.encode(), start)
             raise _other_delimiter(mark, row, self.lines.place(offset + at))
+        blanks, cut = name.split(), row.split()
+        if len(blanks) == len(cut) > 1 and all(map(_is_number, cut[:-1])):
+            message = f"the cells of {self.lines.file} are separated by blanks"
+            place, fix = self.lines.place(offset + start), "put commas in their place"
+            raise Error("data-delimiter", message, place=place, fix=fix)
 
-    def raise_all(self, rows: int) -> None:
+    def raise_all(self, rows: int, begin: Callable[[], tuple[bytes, Cells]]) -> None:
         """Raise the first errors in the order of the file, and how many more there are.
 
         Args:
             rows: that were read without any.
+            begin: reads the first rows once more.
         """
         if not rows and not self._count:
             what = "the header but no rows" if self.names else "nothing"
             fix = "the first line names the columns, each further line is a row"
             place = Place(self.lines.file, 1)
             raise Error("data-no-rows", f"the file holds {what}", place=place, fix=fix)
+        if self._count and (at := _names_below(*begin())):
+            raise self._names_too_low(self._header_at + at)
         # The header's own row is as wide as itself.
         alike = self._count == self._ragged_count == self._seen - 1
         if alike and self._count > 1 and len(self._widths) == 1:
@@ -131,10 +141,22 @@ class Structure:
         ]
         raise_all(errors + more(self._count - LISTED, errors))
 
+    def _names_too_low(self, at: int) -> Error:
+        """The error of lines that stand above the names of the columns."""
+        place = self.lines.place(self._header_at)
+        message = "the first line has no names of columns: these seem to stand in line "
+        message += str(self.lines.place(at).line)
+        place = replace(place, width=max(1, len(place.text.rstrip())))
+        fix = "remove what stands above it"
+        return Error("data-header", message, place=place, fix=fix)
+
     def _refuse_header(self, width: int) -> None:
         """Refuse a header that is at odds with all rows, which agree."""
-        place, fix = self.lines.place(self._header_at), self._faults[0].fix
-        if fix != _TRAILING:
+        place = self.lines.place(self._header_at)
+        fix = (
+            "remove the delimiter at the end of every row below it, or name its column"
+        )
+        if self._faults[0].fix != _TRAILING:
             fix = "the first line names the columns: remove what stands above it, or "
             fix += "add the names that are missing"
         cells = f"{len(self.names)} cell{'' if len(self.names) == 1 else 's'}"
@@ -256,6 +278,35 @@ def _header_faults(window: bytes, cells: Cells, names: tuple[str, ...]) -> _Faul
         first.setdefault(name, number)
     bad = [i for i, name in enumerate(names) if not name or first[name] < i]
     return len(bad), (_misnamed(window, cells, names, first, i) for i in bad)
+
+
+def _names_below(window: bytes, cells: Cells) -> int:
+    """Where a row begins, behind the first, that seems to name the columns; or 0.
+
+    What stands above is shorter, or ends in empty cells, and is no row of numbers; the
+    row below has some, where this one has none.
+    """
+    stops = (np.flatnonzero(cells.last) + 1).tolist()[:_ABOVE]
+    rows = [
+        [text.strip() for text in written(window, cells.start[a:b], cells.end[a:b])]
+        for a, b in pairwise([0, *stops])
+    ]
+    width = len(rows[-1]) if rows else 0
+    full = (i for i, row in enumerate(rows) if len(row) == width > 1 and row[-1])
+    number = next(full, 0)
+    if not 0 < number < len(rows) - 1:
+        return 0
+    row, below = rows[number : number + 2]
+    named = all(row) and len(set(row)) == width and not any(map(_is_number, row))
+    above = [[cell for cell in row if cell] for row in rows[:number]]
+    data = any(row and all(map(_is_number, row)) for row in above)
+    if data or not named or not any(map(_is_number, below)):
+        return 0
+    return _offset(window, cells, stops[number - 1]) - _offset(window, cells, 0)
+
+
+def _is_number(cell: str) -> bool:
+    return bool(NUMBER.fullmatch(cell) or DECIMAL_COMMA.fullmatch(cell))
 
 
 def _misnamed(

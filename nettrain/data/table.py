@@ -29,7 +29,7 @@ _LISTED = 16
 _LONGEST = 60
 """Characters of a name that a message shows."""
 _BARE = re.compile(r"[^\W\d][\w./%()-]*(?: [\w./%()-]+)*")
-_WORDS = {"true", "false", "null", "yes", "no", "on", "off"}
+WORDS = {"true", "false", "null", "yes", "no", "on", "off"}
 """Texts that some readers of YAML take for something else."""
 # Possessive: else a cell of n digits and a letter takes n² steps.
 _FINITE = r"(?:\d++(?:\.\d*+)?|\.\d++)(?:e[+-]?\d++)?"
@@ -37,6 +37,8 @@ NUMBER = re.compile(rf"[+-]?{_FINITE}", re.ASCII | re.IGNORECASE)
 DECIMAL_COMMA = re.compile(r"[+-]?\d++,\d++", re.ASCII)
 SWAPPED = str.maketrans(",.", ".,")
 """Makes of numbers with a decimal comma such with a point, and of points none."""
+MINUS = "\u2212"
+"""The sign of books, which is no hyphen."""
 THOUSANDS = {".": r"\.", ",": ",", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 """What may stand between thousands, by the character that a config says."""
 _ANY = re.compile(rf"[+-]?(?:{_FINITE}|inf(?:inity)?)", re.ASCII | re.IGNORECASE)
@@ -59,6 +61,7 @@ class Notation(NamedTuple):
 
     def pointed(self, cell: str) -> str:
         """A number as it is written by default; what is none becomes none."""
+        cell = cell.replace(MINUS, "-") if MINUS in cell else cell
         if self.thousands and (match := _grouped(*self).fullmatch(cell)):
             cell = match["whole"].replace(match["mark"], "") + match["rest"]
         return cell if self.decimal == "." else cell.translate(SWAPPED)
@@ -121,6 +124,7 @@ class Table:
         locate: finds cells in the file; without it a row is named by its number.
         shape: of one row's inputs, where they came as an array, such as (1, 8, 8).
         notation: how numbers are written in texts.
+        missing: the texts of a file that stand for a missing value.
         nameless: the error of the column `unnamed`, which has no name in the file.
     """
 
@@ -130,6 +134,7 @@ class Table:
     locate: Locate | None = None
     shape: tuple[int, ...] | None = None
     notation: Notation = PLAIN
+    missing: Sequence[str] = ()
     nameless: Error | None = None
 
     def __len__(self) -> int:
@@ -205,7 +210,7 @@ class Table:
 
 def setting(key: str, name: str, value: str) -> str:
     """A setting of one column, as a config has it: `data.missing: {age: median}`."""
-    if not _BARE.fullmatch(name) or name.lower() in _WORDS:
+    if not _BARE.fullmatch(name) or name.lower() in WORDS:
         name = json.dumps(name, ensure_ascii=False)
     return f"data.{key}: {{{_cut(name)}: {value}}}"
 
@@ -241,9 +246,10 @@ def _written(value: float) -> str:
 
 
 def parse(cells: list[str], notation: Notation = PLAIN) -> Numbers:
-    """Texts as numbers: decimal, ASCII, or infinite; nothing else that `float` accepts.
+    """Texts as numbers: decimal, or infinite; nothing else that `float` accepts.
 
-    Python reads `1_000` and Arabic digits as numbers too.
+    They are in ASCII, but for the minus of books. Python reads `1_000` and Arabic
+    digits as numbers too.
     """
     known = {cell: _number(notation.pointed(cell)) for cell in set(cells)}
     numbers = list(map(known.__getitem__, cells))

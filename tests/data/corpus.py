@@ -155,8 +155,7 @@ BYTES: dict[str, Case] = {
     "UTF-8 overlong": (b"a,y\n\xc0\xaf,0\n", {}, [(ENCODING, "2:1")]),
     "half of a surrogate": (b"a,y\n1,\xed\xa0\x80\n", {}, [(ENCODING, "2:3")]),
     "beyond Unicode": (b"a,y\n\xf5\x80\x80\x80,0\n", {}, [(ENCODING, "2:1")]),
-    "UTF-16 without a mark": ("a,y\n1,0\n".encode("utf-16-le"), {},
-                              [(ENCODING, "1:2")]),
+    "UTF-16 without a mark": ("a,y\n1,0\n".encode("utf-16-le"), {}, [(ENCODING, "")]),
     "UTF-32": ("a,y\n1,0\n".encode("utf-32"), {}, [(ENCODING, "")]),
     "bad byte after emoji": ("a,y\n😀".encode() + b"\xff,0\n", {}, [(ENCODING, "2:2")]),
     "bad byte and a ragged row": (b"a,y\n1\n\xff,0\n", {}, [(ENCODING, "3:1")]),
@@ -183,7 +182,7 @@ NUMBERS: dict[str, Case] = {
         "e5", ".e5", "1e5.0", "1e1e1", "1 2", "1_0", "0b1", "0o7", "0x1p3", "1f", "1L",
         "1j", "1d5", "1^2", "1/2", "50%", "$5", "5€", "1:30", "2024-01-31", "(5)", "~5",
         "1'000", "*", "#N/A", "n/a", "None", "Null", "NAN", "-nan", "nan(1)", "infinit",
-        "in", "−5", "½", "٣", "Ⅷ", "１２", "ınf", "true", "9" * 30 + "x", "1\u200b",
+        "in", "5−", "½", "٣", "Ⅷ", "１２", "ınf", "true", "9" * 30 + "x", "1\u200b",
     )
 }  # fmt: skip
 

@@ -200,7 +200,7 @@ VALUES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "nothing but NaN as targets": (
         {"x": X, "y": Y * np.nan}, {}, "data-one-class", "no classes"),
     "one class": ({"x": X, "y": Y * 0}, {"task": "classification"}, "data-one-class",
-                  'no class but "0"'),
+                  "the value 0 in every row"),
     "parts of classes": ({"x": X, "y": Y / 2}, {"task": "classification"},
                          "config-task", "0.5"),
     "an empty text as a class": (

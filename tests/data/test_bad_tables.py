@@ -306,7 +306,11 @@ def test_the_fix_works(
         ),
         ("a;b|c;y\n1;5|x;0\n", {}, ('separated by ";"', 'delimiter: ";"}')),
         ("# a, b\nc,y\n1,0\n", {}, ('has no column "y"', "")),
-        ("made today\nc,y\n1,0\n", {}, ("has 1 cell, and every row below it 2", "")),
+        (
+            "made today\nc,y\n1,0\n",
+            {},
+            ("stand in line 2", "remove what stands above it"),
+        ),
         ("a,y\n1,0,\n2,1,\n", {}, ("every row below it 3", "delimiter at the end")),
         ("y,a\n1,2,0\n2,3,0\n", {}, ("every row below it 3", "what stands above")),
         ("a,y\n1,no\n2,no\n", {}, ('no class but "no"', "another target")),

@@ -576,13 +576,13 @@ def test_further_rows_are_read_by_the_same_marks(prepared: Prepared) -> None:
     with pytest.raises(Error, match='separated by ","') as caught:
         again.read("more.csv")
     assert found(caught.value) == [("data-delimiter", "more.csv:1:2")]
-    same = "write it with the same {} as the table that was trained on"
-    assert caught.value.fix == same.format("delimiter")
+    same = "write it as the table that was trained on, with "
+    assert caught.value.fix == same + 'delimiter: ";"'
     Path("more.csv").write_text("ä;b\n0,5;1\n", "cp1252")
     with pytest.raises(Error, match="not UTF-8") as caught:
         again.read("more.csv")
     assert found(caught.value) == [("data-encoding", "more.csv:1:1")]
-    assert caught.value.fix == same.format("encoding")
+    assert caught.value.fix == same + "encoding: utf-8"
 
 
 def test_bad_values_of_arrays_are_named_by_row() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nettrain.data import cells as finding
 from nettrain.data.marks import Marks
-from nettrain.data.odd import advice, notations, odd_numbers
+from nettrain.data.odd import advice, is_mark, notations, odd_numbers
 from nettrain.data.table import PLAIN, Notation, is_number, parse
 
 GERMAN, ENGLISH, COMMA = Notation(",", "."), Notation(".", ","), Notation(",")
@@ -31,6 +31,9 @@ GERMAN, ENGLISH, COMMA = Notation(",", "."), Notation(".", ","), Notation(",")
         (["1 234", "12"], COMMA, (Notation(",", " "),)),
         (["1'234.5", "1\u2019234"], PLAIN, (Notation(".", "'"),)),
         (["1.234", "1,5"], COMMA, (GERMAN,)),
+        (["0.5", "12.25"], COMMA, (PLAIN,)),
+        (["0.5", "1.050"], COMMA, (PLAIN,)),
+        (["0.5", "1,234.5"], COMMA, (ENGLISH,)),
         (["1,5", "2.5", "3.5"], PLAIN, ()),
         (["1.5", "2"], PLAIN, ()),
         (["1.2.3", "1,23,4", "12 34"], PLAIN, ()),
@@ -75,6 +78,40 @@ def test_thousands_may_stand_apart(cell: str, value: float) -> None:
 )  # fmt: skip
 def test_what_is_no_number_with_thousands(cell: str) -> None:
     assert not is_number(cell, GERMAN)
+
+
+@pytest.mark.parametrize("cell", ["\u22125", "\u22121.5", "-1e\u22122"])
+def test_the_minus_of_books_is_one(cell: str) -> None:
+    assert parse([cell], PLAIN).values.tolist() == [float(cell.replace("\u2212", "-"))]
+    window = f"{cell}\n".encode()
+    end = np.array([len(window) - 1])
+    values, invalid = Marks(()).numbers(window, np.zeros(1, np.int64), end)
+    assert (values.tolist(), len(invalid)) == (parse([cell]).values.tolist(), 0)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["-", "--", "?", ".", "…", "#N/V", "#WERT!", "<NA>", "(null)", "\\N", "n/a", "k.A.",
+     "k. A.", "None", "missing"],
+)  # fmt: skip
+def test_what_stands_for_a_missing_value(cell: str) -> None:
+    assert is_mark(cell)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["<0.1", "10+", "(1,234)", "#1", "1/2", "1-5", "a-1", "x", "low", "old", "Total",
+     "nobody", "#" * 99, "-" * 99],
+)  # fmt: skip
+def test_what_says_something_is_no_mark(cell: str) -> None:
+    assert not is_mark(cell)
+
+
+def test_no_cells_have_no_thousands_apart() -> None:
+    """A later block of a table whose columns are all texts by then."""
+    none = np.zeros(0, np.int64)
+    values, invalid = Marks((), GERMAN).numbers(b"a.b;c\n", none, none)
+    assert len(values) == len(invalid) == 0
 
 
 def test_thousands_of_a_number_stand_alike_apart() -> None:
