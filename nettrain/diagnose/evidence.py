@@ -249,6 +249,7 @@ class Evidence:
         layers: by name.
         parameters: paths of the Q parameters that are trained.
         prior: H0, the loss of the best constant prediction.
+        validation_prior: the same of the validation rows; NaN where it is not known.
         bounded: whether 0 is the least that the loss can be.
         planned_steps: updates that the whole run will make (T).
         steps_per_epoch: updates in one epoch.
@@ -285,6 +286,7 @@ class Evidence:
     layers: Mapping[str, LayerFacts] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()
     prior: float = float("nan")
+    validation_prior: float = float("nan")
     bounded: bool = True
     planned_steps: int = 0
     steps_per_epoch: int = 0
@@ -396,6 +398,7 @@ class Evidence:
             validation_loss=each(self.validation_loss),
             losses=each(self.losses),
             prior=1.0,
+            validation_prior=float(each(self.validation_prior)),
             bounded=True,
             signals=signals,
             modes=modes,

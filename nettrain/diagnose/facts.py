@@ -165,11 +165,16 @@ class Told:
             values than that; `follows`, it rises or falls with a quantity throughout,
             be it in steps; `gaps`, its values are missing where the target is one of
             its classes, or below or above some value.
+        rows: how many training rows that is the share of; 0 where it is not known.
+        needed: whether the other columns say nothing of the target, a quantity that it
+            follows from.
     """
 
     target: str
     share: float
     how: Literal["same", "several", "follows", "gaps"] = "same"
+    rows: int = 0
+    needed: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,7 +206,9 @@ class Inputs:
         shared: validation rows that are training rows too, inputs and targets alike.
         repeated: training rows that are the same as another training row.
         coincidence: how many other training rows a row would be the same as, were the
-            columns independent; looked at where most validation rows are shared.
+            columns independent; looked at where validation rows are shared.
+        near: share of the different training inputs that are as others are but for one
+            column; looked at where validation rows are shared, and inf elsewhere.
         telling: by name, what that column alone tells, of columns that nearly tell a
             target.
         drift: what differs most in the validation rows, where there are some.
@@ -215,6 +222,7 @@ class Inputs:
     coincidence: float = math.inf
     telling: Mapping[str, Told] = field(default_factory=dict)
     drift: Drift | None = None
+    near: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from nettrain import randomness
 from nettrain.data import batches
 from nettrain.data.dataset import Dataset, Part
 from nettrain.data.decide import FEW
@@ -24,6 +25,8 @@ _CHUNK = 4096
 """Rows whose squares are held at a time."""
 _PAIRED = 1024
 """Rows that are compared with each other."""
+_CELLS = 20_000_000
+"""Cells of a table up to which all its rows are."""
 _WINDOWS, _WINDOW = 64, 32
 """How many stretches of rows stand for the order, and their fewest rows."""
 
@@ -36,11 +39,11 @@ def inputs(dataset: Dataset) -> Inputs:
     shared = sum(row in rows for row in _keys(validation)) if validation else 0
     repeated = sum(count for count in rows.values() if count > 1)
     names, told = dataset.preparation.feature_names, telling(dataset)
-    by_chance = math.inf
-    if validation and 2 * shared > len(validation):
-        by_chance = _coincidence(dataset)
+    by_chance = near = math.inf
+    if shared:
+        by_chance, near = _coincidence(dataset), _near(dataset)
     moved = drift(dataset)
-    return Inputs(names, mean, std, shared, repeated, by_chance, told, moved)
+    return Inputs(names, mean, std, shared, repeated, by_chance, told, moved, near)
 
 
 def _moments(values: Array) -> tuple[Array, Array]:
@@ -66,6 +69,32 @@ def _coincidence(dataset: Dataset) -> float:
         _, counts = np.unique(column, return_counts=True)
         expected *= float((counts * (counts - 1)).sum() / max(1, pairs))
     return expected if columns.size else math.inf
+
+
+def _near(dataset: Dataset) -> float:
+    """The share of different training inputs that are another's but for one value.
+
+    Those that come twice because there are few values come nearly twice, too; copies do
+    not. inf of rows that are no table's, or too many.
+    """
+    train = dataset.parts["train"]
+    _, columns = dataset.preparation.by_column(train.inputs)
+    if len(columns) != len(train) or columns.size > _CELLS:
+        return math.inf
+    key, each = randomness.key(0, "diagnosis/rows"), list[Array]()
+    for column in columns.T:
+        values, number = np.unique(column, return_inverse=True)
+        words = randomness.bits(key, len(each), 2 * len(values)).view(np.uint64)
+        each.append(words[number])
+    # Sums of random words, modulo 2^64, are the same where the values are.
+    whole, first = np.unique(np.sum(each, axis=0), return_index=True)
+    near = np.zeros(len(whole), bool)
+    for own in (word[first] for word in each):
+        _, number, counts = np.unique(
+            whole - own, return_inverse=True, return_counts=True
+        )
+        near |= counts[number] > 1
+    return float(near.mean())
 
 
 def _keys(part: Part) -> Iterator[bytes]:

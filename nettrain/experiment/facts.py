@@ -32,6 +32,7 @@ def facts(setup: Setup, step: Step, first: Mapping[str, np.ndarray]) -> Evidence
     """
     experiment, dataset, recipe = setup.experiment, setup.dataset, setup.recipe
     train, plan, lines = dataset.parts["train"], setup.plan(), _lines(setup)
+    held, prior = dataset.parts.get("validation"), recipe.loss.prior
     trained = [p for p, made in step.trace.parameters.items() if made.trainable]
     return Evidence(
         nodes=pre_activations(
@@ -43,7 +44,8 @@ def facts(setup: Setup, step: Step, first: Mapping[str, np.ndarray]) -> Evidence
         ),
         layers=layer_facts(experiment, step, first, lines),
         parameters=tuple(trained),
-        prior=recipe.loss.prior(train.targets),
+        prior=prior(train.targets),
+        validation_prior=prior(held.targets) if held else float("nan"),
         bounded=recipe.loss.bounded,
         planned_steps=plan.total_steps,
         steps_per_epoch=plan.steps_per_epoch,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from nettrain.data.dataset import Dataset
+from nettrain.data.preparation import Preparation
+from nettrain.diagnose.detectors import TellingColumn
 from nettrain.diagnose.facts import Told
 
 Array = np.ndarray
@@ -31,6 +34,15 @@ _WIDE = 256
 _ALIKE = 0.8
 """Share of the largest covariance of ranks below which nothing is in order."""
 _HOW = ("same", "several", "follows", "gaps")
+_FITTED = 512
+"""Rows by which columns are seen to say something together."""
+_RIDGE = 0.1
+"""λ of their regression, per row."""
+_NOTHING = 0.05
+"""R² up to which they say nothing."""
+
+Share = tuple[float, int]
+"""A share, and of how many rows."""
 
 
 def telling(dataset: Dataset) -> dict[str, Told]:
@@ -47,21 +59,35 @@ def telling(dataset: Dataset) -> dict[str, Told]:
         return {}
     targets = train.targets.reshape(len(train), -1)
     about = preparation.target_names, preparation.task
-    found = told(inputs, targets, *about)
+    texts = _texts(dataset, names)
+    found = told(inputs, targets, *about, texts)
     for column, name in enumerate(names):
         if name in train.filled:
             gaps = train.filled[name]
-            there = told(inputs[~gaps, column, None], targets[~gaps], *about)
+            text = texts[column, None]
+            there = told(inputs[~gaps, column, None], targets[~gaps], *about, text)
             lacking = told_by_gaps(gaps, targets, *about)
             either = [*there.values(), *([lacking] if lacking else [])]
             if either:
                 found[column] = max(either, key=_plain)
     in_turn = np.argsort(train.rows, kind="stable")
-    return {
-        names[column]: each
+    found = {
+        column: each
         for column, each in sorted(found.items())
         if each.how != "follows" or not _never_turns(inputs[in_turn, column])
     }
+    if preparation.task == "regression":
+        found = _beside_others(found, inputs, targets, preparation.target_names)
+    return {names[column]: each for column, each in found.items()}
+
+
+def _texts(dataset: Dataset, names: Sequence[str]) -> Array:
+    """(C,) whether the values of a column are numbers of texts."""
+    kept = dataset.preparation
+    known = set[str]()
+    if isinstance(kept, Preparation):
+        known = {column.name for column in kept.schema.of_kind("categorical")}
+    return np.array([name in known for name in names])
 
 
 def _never_turns(column: Array) -> bool:
@@ -71,7 +97,7 @@ def _never_turns(column: Array) -> bool:
 
 
 def told(
-    inputs: Array, targets: Array, names: Sequence[str], task: str
+    inputs: Array, targets: Array, names: Sequence[str], task: str, texts: Array
 ) -> dict[int, Told]:
     """By index of columns (n, C), what each alone tells of targets (n, T).
 
@@ -85,6 +111,7 @@ def told(
     Args:
         names: of the T targets.
         task: of a `regression` the targets are quantities.
+        texts: (C,) whether a column's values are numbers of texts, of no order.
     """
     found: dict[int, Told] = {}
     if len(inputs) < _ROWS:
@@ -93,13 +120,24 @@ def told(
         classes, labels = np.unique(target, return_inverse=True)
         each: list[tuple[int, Told]] = []
         if task == "regression":
-            line, order = _by_line(inputs, target), _by_order(inputs, target)
-            each += [(column, Told(name, share)) for column, share in line]
-            each += [(column, Told(name, share, "follows")) for column, share in order]
+            order = _by_order(_in_order(inputs, target, texts), target)
+            each += [
+                (c, Told(name, share, "same", rows))
+                for c, (share, rows) in _by_line(inputs, target)
+            ]
+            each += [
+                (c, Told(name, share, "follows", rows)) for c, (share, rows) in order
+            ]
+        else:
+            each += [
+                (c, Told(name, share, "several", rows))
+                for c, (share, rows) in _by_commonest(inputs, labels)
+            ]
         if len(classes) <= min(_VALUES, len(inputs) // 2):
-            for column, share in _by_value(inputs, labels):
+            for column, (share, rows) in _by_value(inputs, labels):
                 same = len(np.unique(inputs[:, column])) == len(classes)
-                each.append((column, Told(name, share, "same" if same else "several")))
+                new = Told(name, share, "same" if same else "several", rows)
+                each.append((column, new))
         for column, new in each:
             if new.share >= _NEARLY:
                 best = found.setdefault(column, new)
@@ -128,7 +166,8 @@ def told_by_gaps(
         ]
         if task == "regression":
             found.append(_followed(gaps, target))
-        shares.append(Told(name, max(found), "gaps"))
+        share, rows = max(found)
+        shares.append(Told(name, share, "gaps", rows))
     best = max(shares, key=_plain)
     return best if best.share >= _NEARLY else None
 
@@ -138,18 +177,80 @@ def _plain(told: Told) -> tuple[float, int]:
     return told.share, -_HOW.index(told.how)
 
 
-def _alike(gaps: Array, one: Array) -> float:
+def _alike(gaps: Array, one: Array) -> Share:
     """Two answers (n,) to the same question: the share of the rarer agreement."""
-    both = [one & gaps, ~one & ~gaps]
     if min(np.count_nonzero(one), np.count_nonzero(~one)) < _CLASS:
-        return 0.0
-    return float(min(both[0].sum() / one.sum(), both[1].sum() / (~one).sum()))
+        return 0.0, 0
+    each = [(own, int(own.sum())) for own in (one, ~one)]
+    return min((float((own & (gaps == one)).sum() / n), n) for own, n in each)
+
+
+# ---------------------------------------------------------------- other columns
+
+
+def _beside_others(
+    found: dict[int, Told], inputs: Array, targets: Array, names: Sequence[str]
+) -> dict[int, Told]:
+    """What columns tell (`found`) of quantities; as needed, where others say nothing.
+
+    A law that one column obeys looks as the target in other words does: a fee is twice
+    the weight. Without that column there would be no task.
+    """
+    sure = [c for c, told in found.items() if told.share >= TellingColumn.nearly]
+    others = np.setdiff1d(np.arange(inputs.shape[1]), sure)
+    some = np.linspace(0, len(inputs) - 1, min(len(inputs), _FITTED)).astype(np.int64)
+    for name, target in zip(names, targets[some].T, strict=True):
+        own = {
+            column: replace(found[column], how="follows", needed=True)
+            for column in sure
+            if found[column].target == name and found[column].how in ("same", "follows")
+        }
+        _, ranks = np.unique(target, return_inverse=True)
+        left = _explained(inputs[np.ix_(some, others)], ranks) if own else 1.0
+        found = found | (own if left <= _NOTHING else {})
+    return found
+
+
+def _explained(inputs: Array, values: Array) -> float:
+    """R² of values (n,) by columns (n, C), of each half of the rows by the other.
+
+    Ridge regression with the kernel exp(-|x - x'|² / 2 C) of standardized columns
+    (Saunders, Gammerman and Vovk, ICML 1998).
+    """
+    x, y = inputs.astype(np.float64), values.astype(np.float64)
+    spread, width = x.std(axis=0), max(1, x.shape[1])
+    x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0) / width**0.5
+    line = x @ x.T
+    square = np.diag(line)
+    kernel = np.exp(line - (square[:, None] + square) / 2)
+    halves = np.arange(0, len(x), 2), np.arange(1, len(x), 2)
+    left = total = 0.0
+    for own, other in (halves, halves[::-1]):
+        mean = y[own].mean()
+        gram = kernel[np.ix_(own, own)] + _RIDGE * len(own) * np.eye(len(own))
+        weights = np.linalg.solve(gram, y[own] - mean)
+        made = mean + kernel[np.ix_(other, own)] @ weights
+        left += float(np.square(y[other] - made).sum())
+        total += float(np.square(y[other] - mean).sum())
+    return 1 - left / total if total > 0 else 0.0
 
 
 # ---------------------------------------------------------------- classes
 
 
-def _by_value(inputs: Array, labels: Array) -> Iterator[tuple[int, float]]:
+def _by_commonest(inputs: Array, labels: Array) -> Iterator[tuple[int, Share]]:
+    """Columns whose commonest value stands for one of two classes, and others not."""
+    some = _sample(labels) if labels.max() == 1 else ()
+    for column in range(inputs.shape[1] if len(some) else 0):
+        values, counts = np.unique(inputs[some, column], return_counts=True)
+        value = values[counts.argmax()]
+        one = labels[some][inputs[some, column] == value]
+        label = np.bincount(one).argmax()
+        if np.count_nonzero(one == label) >= _NEARLY * len(one) >= _CLASS:
+            yield column, _alike(inputs[:, column] == value, labels == label)
+
+
+def _by_value(inputs: Array, labels: Array) -> Iterator[tuple[int, Share]]:
     """Columns with few values, and how much of the labels (n,) each tells."""
     some = _sample(labels)
     if not len(some):
@@ -184,7 +285,7 @@ def _sample(labels: Array) -> Array:
     return np.concatenate(rows)[order]
 
 
-def _told(column: Array, labels: Array) -> float:
+def _told(column: Array, labels: Array) -> Share:
     """The share of the labels (n,) that a column (n,) tells, of the class told least.
 
     0 of a column with too many values to be anything but an id or a quantity.
@@ -194,22 +295,24 @@ def _told(column: Array, labels: Array) -> float:
     other_words = len(values) == classes and 2 * classes <= len(labels)
     few = len(values) <= min(_VALUES, len(labels) // _EACH)
     if not (few or other_words):
-        return 0.0
+        return 0.0, 0
     table = np.bincount(number * classes + labels, minlength=len(values) * classes)
     table = table.reshape(len(values), classes)
     known = table.sum(axis=0) >= _CLASS
     several = table[table.sum(axis=1) >= 2]  # what comes once is no evidence
     counts = several.sum(axis=0)
     if (2 * counts < table.sum(axis=0))[known].any():
-        return 0.0
+        return 0.0, 0
     right = np.bincount(several.argmax(axis=1), several.max(axis=1), minlength=classes)
-    return float((right[known] / counts[known]).min())
+    shares = right[known] / counts[known]
+    least = int(shares.argmin())
+    return float(shares[least]), int(counts[known][least])
 
 
 # ---------------------------------------------------------------- quantities
 
 
-def _by_line(inputs: Array, target: Array) -> Iterator[tuple[int, float]]:
+def _by_line(inputs: Array, target: Array) -> Iterator[tuple[int, Share]]:
     """Columns of which a quantity (n,) is a linear function, and in how many rows."""
     some = np.linspace(0, len(inputs) - 1, min(len(inputs), _SAMPLE)).astype(np.int64)
     for first in range(0, inputs.shape[1], _WIDE):
@@ -219,7 +322,8 @@ def _by_line(inputs: Array, target: Array) -> Iterator[tuple[int, float]]:
         with np.errstate(all="ignore"):
             explained = (y @ x) ** 2 / (np.square(x).sum(axis=0) * (y @ y))
         for column in np.flatnonzero(explained > 1 - _EXACT):
-            yield first + int(column), _on_line(inputs[:, first + column], target)
+            share = _on_line(inputs[:, first + column], target)
+            yield first + int(column), (share, len(target))
 
 
 def _on_line(column: Array, target: Array) -> float:
@@ -235,7 +339,25 @@ def _on_line(column: Array, target: Array) -> float:
 # ---------------------------------------------------------------- order
 
 
-def _by_order(inputs: Array, target: Array) -> Iterator[tuple[int, float]]:
+def _in_order(inputs: Array, target: Array, texts: Array) -> Array:
+    """Inputs (n, C), each text's number by the mean of a quantity (n,) where it stands.
+
+    0 of texts of which each comes but a few times, and where values of the quantity
+    come again: few of them lie apart by themselves, as three sizes' prices.
+    """
+    rare = 2 * len(np.unique(target)) > len(target)
+    ordered = inputs.copy() if texts.any() else inputs
+    for column in np.flatnonzero(texts):
+        values, number, counts = np.unique(
+            inputs[:, column], return_inverse=True, return_counts=True
+        )
+        means = np.bincount(number, target) / counts
+        few = rare and len(values) <= len(target) // _EACH
+        ordered[:, column] = np.argsort(np.argsort(means))[number] if few else 0
+    return ordered
+
+
+def _by_order(inputs: Array, target: Array) -> Iterator[tuple[int, Share]]:
     """Columns that rise or fall with a quantity (n,), and in how many rows."""
     some = np.linspace(0, len(inputs) - 1, min(len(inputs), _SAMPLE)).astype(np.int64)
     place = np.arange(len(some)) - (len(some) - 1) / 2
@@ -254,25 +376,29 @@ def _by_order(inputs: Array, target: Array) -> Iterator[tuple[int, float]]:
             yield first + int(column), _followed(inputs[:, first + column], target)
 
 
-def _followed(column: Array, target: Array) -> float:
+def _followed(column: Array, target: Array) -> Share:
     """The share of the rows by which a column (n,) never falls while a target rises.
 
-    Or never rises. Of rows with its commonest value: they would make any column with a
-    few others look so. Where the target is one value, the column has to be; but of a
-    quantity that hardly comes twice that is rounding.
+    Or never rises. Of rows without its commonest value: they would make any column with
+    a few others look so. Where the target is one value, the column has to be; but of a
+    quantity that hardly comes twice that is rounding. What follows has no more values
+    than the target: it was rounded or cut, and not the target.
     """
     values, number, counts = np.unique(column, return_inverse=True, return_counts=True)
     others = len(column) - int(counts.max())
     if others < _ROWS:
-        return 0.0
-    ties = 1 if 2 * len(np.unique(target)) > len(target) else -1
+        return 0.0, 0
+    different = len(np.unique(target))
+    ties = 1 if 2 * different > len(target) else -1
     wrong = len(column)
     for ranks in (number, len(values) - number):
         ordered = ranks[np.lexsort((ties * ranks, target))]
         falls = int(np.count_nonzero(np.diff(ordered) < 0))
         if falls <= min(wrong, (1 - _NEARLY) * others):
             wrong = min(wrong, len(column) - _longest(ordered) if falls else 0)
-    return max(0.0, 1 - wrong / others)
+    if len(values) - wrong > different:
+        return 0.0, 0
+    return max(0.0, 1 - wrong / others), others
 
 
 def _longest(ranks: Array) -> int:

@@ -105,7 +105,8 @@ class Round:
     Attributes:
         finding: what it is to cure.
         patch: its own edits.
-        before, after: the config without and with it; None where that does not run.
+        before, after: the config without and with it; None where that does not run, or
+            would prove nothing.
         accepted: whether it helps.
         why: why, or why not.
         followed: whether it is a patch tried before, with another one added.
@@ -160,7 +161,8 @@ def verify(
             break
         finding, patch = offered[0]
         tried.add(_key(patch))
-        say(f"round {len(rounds) + 1}: {finding.id}, {told(patch)}")
+        if not _other_rows(patch):
+            say(f"round {len(rounds) + 1}: {finding.id}, {told(patch)}")
         made = _tried(best, finding, patch, base)
         rounds.append(replace(made, followed=(finding, patch) in follow))
         if rounds[-1].accepted:
@@ -205,7 +207,10 @@ def _key(patch: Sequence[Edit]) -> tuple[Any, ...]:
 def _tried(
     before: Trained, finding: Finding, patch: tuple[Edit, ...], base: str
 ) -> Round:
-    """Train with one more patch, and judge it."""
+    """Train with one more patch, and judge it; not one that changes what judges."""
+    if _other_rows(patch):
+        why = "other validation rows would judge it"
+        return Round(finding, patch, before, None, False, why)
     try:
         after = _trained((*before.patch, *patch), base)
     except Error as error:
@@ -214,6 +219,11 @@ def _tried(
     helped = "the loss is lower" if serious(after.findings) else "healthy"
     why = objection or helped
     return Round(finding, patch, before, after, not objection, why)
+
+
+def _other_rows(patch: Sequence[Edit]) -> bool:
+    """Whether losses with it are those of other validation rows, and do not compare."""
+    return any(edit.path.startswith("data.split") for edit in patch)
 
 
 def _objection(before: Trained, after: Trained, finding: Finding) -> str:

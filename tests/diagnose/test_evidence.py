@@ -139,13 +139,15 @@ def test_far_above_guessing_a_likelihood_remains_a_number() -> None:
 def test_all_losses_become_comparable() -> None:
     each = np.ones(3)
     evidence = dataclasses.replace(
-        grown(), prior=-1.0, bounded=False, loss=np.array([-1.0, -2.0]),
+        grown(), prior=-1.0, validation_prior=0.5, bounded=False,
+        loss=np.array([-1.0, -2.0]),
         validation_loss=np.array([-1.0, 0.0]), losses=np.array([-1.0]),
         signals=Signals(8, 4.0, each, each, each),
         modes=Modes(training=-1.0, prediction=-0.5, noise=3.0),
     )  # fmt: skip
     found = evidence.comparable()
-    assert found.prior == 1.0 and found.comparable() is found
+    assert (found.prior, found.validation_prior) == (1.0, 4.0)
+    assert found.comparable() is found
     np.testing.assert_allclose(found.loss, [1.0, np.exp(-2)])
     assert found.validation_loss.tolist() == [1.0, 3.0]
     assert found.losses.tolist() == [1.0]

@@ -313,6 +313,21 @@ def test_rows_that_drift(healthy: Make) -> None:
     assert ("O2", "D6") in [(f.id, f.consequence_of) for f in others]
 
 
+def test_both_scores_say_of_which_weights_they_are(healthy: Make) -> None:
+    """What was learned by heart is seen at the end, the table is of the best epoch."""
+    evidence = drifting(scored(healthy, 1.0, 0.5))
+    evidence.validation_score[1], evidence.validation_loss[1] = 0.52, 0.01
+    for detector in (Drifting(), Memorising()):
+        why = only(evidence, detector).why
+        assert "accuracy is 1 on the training part and 0.5 ±" in why
+        found = only(stopped(evidence, **RESTORE), detector)
+        part = "on the training part at the end, after epoch 6, and 0.52 ±"
+        assert f"accuracy is 1 {part}" in found.why
+        assert found.epoch == 2
+    (gap,) = Gap().detect(stopped(scored(healthy, 1.0, 0.5), **RESTORE))
+    assert "at the end" not in gap.why
+
+
 @pytest.mark.parametrize(
     ("train", "validation", "fields"),
     [
@@ -401,9 +416,12 @@ def test_the_numbers_of_gap_and_leakage(healthy: Make) -> None:
     assert gap.severity == "note"
     assert (gap.measured, gap.threshold) == pytest.approx((0.18, 0.12))
     assert patch(gap) == [("insert", "model.dense3", {"dropout": 0.5})]
-    leak = only(scored(healthy, 0.8, 0.9), Leakage())
+    leak = only(scored(healthy, 0.8, 0.92), Leakage())
     assert leak.severity == "note"
-    assert (leak.measured, leak.threshold) == pytest.approx((0.1, 0.09))
+    # 100 validation rows and 320 that train.
+    limit = 3 * (0.92 * 0.08 * (1 / 100 + 1 / 320)) ** 0.5
+    assert (leak.measured, leak.threshold) == pytest.approx((0.12, limit))
+    assert found_in(scored(healthy, 0.8, 0.895), Leakage()) == []  # .092 by 100 alone
     assert patch(leak) == []
 
 
@@ -425,7 +443,10 @@ def test_thresholds_of_gap_and_leakage(healthy: Make) -> None:
     assert found_in(evidence, Gap(errors=2.0)) == []
     assert found_in(evidence, Gap(errors=2.0, least=0.05)) == ["O3"]
     assert found_in(evidence, Gap(least=0.05)) == []
-    assert found_in(scored(healthy, 0.8, 0.85), Leakage(errors=1.0)) == ["X1"]
+    assert found_in(scored(healthy, 0.8, 0.851), Leakage(errors=1.0)) == ["X1"]
+    assert found_in(scored(healthy, 0.8, 0.849), Leakage(errors=1.0)) == []
+    small = Leakage(errors=1.0, least=0.04)
+    assert found_in(scored(healthy, 0.8, 0.849), small) == ["X1"]
 
 
 # ---------------------------------------------------------------- C1
@@ -584,6 +605,11 @@ def test_no_better_than_guessing_and_nothing_else(healthy: Make) -> None:
 
 def test_the_remedy_is_more_of_everything(linear: Make, healthy: Make) -> None:
     assert unexplained(linear(loss=1.9)) == []  # the training rows were learned
+    early = stopped(linear(loss=1.96), **RESTORE)  # another epoch learned them
+    early = replace(early, validation_loss=np.arange(1.0, 7.0))
+    assert unexplained(early)
+    early.loss[-2] = 1.9
+    assert unexplained(early) == []
     (found,) = unexplained(linear(loss=1.96))
     assert patch(found) == [
         ("set", "model.dense1.units", 64),

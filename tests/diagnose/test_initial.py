@@ -229,9 +229,10 @@ def test_a_first_loss_of_a_regression(
 def test_whose_scale_it_is(first_loss: Make) -> None:
     """Outputs that vary less than the targets are not what makes the loss high."""
     targets = Targets("regression", 320, std=np.ones(1), mean=np.full(1, 9.0))
-    settings = {"standardize_target": Setting("data.standardize_target", False)}
 
-    def path(std: float) -> str:
+    def path(std: float, scaled: bool = False) -> str:
+        setting = Setting("data.standardize_target", scaled)
+        settings = {"standardize_target": setting}
         evidence = first_loss(80.0, std, targets=targets, settings=settings)
         remedy = one(InitialLoss(), evidence).remedy
         assert remedy is not None
@@ -239,6 +240,7 @@ def test_whose_scale_it_is(first_loss: Make) -> None:
 
     assert path(0.5) == "data.standardize_target"
     assert path(4.0) == "model.dense3.weight_init"
+    assert path(0.5, scaled=True) == "model.dense3.weight_init"
 
 
 @pytest.mark.parametrize(

@@ -370,8 +370,9 @@ def test_what_begins_high_and_falls_has_not_diverged(
 @pytest.mark.parametrize(
     ("loss", "score", "rows", "fires"),
     [
-        (0.98, 0.5, 100, True),
-        (0.96, 0.5, 100, False),
+        (0.91, 0.5, 100, True),
+        (0.89, 0.5, 100, False),
+        (0.98, 0.61, 100, True),
         (0.98, 0.63, 100, False),
         (0.98, 0.5, 29, False),
     ],
@@ -386,3 +387,77 @@ def test_what_is_learned_by_heart_says_nothing_of_other_rows(
     found = [f for f in diagnose(made) if f.id == "L4"]
     assert bool(found) is fires
     assert not [f for f in diagnose(replace(made, finished=False)) if f.id == "L4"]
+
+
+def regression(healthy: Healthy, score: float, error: float) -> Evidence:
+    """100 validation rows, whose loss is .86 of guessing's in training."""
+    made = healthy(validation_loss=np.full(6, 0.86 * H0))
+    targets = replace(
+        made.targets, task="regression", validation_rows=100,
+        counts=np.zeros(0, int), validation_counts=np.zeros(0, int),
+    )  # fmt: skip
+    score, error = np.full(6, score), np.full(6, error)
+    return replace(
+        made, targets=targets, validation_score=score, score_error=error, finished=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("prior", "fires"), [(np.nan, False), (1.0, False), (0.94, True), (0.97, False)]
+)
+def test_validation_rows_are_guessed_by_themselves(
+    healthy: Healthy, prior: float, fires: bool
+) -> None:
+    """They may vary less than the training rows do."""
+    made = replace(regression(healthy, 0.02, 0.05), validation_prior=prior * H0)
+    found = found_by(Guessing(), made)
+    assert bool(found) is fires
+    for finding in found:
+        assert finding.measured == pytest.approx(0.86 / prior)
+        assert finding.threshold == 0.9 and "of guessing's there" in finding.why
+
+
+@pytest.mark.parametrize(
+    ("score", "error", "fires"),
+    [(0.06, 0.04, True), (0.09, 0.04, False), (0.03, 0.0, False), (0.015, 0.0, True)],
+)
+def test_a_regression_has_an_error_of_its_own(
+    healthy: Healthy, score: float, error: float, fires: bool
+) -> None:
+    """Two of R²'s, which is at least .01 with 100 rows: no accuracy's .1."""
+    made = replace(regression(healthy, score, error), validation_prior=0.9 * H0)
+    assert bool(found_by(Guessing(), made)) is fires
+
+
+def test_the_score_is_that_of_the_weights_in_use(healthy: Healthy) -> None:
+    made = replace(regression(healthy, 0.5, 0.04), validation_prior=0.9 * H0)
+    made.validation_score[2], made.validation_loss[2] = 0.05, 0.85 * H0
+    assert not found_by(Guessing(), made)
+    stop = Setting("train.stop", {"monitor": "validation/loss", "restore_best": True})
+    assert found_by(Guessing(), replace(made, settings={"stop": stop}))
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"fee": "ignore", "a": "categorical"}, "leaves out fee: what is known"),
+        ({f"c{i}": "ignore" for i in range(7)}, "c0, c1, c2, c3, c4 and 2 more:"),
+        ({"a": "categorical"}, ""),
+        (None, ""),
+    ],
+)
+@pytest.mark.parametrize("learned", [True, False])
+def test_columns_that_are_left_out_may_be_missed(
+    healthy: Healthy, columns: Any, said: str, learned: bool
+) -> None:
+    made = replace(regression(healthy, 0.0, 0.04), validation_prior=H0 * 0.9)
+    if not learned:
+        nothing = {"loss": np.full(6, 0.99 * H0), "score": np.zeros(6)}
+        made = replace(made, steps=100 * made.steps, planned_steps=6000, **nothing)
+    made = replace(made, settings={"columns": Setting("data.columns", columns)})
+    found = {f.id: f for f in diagnose(made)}
+    assert ("U1" in found) is not learned
+    for id_ in ("L4", *["U1"] * (not learned)):
+        remedy = found[id_].remedy
+        assert remedy and said in remedy.text
+        assert ("leaves out" in remedy.text) is bool(said)

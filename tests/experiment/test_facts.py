@@ -298,8 +298,26 @@ def test_copies_of_rows_are_told_from_coarse_ones(values: int, copies: bool) -> 
     found = told(arrays(x, y, split=split, preprocess=["standardize"])).inputs
     assert found and found.shared > 27
     assert (found.coincidence < 0.01) == copies
+    assert found.near == (0 if copies else 1)
     alone = told(arrays(x[::3], y[::3], split=split)).inputs
-    assert alone and (alone.coincidence == np.inf) == (2 * alone.shared <= 18)
+    assert alone and (alone.coincidence == np.inf) == (alone.shared == 0)
+
+
+def test_rows_that_are_others_but_for_a_value() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(40, 3))
+    y = np.arange(40) % 2
+    split = {"validation": 0.25, "test": 0, "by": "order"}
+    found = told(arrays(x, y, split=split)).inputs
+    assert found and found.near == np.inf  # no row is shared: nobody looks
+    x[30], y[30] = x[0], y[0]
+    found = told(arrays(x, y, split=split)).inputs
+    assert found and (found.shared, found.near) == (1, 0)
+    x[1, :2], x[3, 1:] = x[2, :2], x[4, 1:]
+    x[6, 0] = x[7, 0]  # two values differ
+    x[8], y[8] = x[9], y[9]  # one row, twice
+    found = told(arrays(x, y, split=split)).inputs
+    assert found and found.near == pytest.approx(4 / 29)
 
 
 def test_columns_of_numbers_and_categories(write: Write) -> None:
@@ -472,6 +490,17 @@ def test_nodes_parameters_and_plan_are_those_of_the_probe() -> None:
         assert getattr(evidence, name) == getattr(probe.evidence, name), name
     assert evidence.batch_size == 16
     assert evidence.nodes[-1].output
+
+
+def test_each_part_has_a_guess_of_its_own() -> None:
+    """Four rows train, two of each class; of those that validate three are of one."""
+    x, y = np.random.default_rng(0).normal(size=(8, 2)), [0, 1, 0, 1, 1, 1, 1, 0]
+    split = {"validation": 0.5, "test": 0, "by": "order"}
+    found = told(arrays(x, y, split=split))
+    shares = np.array([0.25, 0.75])
+    assert found.prior == pytest.approx(np.log(2))
+    assert found.validation_prior == pytest.approx(-(shares * np.log(shares)).sum())
+    assert np.isnan(told(arrays(x, y)).validation_prior)
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,15 @@ from nettrain.experiment.telling import telling
 
 RANDOM = np.random.default_rng(0)
 NOISE = RANDOM.normal(size=(400, 2))
+OTHER = np.random.default_rng(1).normal(size=400)
 RARE = (np.arange(400) % 20 == 0).astype(int)
 
 
 def all_told(x: Any, y: Any, **data: Any) -> dict[str, Told]:
+    """Of as many rows as it may be."""
     config = DataConfig(ArraySource(x, y), split=Split(), **data)
-    return telling(prepare(config, seed=0))
+    found = telling(prepare(config, seed=0))
+    return {name: replace(each, rows=0) for name, each in found.items()}
 
 
 def told(x: Any, y: Any, **data: Any) -> dict[str, float]:
@@ -107,7 +111,7 @@ def test_one_of_several_targets() -> None:
     columns = np.column_stack([NOISE, y[:, 1] * 5, NOISE[:, 0] + y[:, 0], -y[:, 0]])
     first, second = all_told(columns, y).items()
     assert (first, second) == (
-        ("x3", Told("target2", 1.0)),
+        ("x3", Told("target2", 1.0, "follows", needed=True)),
         ("x5", Told("target1", 1.0)),
     )
 
@@ -121,6 +125,7 @@ def test_more_values_than_classes_are_no_other_words(values: int) -> None:
     columns[:, 2] = np.where(np.arange(400) % 8 < values, np.arange(400) % 8, y)
     assert all_told(columns, y)["x3"].how == ("same" if values == 4 else "several")
     y = y.astype(float)
+    columns = np.column_stack([columns, y + NOISE[:, 0]])  # and more to learn from
     assert all_told(columns, y, task="regression")["x3"].how == (
         "same" if values == 4 else "several"
     )
@@ -134,7 +139,7 @@ def test_texts_are_one_column(tmp_path: Path) -> None:
     path.write_text("\n".join(["a,code,y", *lines]), "utf-8")
     for steps in ((), (Codes(),)):
         config = DataConfig(FileSource(str(path)), target="y", preprocess=steps)
-        assert telling(prepare(config, seed=0)) == {"code": Told("y", 1.0)}
+        assert telling(prepare(config, seed=0)) == {"code": Told("y", 1.0, rows=70)}
 
 
 @pytest.mark.parametrize("name", ["iris", "wine", "digits", "breast_cancer"])
@@ -246,3 +251,119 @@ def test_beside_its_gaps_a_column_tells() -> None:
     values[NOISE[:, 1] > 1] = np.nan
     found = all_told(np.column_stack([NOISE, values]), CLASSES, missing="median")
     assert found == {"x3": Told("target", 1.0)}
+
+
+# ---------------------------------------------------------------- laws
+
+
+@pytest.mark.parametrize("law", [2 * OTHER + 5, np.exp(OTHER)])
+@pytest.mark.parametrize("line", [1.0, 0.1, 0.0])
+def test_a_law_is_no_telling_column_where_there_is_nothing_else(
+    law: np.ndarray, line: float
+) -> None:
+    """A fee follows from the weight; of a leak there are columns to learn from, too."""
+    more = line * law + np.std(law) * RANDOM.normal(size=400)
+    x = np.column_stack([NOISE, OTHER, more])
+    (found,) = all_told(x, law, task="regression").items()
+    assert found[0] == "x3"
+    assert found[1].needed == (line < 1)
+    assert found[1].how == "follows" or not found[1].needed
+
+
+def test_values_of_a_quantity_may_be_a_law() -> None:
+    """A tier's fee; of a class, the same column is the target in other words."""
+    fee = np.array([10.0, 25.5, 60.0])[CLASSES]
+    x = np.column_stack([NOISE, CLASSES])
+    law = Told("target", 1.0, "follows", needed=True)
+    assert all_told(x, fee, task="regression") == {"x3": law}
+    assert all_told(x, CLASSES) == {"x3": Told("target", 1.0)}
+
+
+def test_what_bends_is_something_to_learn_from() -> None:
+    y = OTHER**2
+    x = np.column_stack([NOISE, np.round(y, 1), OTHER + 0.1 * NOISE[:, 0]])
+    assert not all_told(x, y, task="regression")["x3"].needed
+
+
+def test_a_column_that_nearly_tells_is_left_to_learn_from() -> None:
+    near = QUANTITY.round(2)
+    near[RANDOM.permutation(400)[:20]] = 0  # tells .95
+    x = np.column_stack([NOISE[::-1], near, QUANTITY * 9 + 2])
+    found = all_told(x, QUANTITY, task="regression")
+    assert 0.9 < found["x3"].share < 0.97
+    assert found["x4"] == Told("target", 1.0)
+
+
+def test_what_is_finer_than_the_target_does_not_follow() -> None:
+    """A bill in cents is made from the meter, and not the meter from the bill."""
+    bill = np.round(OTHER**3, 2)
+    assert 200 < len(np.unique(bill)) < 400
+    assert beside(OTHER, bill, task="regression") == {}
+    assert beside(bill, OTHER, task="regression") == {"x3": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes", "known"),
+    [
+        (["low", "mid", "high"], 0.0, True),
+        (["a", "b", "c"], 0.0, True),
+        (["S", "M", "L"], 1.0, False),
+        (["low", "mid", "high"], 1.5, False),
+    ],
+)
+def test_texts_have_the_order_of_the_target(
+    tmp_path: Path, names: list[str], sizes: float, known: bool
+) -> None:
+    """Grades are cut from points. Of three sizes, six prices were made."""
+    cut = np.searchsorted([-2, 2], QUANTITY + sizes * RANDOM.normal(size=400))
+    points = QUANTITY
+    if names[0] == "S":
+        points = np.array([10, 20, 35])[cut] * np.where(NOISE[:, 1] > 0, 1.5, 1)
+    rows = zip(*NOISE.T, cut.tolist(), points, strict=True)
+    lines = [f"{a},{b},{names[c]},{y}" for a, b, c, y in rows]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["a,b,grade,y", *lines]), "utf-8")
+    config = DataConfig(FileSource(str(path)), target="y", split=Split())
+    found = telling(prepare(config, seed=0, task="regression"))
+    assert [*found] == ["grade"] * known
+
+
+def test_ids_of_texts_follow_from_nothing(tmp_path: Path) -> None:
+    lines = [f"{OTHER[n]},n{n},{QUANTITY[n]}" for n in range(400)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["a,name,y", *lines]), "utf-8")
+    config = DataConfig(FileSource(str(path)), target="y", split=Split())
+    assert telling(prepare(config, seed=0, task="regression")) == {}
+
+
+@pytest.mark.parametrize(("wrong", "known"), [(0, True), (1, True), (50, False)])
+def test_a_value_that_stands_for_a_class(wrong: int, known: bool) -> None:
+    """Days in hospital: 0 of the healthy alone."""
+    days = np.where(RARE, RANDOM.uniform(1, 300, 400), 0.0)
+    days[1 : 1 + wrong] = 7.5  # few of these are ill
+    y = 1 - RARE
+    (found,) = [*all_told(np.column_stack([NOISE, days]), y).values()] or [None]
+    assert (found is not None) == known
+    if found:
+        assert found.how == "several"
+        assert found.share == pytest.approx(1 - (wrong - wrong // 20) / 380)
+    others = np.where(CLASSES == 1, 0.0, RANDOM.uniform(1, 300, 400))
+    assert beside(others, CLASSES) == {}  # of three classes it tells but one
+
+
+def test_of_how_many_rows_the_share_is() -> None:
+    def rows(x: Any, y: Any, **data: Any) -> int:
+        config = DataConfig(ArraySource(x, y), split=Split(), **data)
+        (found,) = telling(prepare(config, seed=0)).values()
+        return found.rows
+
+    flipped = RARE.copy()
+    flipped[0] = 0  # one of the 20
+    assert rows(np.column_stack([NOISE, flipped]), RARE) == 20
+    flipped = RARE.copy()
+    flipped[1] = 1  # one of the 380
+    assert rows(np.column_stack([NOISE, flipped]), RARE) in (20, 380)
+    y, half = QUANTITY, (QUANTITY > 0) * QUANTITY.round(1)
+    assert rows(np.column_stack([NOISE, 3 * y]), y, task="regression") == 400
+    count = np.count_nonzero(half)
+    assert rows(np.column_stack([NOISE, half]), y, task="regression") == count

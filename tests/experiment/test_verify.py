@@ -96,7 +96,15 @@ def test_long_trainings_are_shortened(planned: int, most: int) -> None:
 
 
 @pytest.fixture
-def rounds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[verifying.Round]]:
+def said() -> list[str]:
+    """What is told while it goes on."""
+    return []
+
+
+@pytest.fixture
+def rounds(
+    monkeypatch: pytest.MonkeyPatch, said: list[str]
+) -> Callable[..., list[verifying.Round]]:
     """Verify with trainings that come to what a table says, by the rates tried."""
 
     def rounds(
@@ -108,7 +116,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[verifying.Roun
 
         monkeypatch.setattr(verifying, "original", lambda run: before)
         monkeypatch.setattr(verifying, "_trained", train)
-        return verify(None, "config.yaml")  # type: ignore[arg-type]
+        return verify(None, "config.yaml", said.append)  # type: ignore[arg-type]
 
     return rounds
 
@@ -136,6 +144,17 @@ def test_a_patch_has_to_lower_the_loss(rounds: Any, after: float, kept: bool) ->
     (made,) = rounds(before, {(1,): trained((after,))})
     assert made.accepted == kept
     assert accepted([made]) == ((rate(1),) if kept else ())
+
+
+def test_other_validation_rows_prove_nothing(rounds: Any, said: list[str]) -> None:
+    """What judges is not trained with; the next finding has its turn."""
+    split = Edit("data.split.by", "random")
+    before = trained((1.0,), sick("D6", split), sick("O1", rate(1)))
+    first, second = rounds(before, {(1,): trained((0.9,))})
+    assert (first.accepted, first.after) == (False, None)
+    assert "other validation rows" in first.why
+    assert second.accepted and accepted([first, second]) == (rate(1),)
+    assert len(said) == 1 and said[0].startswith("round 2: O1")
 
 
 def test_nor_may_a_new_error_stand_before_what_it_cures(rounds: Any) -> None:

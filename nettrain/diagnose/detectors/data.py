@@ -31,6 +31,12 @@ _TOLD = {
         "several of its values stand for one of the target's, which may be so by "
         "nature; is it known when the prediction is made?",
     ),
+    "needed": (
+        "follows from",
+        "follow from",
+        "the other columns say nothing of it, so that this is the task, if it is known "
+        "when the prediction is made",
+    ),
 }
 """How columns tell a target: verbs for one of them and for several, and what to ask."""
 _RESOLUTION = 1e-6
@@ -69,11 +75,6 @@ def _worst(*measures: _Measure) -> _Measure | None:
     """The one that is farthest beyond its limit, if any is."""
     worst = max(measures, key=lambda measure: measure.excess)
     return worst if worst.excess > 1 else None
-
-
-def _listed(words: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more
 
 
 def _constant(inputs: Inputs) -> Array:
@@ -310,42 +311,58 @@ class TellingColumn(_AboutData):
     """A column that alone tells the target, which is then no test of anything learned.
 
     The share of the training rows that its values tell, of the class told least, >=
-    threshold. A value that comes again tells the class that most of its rows have;
-    a quantity is told by a column on a line with it. Only columns of few values can:
-    each comes ten times on the average, or they are as many as the classes; an id
-    tells nothing. Nor may a column rise or fall with a quantity throughout, as what is
-    rounded, bent or cut at a threshold does: the share is of the 20 rows or more that
-    have not its commonest value, and rows that stand in its order do not count. Nor
-    may values be missing just where the target is one of its classes, or is below or
-    above some value. Mostly such a column was made from the target, or is known later
-    than it. A warning where it is the target in other words: it has as many values as
-    there are classes, one for each, or lies on a line with the target; where it follows
-    from it; and for gaps. With more values than classes it may tell by right (the city
-    tells the country), and it is a note without a patch. Silent where there is but one
-    column. Healthy: 0 to .95. In 194 healthy tables, generated ones and iris, wine,
-    digits and breast cancer, each class of them against the rest and each column as a
-    target among them, no column tells more than .94, nor follows more from another.
-    After Kaufman, Rosset and Perlich (KDD 2011), who call it leakage.
+    threshold, or >= nearly of it with at most `wrong` rows that say otherwise. A value
+    that comes again tells the class that most of its rows have; a quantity is told by a
+    column on a line with it. Only columns of few values can: each comes ten times on
+    the average, or they are as many as the classes; an id tells nothing. Nor may a
+    column rise or fall with a quantity throughout, as what is rounded, bent or cut at a
+    threshold does, and so has no more values: the share is of the 20 rows or more that
+    have not its commonest value, and rows that stand in its order do not count. Nor may
+    values be missing just where the target is one of its classes, or is below or above
+    some value. Mostly such a column was made from the target, or is known later than
+    it. A warning where it is the target in other words: it has as many values as there
+    are classes, one for each, or lies on a line with the target; where it follows from
+    it; and for gaps. With more values than classes it may tell by right (the city tells
+    the country), and it is a note without a patch; so it is with >= nearly, and where
+    the other columns say nothing of the target: a law (degrees of Celsius and of
+    Fahrenheit) is what there is to learn. Silent where there is but one column.
+    Healthy: 0 to .95. In 194 healthy tables, generated ones and iris, wine, digits and
+    breast cancer, each class of them against the rest and each column as a target among
+    them, no column tells more than .94, nor follows more from another. After Kaufman,
+    Rosset and Perlich (KDD 2011), who call it leakage.
 
     Attributes:
         threshold: share of the rows.
+        wrong: rows that may say otherwise all the same.
+        nearly: share of the rows that is worth a note.
     """
 
     title = "telling-column"
     threshold: Share = 0.999
+    wrong: Count = 3
+    nearly: Share = 0.97
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         told = evidence.inputs.telling if evidence.inputs else {}
-        sure = {n: each for n, each in told.items() if each.share >= self.threshold}
+        close = {n: each for n, each in told.items() if each.share >= self.nearly}
         for how, (one, several, text) in _TOLD.items():
-            told = {name: each for name, each in sure.items() if each.how == how}
-            verb = one if len(told) == 1 else several
-            if told and how != "several":
-                remedy = remedies.left_out(evidence, [*told])
-                yield self._found(evidence, "warning", told, verb, text, remedy)
-            elif told:
-                remedy = Remedy("leave out what is known later than the target")
-                yield self._found(evidence, "note", told, verb, text, remedy)
+            for sure in (True, False):
+                told = {
+                    n: t for n, t in close.items() if self._judged(t) == (how, sure)
+                }
+                verb = one if len(told) == 1 else several
+                if told and sure and how not in ("several", "needed"):
+                    remedy = remedies.left_out(evidence, [*told])
+                    yield self._found(evidence, "warning", told, verb, text, remedy)
+                elif told:
+                    remedy = Remedy("leave out what is known later than the target")
+                    yield self._found(evidence, "note", told, verb, text, remedy)
+
+    def _judged(self, told: Told) -> tuple[str, bool]:
+        """In which way it tells, and whether next to no row says otherwise."""
+        few = round((1 - told.share) * told.rows) <= self.wrong
+        sure = told.share >= self.threshold or (told.rows > 0 and few)
+        return "needed" if told.needed else told.how, sure
 
     def _found(
         self,
@@ -369,10 +386,10 @@ class TellingColumn(_AboutData):
         return self.about(
             evidence,
             severity,
-            f"{_listed(columns)} {verb} {what} in {rows}: {text}",
+            f"{remedies.listed(columns)} {verb} {what} in {rows}: {text}",
             "columns",
             measured=least,
-            threshold=self.threshold,
+            threshold=self.threshold if least >= self.threshold else self.nearly,
             healthy=(0.0, 0.95),
             remedy=remedy,
         )
@@ -399,7 +416,9 @@ class DataDefects(_AboutData):
       are repeated there, and r validation rows for each training row: few measurements
       or categories coincide by nature, and nothing is said of them. Also above `copied`
       of them, where a row would be the same as less than `chance` others if the columns
-      were independent: such rows were repeated before the split. Healthy: none.
+      were independent; above `shared` of them where hardly any row is as another is but
+      for one column, too: less than `near` of the share that is the same. Such rows
+      were repeated before the split. Healthy: none.
     - Features that are constant in the training part: a note.
 
     After Sculley et al. (NIPS 2015) and Breck et al. (MLSys 2019), who test data before
@@ -409,6 +428,7 @@ class DataDefects(_AboutData):
         shared: share of the validation rows that may be training rows too.
         copied: share of them that nothing but copies can be.
         chance: training rows that a row is the same as by chance.
+        near: nearly equal rows for one that is the same, at least, by nature.
         offset: how many standard deviations from 0 a target's mean may be.
         largest: a target's standard deviation that is too large.
         smallest: a target's standard deviation that is too small.
@@ -420,6 +440,7 @@ class DataDefects(_AboutData):
     shared: Share = 0.03
     copied: Share = 0.5
     chance: Positive = 0.01
+    near: Share = 0.1
     offset: Positive = 3.0
     largest: Positive = 10.0
     smallest: Positive = 0.1
@@ -461,7 +482,7 @@ class DataDefects(_AboutData):
                 evidence,
                 "warning",
                 f"{len(names)} of {len(finite)} features have values that are not "
-                f"finite: {_listed(names)}",
+                f"finite: {remedies.listed(names)}",
                 measured=float(len(names)),
                 threshold=0.0,
                 healthy=(0.0, 0.0),
@@ -519,7 +540,7 @@ class DataDefects(_AboutData):
             evidence,
             "note" if learned else "warning",
             f"the scale of the target does not suit outputs that start near 0 with "
-            f"standard deviation 1: {_listed(sizes)}",
+            f"standard deviation 1: {remedies.listed(sizes)}",
             "standardize_target",
             place="D3 target",
             measured=worst.value,
@@ -541,7 +562,8 @@ class DataDefects(_AboutData):
         spread = (by_nature * (1 + 2 * each) + 1) ** 0.5
         limit = max(self.shared * rows, by_nature + 3 * spread)
         if inputs.coincidence < self.chance:
-            limit = min(limit, self.copied * rows)
+            alone = inputs.near < self.near * inputs.shared / rows
+            limit = min(limit, (self.shared if alone else self.copied) * rows)
         if inputs.shared <= limit:
             return
         text = "keep each row in one part only: drop rows that stand twice, or split "
@@ -569,7 +591,7 @@ class DataDefects(_AboutData):
                 evidence,
                 "note",
                 f"{len(names)} of {len(inputs.names)} features are constant in the "
-                f"training part and say nothing: {_listed(names)}",
+                f"training part and say nothing: {remedies.listed(names)}",
                 measured=float(len(names)),
                 threshold=0.0,
                 healthy=(0.0, 0.0),

@@ -77,6 +77,7 @@ class _Scores:
         error: standard error of the latter.
         majority: score of the best constant.
         name: what a score is called.
+        when: of which weights the training score is, where these are others.
     """
 
     train: float
@@ -84,6 +85,7 @@ class _Scores:
     error: float
     majority: float
     name: str
+    when: str = ""
 
     @property
     def gap(self) -> float:
@@ -91,13 +93,14 @@ class _Scores:
 
     def __str__(self) -> str:
         return (
-            f"{self.name} is {self.train:.3g} on the training part and "
+            f"{self.name} is {self.train:.3g} on the training part{self.when} and "
             f"{self.validation:.3g} ± {self.error:.2g} on the validation part"
         )
 
 
 def _scores(evidence: Evidence) -> _Scores | None:
     """The final scores, where there is a validation part of some rows."""
+    evidence = in_use(evidence)
     if evidence.targets is None or not _validated(evidence):
         return None
     if evidence.targets.validation_rows < _FEW:
@@ -110,6 +113,18 @@ def _scores(evidence: Evidence) -> _Scores | None:
         evidence.targets.majority,
         "R²" if evidence.targets.task == "regression" else "accuracy",
     )
+
+
+def _learned_scores(evidence: Evidence) -> _Scores | None:
+    """With the training score that was reached, also where a better epoch is restored.
+
+    An early epoch says nothing of what can be learned from the training rows.
+    """
+    scores = _scores(evidence)
+    if scores is None or len(in_use(evidence).epochs) == len(evidence.epochs):
+        return scores
+    when = f" at the end, after epoch {evidence.epochs[-1]},"
+    return dataclasses.replace(scores, train=float(evidence.score[-1]), when=when)
 
 
 class Outcome(Detector):
@@ -126,7 +141,8 @@ class Outcome(Detector):
         key: str = "",
         **fields: Any,
     ) -> Finding:
-        """A finding at the last check; its config line is the setting's of that key."""
+        """A finding at the check whose weights are in use, and at a setting's line."""
+        evidence = in_use(evidence)
         if evidence.has():
             fields = {
                 "epoch": int(evidence.epochs[-1]),
@@ -175,10 +191,8 @@ def _rise(evidence: Evidence, rise: float, checks: int) -> _Rise | None:
         return None
     top, errors = int(np.argmax(score)), error_of(evidence)
     error = max(errors[top], errors[-1])
-    ratio, fallen = (
-        float(loss[-1] / loss[best]),
-        float((score[top] - score[-1]) / error),
-    )
+    ratio = float(loss[-1] / loss[best])
+    fallen = float((score[top] - score[-1]) / error)
     why = (
         f"the validation loss is {ratio:.3g} times what it was in epoch "
         f"{evidence.epochs[best]}, while the training loss went on to "
@@ -294,11 +308,9 @@ class Memorising(Outcome):
     errors: Positive = 3.0
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
-        whole, evidence = evidence, in_use(evidence)
-        scores = _scores(evidence)
+        scores = _learned_scores(evidence)
         if scores is None:
             return
-        scores = dataclasses.replace(scores, train=float(whole.score[-1]))
         limit = scores.majority + self.near * scores.error
         learned = scores.train > scores.majority + self.learned
         chance = scores.gap <= self.errors * scores.error
@@ -312,7 +324,7 @@ class Memorising(Outcome):
             measured=scores.validation,
             threshold=limit,
             healthy=_kept(scores),
-            remedy=remedies.memorised(evidence, max(whole.validation_score) > limit),
+            remedy=remedies.memorised(evidence, max(evidence.validation_score) > limit),
         )
 
 
@@ -353,11 +365,9 @@ class Drifting(Outcome):
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         drift = evidence.inputs.drift if evidence.inputs else None
-        whole, evidence = evidence, in_use(evidence)
-        scores = _scores(evidence)
+        scores = _learned_scores(evidence)
         if drift is None or scores is None:
             return
-        scores = dataclasses.replace(scores, train=float(whole.score[-1]))
         limit = max(self.distance, drift.chance)
         gap = min(scores.gap, scores.train - scores.majority)
         if drift.distance <= limit or gap <= max(
@@ -399,7 +409,6 @@ class Gap(Outcome):
     wide: Share = 0.2
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
-        evidence = in_use(evidence)
         scores = _scores(evidence)
         if scores is None:
             return
@@ -424,28 +433,35 @@ class Gap(Outcome):
 class Leakage(Outcome):
     """New rows are known better than those that were learned: are they new?
 
-    Validation score - training score > errors · se. Healthy: below. After Kaufman,
-    Rosset, Perlich and Stitelman (2012).
+    Validation score - training score > errors · se √(1 + n / N) and > least: n
+    validation rows' error and that of N training rows, which are scattered as much; a
+    few of them that are hard scatter more. Healthy: below. After Kaufman, Rosset,
+    Perlich and Stitelman (2012).
 
     Attributes:
         errors: standard errors by which a score is higher beyond chance.
+        least: the smallest gap worth a note.
     """
 
     title = "leakage"
     errors: Positive = 3.0
+    least: Share = 0.05
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
-        evidence = in_use(evidence)
-        scores = _scores(evidence)
-        if scores is None or not -scores.gap > self.errors * scores.error:
+        scores, targets = _scores(evidence), evidence.targets
+        if scores is None or targets is None:
+            return
+        both = (1 + targets.validation_rows / max(1, targets.rows)) ** 0.5
+        limit = max(self.errors * scores.error * both, self.least)
+        if not -scores.gap > limit:
             return
         yield self.outcome(
             evidence,
             "note",
             str(scores),
             measured=-scores.gap,
-            threshold=self.errors * scores.error,
-            healthy=(-0.1, self.errors * scores.error),
+            threshold=limit,
+            healthy=(-0.1, limit),
             remedy=Remedy(
                 "look for rows that both parts share, and for a validation part that "
                 "is easier than the training part; split at random"
@@ -527,11 +543,13 @@ class Underfit(Outcome):
     Attributes:
         unlearned: share of H0 above which the loss is that of an underfit.
         nonlinear: R² of the residuals that a linear network may leave.
+        guessing: share of H0 above which no training row was learned.
     """
 
     title = "underfit"
     unlearned: Share = 0.5
     nonlinear: Share = 0.1
+    guessing: Positive = 0.97
 
     def detect(self, evidence: Evidence) -> Iterator[Finding]:
         hidden, evidence = evidence.hidden(), in_use(evidence)
@@ -565,17 +583,15 @@ class Underfit(Outcome):
         alarms = {f.id: f for f in findings if f.severity != "note"}
         if not evidence.finished or alarms.keys() - {"C1"} != {"L4"}:
             return
-        evidence = in_use(evidence)
-        share = float(evidence.loss[-1] / evidence.prior)
-        if share <= (alarms["L4"].threshold or 0.0):
+        if (share := float(np.min(evidence.loss) / evidence.prior)) <= self.guessing:
             return  # the training rows were learned
         yield self.outcome(
             evidence,
             "warning",
-            f"the training loss ends at {share:.2g} of guessing's, and nothing else "
+            f"the best training loss is {share:.2g} of guessing's, and nothing else "
             "is wrong",
             measured=share,
-            threshold=alarms["L4"].threshold,
+            threshold=self.guessing,
             healthy=(0.0, 0.5),
             remedy=remedies.larger(evidence),
         )

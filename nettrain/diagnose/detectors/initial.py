@@ -327,7 +327,9 @@ class InitialLoss(Detector):
             what = "of the best constant"
             if data.own_scale(evidence):
                 remedy = data.from_the_mean(evidence)
-            elif not std > float(np.max(targets.std, initial=0.0)):
+            elif not (
+                std > float(np.max(targets.std, initial=0.0)) or _scaled(evidence)
+            ):
                 remedy = data.target_scaled(evidence)
         elif std > self.logits and classes > 1:
             usual, factor, high = math.log(classes), self.factor, 2.0
@@ -349,6 +351,12 @@ class InitialLoss(Detector):
             healthy=(usual, high * usual),
             remedy=remedy,
         )
+
+
+def _scaled(evidence: Evidence) -> bool:
+    """Whether the target is standardized already."""
+    setting = evidence.settings.get("standardize_target")
+    return setting is not None and bool(setting.value)
 
 
 # ---------------------------------------------------------------- widths

@@ -69,6 +69,20 @@ def left_out(evidence: Evidence, names: Sequence[str]) -> Remedy:
     return Remedy(text, (Edit(columns.path, ignored),))
 
 
+def ignored(evidence: Evidence) -> str:
+    """Columns that the config leaves out, to be thought of where nothing is learned."""
+    columns = evidence.settings.get("columns")
+    kinds = columns.value if columns is not None else None
+    names = [name for name, kind in (kinds or {}).items() if kind == "ignore"]
+    text = ". The config leaves out {}: what is known beforehand may be needed"
+    return text.format(listed(names)) if names else ""
+
+
+def listed(words: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
+
+
 _UNSCALED = ("poisson", "kl_divergence")
 """Losses of counts and of shares, which refuse targets of mean 0."""
 

@@ -102,6 +102,7 @@ def bent(evidence: Evidence) -> Remedy:
 def larger(evidence: Evidence) -> Remedy:
     """A network that can say more, and more time for it to learn."""
     doubt = "or check that the inputs say something about the targets"
+    doubt += data.ignored(evidence)
     hidden, output = evidence.hidden(), output_layer(evidence)
     if not hidden and output is not None:
         value = {"dense": {"units": UNITS, "activation": "relu"}}
