@@ -52,8 +52,19 @@ def blamed(error: BaseException) -> Error | None:
 
 
 def _failed(error: BaseException, place: Place) -> Error:
-    told = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
-    return Error("usage-plugin", f"the plugin failed: {told}", place=place)
+    code = "memory-full" if isinstance(error, MemoryError) else "usage-plugin"
+    return Error(code, f"the plugin failed: {_told(error)}", place=place)
+
+
+def _told(error: BaseException) -> str:
+    """What an exception says, which is a person's own code, too."""
+    if isinstance(error, Error):
+        return error.message
+    name = type(error).__name__
+    try:
+        return f"{name}: {error}"
+    except Exception as another:
+        return f"{name}, whose text is lost to a {type(another).__name__}"
 
 
 def _place(file: str, error: BaseException) -> Place | None:

@@ -15,11 +15,12 @@ from nettrain.cli import plugin
 from nettrain.cli.plan import brief
 from nettrain.cli.terminal import print_json, table
 from nettrain.errors import Error, visible
-from nettrain.record.folder import METRICS, RUN
+from nettrain.record.folder import BEST, METRICS, RUN, TRIALS
+from nettrain.show.progress import ROWS
 from nettrain.show.width import columns, fitted
 from nettrain.study.plan import Plan
 from nettrain.study.report import cells, conclusions, head, plain
-from nettrain.study.results import FINISHED, Results, Score
+from nettrain.study.results import FINISHED, Results, Score, short
 from nettrain.study.sweep import Interrupted, sweep
 
 _ROWS = 20
@@ -54,7 +55,8 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         print_json(plain(path, results))
     else:
-        print("\n".join([*_told(path, results), *watch.merged(results)]))
+        lines = [*_told(path, results), *watch.merged(results)]
+        print("\n".join([*lines, *_best(arguments, path, results)]))
     if results.best is None:
         sys.stdout.flush()
         diverged = all(row.status == "diverged" for row in results.rows)
@@ -69,9 +71,20 @@ def _again(arguments: Namespace) -> list[str]:
     for name in ("out", "workers"):
         given = getattr(arguments, name)
         words += [f"--{name}", str(given)] if given is not None else []
-    for file in arguments.plugin:
-        words += ["--plugin", file]
-    return words
+    return words + _plugins(arguments)
+
+
+def _plugins(arguments: Namespace) -> list[str]:
+    return [word for file in arguments.plugin for word in ("--plugin", file)]
+
+
+def _best(arguments: Namespace, path: Path, results: Results) -> list[str]:
+    """Where the best point's runs are, and the command that trains it alone."""
+    if results.best is None:
+        return []
+    runs = f"the best point's runs: {path / TRIALS / results.best.point.name}-*"
+    command = ["nettrain", "run", str(path / BEST), *_plugins(arguments)]
+    return [visible(f"{runs}; to train it once more:\n  {shlex.join(command)}")]
 
 
 def _told(path: Path, results: Results) -> list[str]:
@@ -115,11 +128,11 @@ class _Watching:
         points = sum(n for n, _ in plan.rungs) if plan.rungs else plan.points
         return max(self._known, points * len(plan.units))
 
-    def begins(self, plan: Plan, path: Path, changes: Sequence[str]) -> None:
+    def begins(self, plan: Plan, path: Path, notes: Sequence[str]) -> None:
         self._plan = plan
-        lines = [*brief(plan, path), *(f"goes on: {change}" for change in changes)]
         with contextlib.suppress(OSError):
-            told = fitted(visible("\n".join(lines)), 2, sys.stderr)
+            lines = "\n".join([*brief(plan, path), *notes])
+            told = fitted(visible(lines), 2, sys.stderr)
             print(told, file=sys.stderr, flush=True)
 
     def merged(self, results: Results) -> list[str]:
@@ -137,14 +150,15 @@ class _Watching:
 
         with contextlib.suppress(OSError):
             if self._bar is None:
-                look = {"ncols": _wide(), "bar_format": " ", "smoothing": 0}
-                self._bar = tqdm(file=sys.stderr, total=self._total, **look)
+                look = {"ncols": _wide(), "nrows": ROWS, "smoothing": 0}
+                total, form = self._total, " "
+                self._bar = tqdm(file=sys.stderr, total=total, bar_format=form, **look)
             self._drawn([])
 
     def done(self, name: str, found: Score) -> None:
         self._made += 1
         failed = found.status != FINISHED
-        why = ": ".join(filter(None, (found.status, found.why)))
+        why = ": ".join(filter(None, (found.status, short(found.why))))
         told = why if failed else f"{found.value:.6g}"
         line = visible(f"{name}  {told}")
         with contextlib.suppress(OSError):

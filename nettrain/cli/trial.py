@@ -8,6 +8,7 @@ person's own prints there is nobody's.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -24,6 +25,10 @@ from nettrain.experiment import signals
 
 _PATIENCE = 60.0
 """Seconds to wait for the process before, which has lost its own parent, to end."""
+_LEAVING = 3.0
+"""Seconds that what a person's own code left to be done has, once the trial is over."""
+_MOST = 2000
+"""Characters of an error's message that are told."""
 
 
 def main() -> int:
@@ -33,7 +38,15 @@ def main() -> int:
     answer, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     prepared()
-    return exit_code(functools.partial(_answered, answer), json.loads(sys.argv[1]))
+    code = 1
+    try:
+        code = exit_code(functools.partial(_answered, answer), json.loads(sys.argv[1]))
+    finally:
+        # Python waits for threads, and what is to be done at its exit, for ever.
+        leaving = threading.Timer(_LEAVING, os._exit, [code])
+        leaving.daemon = True
+        leaving.start()
+    return code
 
 
 def _answered(answer: int, spec: dict[str, Any]) -> int:
@@ -44,9 +57,20 @@ def _answered(answer: int, spec: dict[str, Any]) -> int:
         from nettrain.cli.plugin import blamed
 
         if known := error if isinstance(error, Error) else blamed(error):
-            said = {"code": known.code, "message": known.message}
-            os.write(answer, json.dumps(said).encode())
+            with contextlib.suppress(OSError):
+                os.write(answer, json.dumps(_plain(known)).encode())
         raise
+
+
+def _plain(error: Error) -> dict[str, Any]:
+    """What `workers.perform` makes an error of again."""
+    message = error.message
+    return {
+        "code": error.code,
+        "message": message if len(message) <= _MOST else f"{message[:_MOST]}…",
+        "place": error.place and str(error.place),
+        "fix": error.fix,
+    }
 
 
 def _end_with_parent() -> None:

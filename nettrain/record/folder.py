@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from nettrain.component import suggest
 from nettrain.disk import Disk, File
 from nettrain.errors import Error
 from nettrain.record import json_text, lock
@@ -68,6 +69,8 @@ def check_name(name: str) -> str:
 
 _NAMED = 4
 """Runs that are named where a folder of several was given for one."""
+SWEEP, TRIALS, TABLE, BEST = "sweep.yaml", "trials", "table.csv", "best.yaml"
+"""Of a sweep's folder: what was asked for, its runs, and the result."""
 
 
 class RunFolder:
@@ -147,18 +150,43 @@ class RunFolder:
         return folder, run
 
     def _missing(self) -> Error:
-        """The error for a folder that is no run; it may hold some, such as of seeds."""
+        """The error for what is no run; it may hold some, such as of seeds."""
         disk, path = self.disk, self.path
         names = disk.list(path) if disk.is_folder(path) else []
-        inner = [name for name in names if disk.exists(path / name / RUN)]
+
+        def is_sweep(path: Path) -> bool:
+            return disk.exists(path / SWEEP) and disk.exists(path / TRIALS)
+
+        def is_meant(path: Path) -> bool:
+            return disk.exists(path / RUN) or is_sweep(path)
+
+        inner = [name for name in names if is_meant(path / name)]
         message = f"{path} is not a run: it has no {RUN}"
-        fix = "give the folder that `nettrain run` wrote"
-        if inner:
+        fix: str = "give the folder that `nettrain run` wrote"
+        if not disk.exists(path):
+            message = f"{path} is not a run: there is no such folder"
+            beside = disk.list(path.parent) if disk.is_folder(path.parent) else []
+            fix = suggest(path.name, beside) or fix
+        elif is_sweep(path):
+            message, fix = f"{path} is a sweep, and not a run", self._of_sweep()
+        elif inner:
             more = len(inner) - _NAMED
             named = ", ".join(str(path / name) for name in inner[:_NAMED])
             message = f"{path} is not a run, but a folder of {len(inner)}"
             fix = f"give one of them: {named}" + (f" and {more} more" * (more > 0))
         return Error("run-missing", message, fix=fix)
+
+    def _of_sweep(self) -> str:
+        """What to give instead of a sweep's folder."""
+        disk, trials = self.disk, self.path / TRIALS
+        table, best, point = self.path / TABLE, self.path / BEST, None
+        if disk.exists(best) and disk.exists(table):  # whose first row is the best
+            point = re.search(rb"^1,(\d+),", disk.read(table), re.M)
+        if not point:
+            return f"give one of its runs, which are in {trials}"
+        runs = trials / f"{int(point[1]):04d}-*"
+        once_more = f"`nettrain run {best}` trains it once more"
+        return f"the runs of its best point are {runs}; {once_more}"
 
     def _check_free(self) -> None:
         """Refuse a folder that holds a run, or anything that is not ours."""
@@ -345,5 +373,19 @@ def find_run(
 def _runs_in(disk: Disk, path: Path) -> list[Path]:
     if disk.exists(path / RUN) or not disk.is_folder(path):
         return [path]
-    inner = disk.list(path)
-    return [path / name for name in inner if re.fullmatch(r"seed-[0-9]{1,19}", name)]
+    return seeds_in(disk, path)
+
+
+def seeds_in(disk: Disk, path: Path) -> list[Path]:
+    """The folders of the seeds of one config, in the order of the seeds."""
+    names = [n for n in disk.list(path) if re.fullmatch(r"seed-[0-9]{1,19}", n)]
+    return [path / n for n in sorted(names, key=lambda n: int(n[len("seed-") :]))]
+
+
+def is_free(disk: Disk, path: Path) -> bool:
+    """Whether a run can begin there: by what one may have left that never began too."""
+    with contextlib.suppress(Error):
+        if disk.exists(path):
+            RunFolder(path, disk)._check_free()
+        return True
+    return False

@@ -20,6 +20,8 @@ _PLACE_WIDTH = 14
 _CODE = "font-family:monospace;font-size:var(--jp-code-font-size,13px)"
 _SECONDS = 0.1
 """Between two drawings of a bar."""
+ROWS = 24
+"""Of a terminal, for tqdm, which hides a bar where the terminal does not tell them."""
 
 
 class Progress:
@@ -193,6 +195,7 @@ def _bar(progress: Progress, stream: TextIO) -> Any:
         total=progress._total,
         initial=progress._first,
         file=stream,
+        nrows=ROWS,
         mininterval=_SECONDS,
         miniters=1,
     )

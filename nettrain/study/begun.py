@@ -21,14 +21,21 @@ from nettrain.disk import Disk
 from nettrain.errors import Error
 from nettrain.experiment.schema import Experiment
 from nettrain.record import lock
-from nettrain.record.folder import REPORT, check_name, numbered, numbers
-from nettrain.study.folders import SWEEP, TRIALS
+from nettrain.record.folder import (
+    BEST,
+    REPORT,
+    SWEEP,
+    TABLE,
+    TRIALS,
+    check_name,
+    numbered,
+    numbers,
+)
 from nettrain.study.methods import Optuna
 from nettrain.study.points import Base, plain_text
 from nettrain.study.settings import Sweep
 
 BASE, DATA = "base.yaml", "data.sha256"
-TABLE, BEST = "table.csv", "best.yaml"
 STOP = ".stop"
 _WHOLE = (SWEEP, BASE, DATA, TABLE, BEST, REPORT)
 _OURS = {lock.LOCK, STOP, TRIALS, *_WHOLE, *(f".{name}.tmp" for name in _WHOLE)}
@@ -63,6 +70,11 @@ class Change(NamedTuple):
         return f"{self.key} was {was}, and is {now} now"
 
     @property
+    def back(self) -> Change:
+        """The change that undoes it."""
+        return Change(self.key, self.now, self.was)
+
+    @property
     def grows(self) -> bool:
         """Whether all that was asked for before is asked for still."""
         return self.key in _GROWING and self.now > self.was
@@ -72,25 +84,37 @@ def _told(value: Any) -> str:
     return "not there" if value is ... else show(value)
 
 
-def folder(base: Base, out: Path | str | None, disk: Disk) -> Path:
-    """That of the same sweep, of a smaller one, or a new one."""
+def folder(
+    base: Base, out: Path | str | None, disk: Disk
+) -> tuple[Path, Sequence[str]]:
+    """That of the same sweep, of a smaller one, or a new one.
+
+    Returns:
+        It, and where it is none of the same sweep, a note on the newest larger one.
+    """
     if out is not None:
         if disk.exists(Path(out)) and not disk.is_folder(Path(out)):
             raise Error("run-not-folder", f"{out} is no folder", fix=_ELSEWHERE)
         disk.make_folders(Path(out))
         _refuse_foreign(Path(out), disk)
-        return Path(out)
-    parent, smaller = Path("runs") / check_name(base.sweep.name), None
+        return Path(out), ()
+    parent = Path("runs") / check_name(base.sweep.name)
+    smaller: Path | None = None
+    larger: list[str] = []
     for number in sorted(numbers(disk, parent), reverse=True):
         path = parent / str(number)
         if (path / SWEEP).exists():
             with contextlib.suppress(Error):  # a damaged one is another one
                 changes = _changes(base, path)
                 if not changes:
-                    return path
+                    return path, ()
                 if not _refusal(base, changes):
                     smaller = smaller or path
-    return smaller or numbered(disk, parent)
+                elif not _refusal(base, [change.back for change in changes]):
+                    asked = " ".join(f"{key}={show(was)}" for key, was, _ in changes)
+                    more = f"{path} was begun for all of this and more: {asked}"
+                    larger = larger or [f"{more} goes on there"]
+    return smaller or numbered(disk, parent), larger
 
 
 def begin(base: Base, data: str, path: Path, disk: Disk) -> list[Change]:

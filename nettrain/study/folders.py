@@ -9,10 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nettrain.errors import Error
-from nettrain.record.folder import CHECKPOINTS, RUN
+from nettrain.record.folder import CHECKPOINTS, RUN, SWEEP, TRIALS
 
-SWEEP, TRIALS = "sweep.yaml", "trials"
-"""Of a sweep: what was asked for, and where its trials are."""
 _ASIDE = re.compile(r".+\.other\d+")
 _DEPTH = 8
 """Folders in each other: runs/NAME/NUMBER/trials/TRIAL is five."""
@@ -38,29 +36,37 @@ def runs_of(paths: Sequence[Path | str]) -> list[Path]:
     """The run folders that are meant by folders: of one that is no run, all in it.
 
     Of a sweep these are the trials of its points, without those that were set aside.
-    The config of a trial, which a pattern such as `trials/0001*` means too, is passed
-    over beside runs.
+    What a pattern such as `trials/0001*` or `runs/digits/1/*` means too is passed over:
+    files beside runs, and a trial that was set aside beside that in its place.
 
     Raises:
         Error: `run-missing` where there is none.
     """
-    found: dict[Path, None] = {}
-    configs: list[Path] = []
-    for path in map(Path, paths):
-        is_run = os.path.lexists(path / RUN)
-        inside = [path] if is_run else [*filter(_is_meant, below(path))]
-        found |= dict.fromkeys(inside)
-        if not inside and _is_of_sweep(path) and path.is_file():
-            configs.append(path)
-        elif not inside:
-            message = f"{path} is not a run: it has no {RUN}, and no run below it"
-            fix = "give folders that `nettrain run` wrote"
-            raise Error("run-missing", message, fix=fix)
-    if not found and configs:
-        message = f"{configs[0]} is the config of a sweep's point, and not a run of it"
-        fix = f"its runs stand beside it: {configs[0].with_suffix('')}-seed-…"
+    named, passed = [*map(Path, paths)], {*set_aside(paths)}
+    inside = {path: _inside(path) for path in named if path not in passed}
+    beside = {path.parent for path, runs in inside.items() if runs}
+    for path, runs in inside.items():
+        is_file = path.is_file()
+        if runs or (is_file and path.parent in beside):
+            continue
+        message = f"{path} is not a run: it has no {RUN}, and no run below it"
+        fix = "give folders that `nettrain run` wrote"
+        if is_file and _is_of_sweep(path):
+            message = f"{path} is the config of a sweep's point, and not a run of it"
+            fix = f"its runs stand beside it: {path.with_suffix('')}-seed-…"
         raise Error("run-missing", message, fix=fix)
-    return list(found)
+    return [*dict.fromkeys(itertools.chain.from_iterable(inside.values()))]
+
+
+def set_aside(paths: Iterable[Path | str]) -> list[Path]:
+    """Those that are trials set aside, where that in their place is named too."""
+    named = dict.fromkeys(map(Path, paths))
+    return [p for p in named if _is_aside(p) and _replaced(p) in named]
+
+
+def _inside(path: Path) -> list[Path]:
+    is_run = os.path.lexists(path / RUN)
+    return [path] if is_run else [*filter(_is_meant, below(path))]
 
 
 def aside(trial: Path) -> Path:
@@ -71,8 +77,16 @@ def aside(trial: Path) -> Path:
 
 
 def _is_meant(run: Path) -> bool:
-    is_aside = _ASIDE.fullmatch(run.name) and _is_of_sweep(run)
-    return not is_aside and (run / RUN).exists()
+    return not _is_aside(run) and (run / RUN).exists()
+
+
+def _is_aside(run: Path) -> bool:
+    return bool(_ASIDE.fullmatch(run.name)) and _is_of_sweep(run)
+
+
+def _replaced(aside: Path) -> Path:
+    """The folder of the trial that stands where this one was."""
+    return aside.with_name(aside.name.rpartition(".")[0])
 
 
 def _is_of_sweep(path: Path) -> bool:

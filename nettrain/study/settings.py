@@ -67,7 +67,8 @@ class Sweep:
         method: which points are tried.
         objective: what makes one point better than another.
         workers: trials at the same time; `auto` for as many as the usable cores and the
-            free memory allow, by the base's threads and what the greediest point needs.
+            free memory allow, by the base's threads and what the greediest point needs
+            that fits.
         backend: where trials run: `loky`, processes of this machine; `dask` or `ray`, a
             cluster that exists and sees the same files.
         limit: minutes after which a trial is ended and counts as failed; each start of

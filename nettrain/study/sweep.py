@@ -32,10 +32,10 @@ from nettrain.experiment.schema import Experiment
 from nettrain.experiment.setup import OF_BATCHES
 from nettrain.experiment.status import open_run
 from nettrain.record import lock
-from nettrain.record.folder import REPORT, RUN
+from nettrain.record.folder import BEST, REPORT, RUN, TABLE, TRIALS
 from nettrain.study import begun
-from nettrain.study.begun import BEST, STOP, TABLE
-from nettrain.study.folders import TRIALS, aside
+from nettrain.study.begun import STOP
+from nettrain.study.folders import aside
 from nettrain.study.intervals import Interval
 from nettrain.study.methods import Try
 from nettrain.study.plan import Plan, unit_overrides
@@ -66,11 +66,12 @@ _NOT_ROWS = ("augment", *OF_BATCHES)
 class Watcher(Protocol):
     """Sees a sweep go on."""
 
-    def begins(self, plan: Plan, path: Path, changes: Sequence[str]) -> None:
+    def begins(self, plan: Plan, path: Path, notes: Sequence[str]) -> None:
         """It is about to train what is not trained yet, in this folder.
 
         Args:
-            changes: what is asked for beyond what it was begun for.
+            notes: what is asked for beyond what the folder was begun for, and which
+                other one was begun for all that is asked for and more.
         """
 
     def planned(self, trials: int) -> None:
@@ -135,11 +136,12 @@ def sweep(
     base = Base.read(source, overrides)
     plan = Plan.of(base, workers)
     disk = Disk()
-    path = begun.folder(base, out, disk)
+    path, larger = begun.folder(base, out, disk)
     files = tuple(str(Path(plugin).absolute()) for plugin in plugins)
     with lock.held(disk, path):
         changes = begun.begin(base, plan.data, path, disk)
-        watch.begins(plan, path, [str(change) for change in changes])
+        notes = [f"goes on: {change}" for change in changes]
+        watch.begins(plan, path, [*notes, *larger])
         results = _Sweeping(plan, path, disk, files, watch).results()
         _conclude(results, base.sweep, path, disk)
         return path, results
@@ -302,14 +304,13 @@ class _Sweeping:
         """What came of a trial that a worker gave back and that is not begun again."""
         if found.status != UNFINISHED:
             return found
-        if done.timeout:
+        if done.timeout and not done.error:
             limit = self.plan.base.sweep.limit
             return Score("timeout", why=f"it was not done after {limit:g} minutes")
         killed = f"it was killed twice, by {done.signal}" if done.signal else ""
-        told = done.told.strip().replace(f"{self.path.absolute()}{os.sep}", "")
         silent = f"its process ended without a word, with code {done.code}"
-        why = killed or told or found.why or silent
-        return Score("failed", why=why)
+        why = done.error or killed or done.told.strip() or found.why or silent
+        return Score("failed", why=str(why).replace(f"{self.path.absolute()}/", ""))
 
     def _other_data(self, known: _Known, unit: Unit, folder: Path) -> Error | None:
         """The error for a trial on other data than another one with the same settings.

@@ -12,6 +12,7 @@ stands, workers end their trial, which saves itself, and begin no other.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -29,13 +30,15 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import nettrain
-from nettrain.errors import Error
+from nettrain.errors import Error, Place
 
 _LOOK = 0.05
 """Seconds between two looks at a trial."""
+_LOOK_UP = 1.0
+"""Seconds between two looks whether the sweep is still there."""
 _GRACE = 30.0
 """Seconds that a trial has to save itself."""
-_TOLD, _ANSWERED = 4000, 1_000_000
+_TOLD, _ANSWERED = 4000, 100_000
 """Characters kept of what a trial says, and of the error that it ends with."""
 _ANSWER = 5.0
 """Seconds that a cluster has to answer at all."""
@@ -45,6 +48,8 @@ _PLAIN = ("tcp", "ray")
 """Of these those where what is said can be read."""
 _DEATHS = 3
 """Rounds in a row that may end with a dead worker and without a finished trial."""
+_AT_WORK = threading.Lock()
+"""Held by a child of the sweep while it has a trial."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,27 @@ def perform(trial: Trial) -> Done:
     Raises:
         Error: where no trial could be run.
     """
+    if trial.sweep in (None, os.getpid()):
+        return _perform(trial)
+    _end_with(trial.sweep)
+    with _AT_WORK:
+        return _perform(trial)
+
+
+@functools.cache
+def _end_with(sweep: int) -> None:
+    """Have this worker end when its sweep is gone, as soon as it has no trial."""
+
+    def look() -> None:
+        while os.getppid() == sweep:
+            time.sleep(_LOOK_UP)
+        with _AT_WORK:
+            os._exit(1)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def _perform(trial: Trial) -> Done:
     _leave_interruption_to_the_sweep()
     _leave_folder_out()
 
@@ -160,7 +186,8 @@ def _error(answer: str) -> Error | None:
     """That of a trial; None where it had none, or no time to tell it."""
     try:
         found = json.loads(answer)
-        return Error(found["code"], found["message"])
+        place = found["place"] and Place(found["place"])  # with its line and column
+        return Error(found["code"], found["message"], place=place, fix=found["fix"])
     except (ValueError, TypeError, KeyError):
         return None
 

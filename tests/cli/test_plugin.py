@@ -73,6 +73,33 @@ def test_a_broken_plugin(call: Call, folder: Path, case: str) -> None:
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "said"),
+    [
+        ("class E(Exception):\n message = 'm'\nraise E('x')", "usage-plugin", "E: x"),
+        (
+            "class E(Exception):\n def __str__(self): return 1 / 0\nraise E",
+            "usage-plugin",
+            "E, whose text is lost to a ZeroDivisionError",
+        ),
+        ("\n\nraise MemoryError('too much')", "memory-full", "MemoryError: too much"),
+        (
+            "from nettrain.errors import Error\n\nraise Error('data-x', 'none there')",
+            "usage-plugin",
+            "none there",
+        ),
+    ],
+)
+def test_what_an_exception_of_a_plugin_says(
+    call: Call, folder: Path, text: str, code: str, said: str
+) -> None:
+    (folder / "mine.py").write_text(text)
+    answer = call("run", "config.yaml", "--plugin", "mine.py")
+    told = answer.err.splitlines()
+    assert told[0] == f"error[{code}] mine.py:3:1: the plugin failed: {said}"
+    assert answer.code == (8 if code == "memory-full" else 2)
+
+
 def test_no_plugin_file(call: Call, folder: Path) -> None:
     answer = call("run", "config.yaml", "--plugin", "none.py")
     assert answer.code == 2

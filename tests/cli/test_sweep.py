@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -74,7 +75,7 @@ def test_a_bar_counts_what_is_half_made_and_not_what_was_there_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal, watch = shown_to(monkeypatch), cli._Watching()
-    watch.begins(plan(2), tmp_path, ["seeds was 1"])
+    watch.begins(plan(2), tmp_path, ["goes on: seeds was 1"])
     watch.planned(4)
     for name in ("0001-seed-0", "0001-seed-1"):
         watch.done(name, Score("finished", 1.0))
@@ -83,6 +84,44 @@ def test_a_bar_counts_what_is_half_made_and_not_what_was_there_before(
     watch.close()
     assert "goes on: seeds was 1" in terminal.getvalue()
     assert watch.count == "2 of 4"
+
+
+def test_a_terminal_that_tells_no_rows_has_a_bar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal, watch = shown_to(monkeypatch), cli._Watching()
+    monkeypatch.setattr(terminal, "fileno", lambda: 2)
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((0, 0)))
+    watch.begins(plan(9), tmp_path, [])
+    watch.planned(18)
+    watch.close()
+    assert terminal.getvalue().startswith("begun\n") and "0/18 |" in terminal.getvalue()
+
+
+def test_of_what_a_failed_trial_said_the_table_s_line_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", made)
+    why = "noise\nerror[config-x] a.yaml:1: no\tsuch key\n   1 | a\n  mend it"
+    cli._Watching().done("0001-seed-0", Score("failed", why=why))
+    cli._Watching().done("0002-seed-0", Score("diverged"))
+    assert made.getvalue().splitlines() == [
+        "1/0  0001-seed-0  failed: a.yaml:1: no\\u0009such key",
+        "1/0  0002-seed-0  diverged",
+    ]
+
+
+def test_the_command_that_trains_the_best_point_is_told() -> None:
+    arguments: Any = SimpleNamespace(plugin=["my own.py"])
+    best = SimpleNamespace(point=SimpleNamespace(name="0003"))
+    found: Any = SimpleNamespace(best=best)
+    (text,) = cli._best(arguments, Path("runs/x y/1"), found)
+    told, command = text.splitlines()
+    assert told.startswith("the best point's runs: runs/x y/1/trials/0003-*; ")
+    assert command == "  nettrain run 'runs/x y/1/best.yaml' --plugin 'my own.py'"
+    found.best = None
+    assert cli._best(arguments, Path("out"), found) == []
 
 
 def test_a_terminal_that_is_gone_ends_no_sweep(

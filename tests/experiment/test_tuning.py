@@ -654,7 +654,7 @@ def test_a_layer_of_a_run_that_is_gone_is_told_of_as_such(written: Path) -> None
         set_up("short.yaml", ["model.from=gone", "model.dense1.bias=false"])
     errors = getattr(caught.value, "errors", [])
     assert {error.message.rpartition("/")[2] for error in errors} == {
-        "gone is not a run: it has no run.json",
+        "gone is not a run: there is no such folder",
         'no "dense1" in model',
     }
 

@@ -8,8 +8,15 @@ import threading
 import numpy as np
 import pytest
 
+from nettrain.disk import Disk
 from nettrain.errors import Error
-from nettrain.record.folder import RunFolder, check_name, find_run
+from nettrain.record.folder import (
+    RunFolder,
+    check_name,
+    find_run,
+    is_free,
+    seeds_in,
+)
 
 
 def _begun(root, name="digits", **run):
@@ -295,6 +302,30 @@ def test_newest_finished_run_with_the_fingerprint_is_found(tmp_path):
     assert find_run(tmp_path, "other", "f") is None
     half = find_run(tmp_path, "digits", "f", ("running", "interrupted"))
     assert half.path == tmp_path / "digits" / "4"
+
+
+def test_runs_of_seeds_are_found_a_folder_deeper(tmp_path):
+    for name in ("seed-10", "seed-9", "seed-x", "other"):
+        (tmp_path / "digits/3" / name).mkdir(parents=True)
+        run = {"format": 1, "fingerprint": name, "status": "finished"}
+        (tmp_path / "digits/3" / name / "run.json").write_text(json.dumps(run))
+    found = find_run(tmp_path, "digits", "seed-9")
+    assert found.path == tmp_path / "digits/3/seed-9"
+    assert find_run(tmp_path, "digits", "other") is None
+    seeds = seeds_in(Disk(), tmp_path / "digits/3")
+    assert [path.name for path in seeds] == ["seed-9", "seed-10"]
+
+
+def test_where_a_run_can_begin(tmp_path):
+    run = tmp_path / "run"
+    assert is_free(Disk(), run)
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "config.yaml").write_text("")
+    assert is_free(Disk(), run)
+    (run / "checkpoints/step-000000000001.safetensors").write_text("")
+    assert not is_free(Disk(), run)
+    assert not is_free(Disk(), run / "config.yaml")
+    assert not is_free(Disk(), _begun(tmp_path).path)
 
 
 # ---------------------------------------------------------------- hostile content

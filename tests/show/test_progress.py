@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import sys
 
 import pytest
 
@@ -134,6 +136,19 @@ def test_the_bar_asks_for_the_width_of_its_terminal(
     assert set(asked) == {50}
     last = stream.getvalue().rpartition("\r")[2]
     assert "validation loss 2" in last and len(last.rstrip("\n")) < 50
+
+
+def test_a_terminal_that_tells_no_rows_has_a_bar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(stream, "fileno", lambda: 2)
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((80, 0)))
+    progress = Progress(10, True)
+    train(progress, 2, 5)
+    progress.close()
+    assert "100%" in stream.getvalue()
 
 
 def test_of_a_run_that_ended_early_no_time_is_left() -> None:

@@ -65,9 +65,9 @@ class Seen:
         self.told: list[tuple[str, Score]] = []
         self.begun: list[tuple[Plan, Path]] = []
 
-    def begins(self, plan: Plan, path: Path, changes: Sequence[str]) -> None:
+    def begins(self, plan: Plan, path: Path, notes: Sequence[str]) -> None:
         self.begun.append((plan, path))
-        self.changes = list(changes)
+        self.notes = list(notes)
 
     def planned(self, trials: int) -> None:
         self.trials += trials

@@ -105,7 +105,7 @@ def test_what_is_asked_for_later_gives_what_a_new_sweep_gives(
     sweep("sweep.yaml", [after], out="out", watch=seen)
     key, _, now = after.partition("=")
     was = before.rpartition("=")[2]
-    assert seen.changes == [f"{key} was {was}, and is {now} now"]
+    assert seen.notes == [f"goes on: {key} was {was}, and is {now} now"]
     assert new is None or len(here.trained) == new
     swept(after, out="fresh")
     for path in (folder / "fresh").glob("*.*"):
@@ -162,6 +162,39 @@ def test_of_smaller_sweeps_the_newest_is_gone_on_with(folder: Path, here: Here) 
     asked = (["seeds=1", points(2)], [points(1)], [points(2)])
     paths = [sweep("sweep.yaml", one, watch=Seen())[0].name for one in asked]
     assert paths == ["1", "2", "2"]
+
+
+def test_a_larger_sweep_is_told_where_another_one_is_trained(
+    folder: Path, here: Here
+) -> None:
+    (folder / "sweep.yaml").write_text(RANDOM)
+    points = "method.random.points={}".format
+    told, grows = (
+        "runs/sweep/{} was begun for all of this and more: {} goes on there",
+        ("goes on: seeds was 1, and is 2 now"),
+    )
+    asked: list[tuple[list[str], list[str]]] = [
+        (["seeds=3", points(1)], []),
+        (["seeds=2", points(2)], []),  # neither has all of the other
+        (["seeds=1", points(1)], [told.format(2, f"seeds=2 {points(2)}")]),
+        (["seeds=2", points(1)], [grows, told.format(2, points(2))]),
+        (["seeds=2", points(1)], []),
+        (["seeds=2", points(2)], []),
+    ]
+    for overrides, notes in asked:
+        seen = Seen()
+        sweep("sweep.yaml", overrides, watch=seen)
+        assert seen.notes == notes
+
+
+def test_of_optuna_with_more_seeds_nothing_is_told(folder: Path, here: Here) -> None:
+    """They led it to other points."""
+    pytest.importorskip("optuna")
+    (folder / "sweep.yaml").write_text(OPTUNA.replace("points: 5", "points: 2"))
+    for seeds in (2, 1):
+        seen = Seen()
+        path, _ = sweep("sweep.yaml", [f"seeds={seeds}"], watch=seen)
+    assert (path.name, seen.notes) == ("2", [])
 
 
 def test_what_is_gone_on_with_still_says_what_began_it(

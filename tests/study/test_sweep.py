@@ -16,10 +16,10 @@ import pytest
 
 import nettrain as nt
 from nettrain.disk import Disk
-from nettrain.errors import Error
+from nettrain.errors import Error, Place
 from nettrain.experiment import run as running
 from nettrain.record import lock
-from nettrain.record.folder import RUN
+from nettrain.record.folder import RUN, RunFolder
 from nettrain.study import begun
 from nettrain.study import sweep as sweeping
 from nettrain.study.methods import Optuna
@@ -466,6 +466,49 @@ def test_what_a_trial_prints_is_no_error_of_its_own(
     monkeypatch.setattr(Done, "signal", "")  # it was no signal that ended them
     results = swept()
     assert [row.status for row in results.rows].count("failed") == 2
+
+
+@pytest.mark.parametrize("timeout", [True, False])
+def test_the_error_of_a_trial_is_its_reason_whatever_was_said_or_came_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, timeout: bool
+) -> None:
+    class Late(Here):
+        def __call__(self, trials: Sequence[Trial], *given: Any) -> Iterator[Done]:
+            for trial in trials:
+                place = Place(f"{trial.folder.parent.absolute()}/0001.yaml:3")
+                error = Error("config-x", "it is so", place=place, fix="be it else")
+                yield Done(trial.folder, -15, "ValueError: noise", timeout, error)
+
+    monkeypatch.setattr(sweeping, "performed", Late())
+    (score, *_), *_ = (row.scores for row in swept("seeds=1").rows)
+    assert score.status == "failed"
+    assert score.why == "error[config-x] trials/0001.yaml:3: it is so\n  be it else"
+    assert {row["why"] for row in table()} == {"trials/0001.yaml:3: it is so"}
+
+
+def test_who_gives_a_sweep_for_a_run_is_told_of_its_best(
+    folder: Path, here: Here
+) -> None:
+    best = swept("seeds=1").best
+    assert best is not None
+    runs, file = f"out/trials/{best.point.name}-*", "out/best.yaml"
+    with pytest.raises(Error, match="out is a sweep, and not a run") as error:
+        RunFolder.open("out")
+    fix = f"the runs of its best point are {runs}; `nettrain run {file}` trains it"
+    assert error.value.fix == f"{fix} once more" and error.value.code == "run-missing"
+    with pytest.raises(Error, match=r"\. is not a run, but a folder of 1") as error:
+        RunFolder.open(".")
+    assert error.value.fix == "give one of them: out"
+    (folder / "out/best.yaml").unlink()
+    with pytest.raises(Error) as error:
+        RunFolder.open("out")
+    assert error.value.fix == "give one of its runs, which are in out/trials"
+    with pytest.raises(Error, match="oot is not a run: there is no such folder") as e:
+        RunFolder.open("oot")
+    assert e.value.fix == 'did you mean "out"?'
+    with pytest.raises(Error, match="there is no such folder") as error:
+        RunFolder.open("nowhere/oot")
+    assert error.value.fix == "give the folder that `nettrain run` wrote"
 
 
 def test_after_a_killed_trial_the_same_command_comes_to_the_same_points(

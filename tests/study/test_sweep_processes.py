@@ -9,20 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nettrain.study import sweep as sweeping
 
-from .sweeps import (
-    BASE,
-    Here,
-    swept,
-)
+from .sweeps import Here, swept
 
 PLUGIN = """\
-import os, signal, subprocess, time
+import atexit, os, signal, subprocess, sys, threading, time
 from nettrain.component import register
 from nettrain.nn.activations import Activation
 
@@ -48,58 +46,72 @@ class Dies(Bad):
 
 @register("raises")
 class Raises(Bad):
-    "x, but for a bug."
+    "x, but for a bug that much is said of."
     def fail(self):
-        raise RuntimeError("a bug of its own")
+        atexit.register(print, "goodbye\\n" * 4000, file=sys.stderr)
+        raise RuntimeError("a bug of its own, " + "x" * 3_000_000)
 
 @register("leaves")
 class Leaves(Bad):
-    "x, or the process ends."
+    "x, or the process ends; or it has a thread that Python waits for."
     code: int = -1
     def fail(self):
         if self.code >= 0:
             os._exit(self.code)
+        if self.code == -2:
+            threading.Thread(target=time.sleep, args=(3600,)).start()
+            Leaves.fail = lambda self: None
 """
 
 
-def test_trials_that_hang_die_or_fail_touch_no_other(folder: Path) -> None:
+def line(said: str) -> int:
+    """Of the plugin, where this is said."""
+    return PLUGIN[: PLUGIN.index(said)].count("\n") + 1
+
+
+def swept_with_plugin(folder: Path, sweep: str) -> tuple[list[dict[str, Any]], str]:
+    """The points of a sweep with the plugin's components, and what was told of it."""
     (folder / "plugin.py").write_text(PLUGIN)
-    (folder / "sweep.yaml").write_text(
-        "base: base.yaml\nlimit: 0.15\n"
-        "space: {model.dense1.activation: [hangs, dies, tanh, raises]}\n"
-    )
+    (folder / "sweep.yaml").write_text(f"base: base.yaml\n{sweep}\n")
     command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--json"]
     command += ["--workers", "2", "--plugin", "plugin.py", "--out", "out"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 0, ended.stderr
-    points = json.loads(ended.stdout)["points"]
+    return json.loads(ended.stdout)["points"], ended.stderr
+
+
+def test_trials_that_hang_die_or_fail_touch_no_other(folder: Path) -> None:
+    tried = "[hangs, dies, tanh, raises]"
+    points, told = swept_with_plugin(
+        folder, f"limit: 0.15\nspace: {{model.dense1.activation: {tried}}}"
+    )
     assert [(p["values"]["model.dense1.activation"], p["status"]) for p in points] == [
         ("tanh", "finished"),
         ("hangs", "timeout"),
         ("dies", "failed"),
         ("raises", "failed"),
     ]
-    assert "killed twice, by SIGKILL" in ended.stderr
-    assert "a bug of its own" in ended.stderr
-    assert "not done after 0.15 minutes" in ended.stderr
+    assert "killed twice, by SIGKILL" in told
+    assert "not done after 0.15 minutes" in told
+    (whys,) = (point["why"] for point in points if point["point"] == 4)
+    code, why = whys["seed 0"].split(" ", 1)
+    at, _, said = why.partition(": the plugin failed: RuntimeError: ")
+    assert code == "error[usage-plugin]"
+    assert at == f"{folder}/plugin.py:{line('its own')}:9"
+    assert re.fullmatch(r"a bug of its own, x{1000,2000}…", said)
+    assert f"4-seed-0  failed: {why[:119]}…\n" in told
     child = Path("/proc", (folder / "child.pid").read_text(), "cmdline")
     assert not child.exists() or child.read_bytes() == b""
 
 
-def test_trials_that_end_without_a_word(folder: Path) -> None:
+def test_trials_that_end_without_a_word_or_that_a_thread_holds(folder: Path) -> None:
     """The base has the plugin's component, with another setting."""
-    (folder / "plugin.py").write_text(PLUGIN)
     text = (folder / "base.yaml").read_text()
     (folder / "base.yaml").write_text(text.replace("tanh", "leaves"))
     assert "leaves" in (folder / "base.yaml").read_text()
-    (folder / "sweep.yaml").write_text(
-        "base: base.yaml\nspace: {model.dense1.activation.leaves.code: [-1, 0, 3]}\n"
+    points, _ = swept_with_plugin(
+        folder, "space: {model.dense1.activation.leaves.code: [-2, 0, 3]}"
     )
-    command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--json"]
-    command += ["--workers", "2", "--plugin", "plugin.py", "--out", "out"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0, ended.stderr
-    points = json.loads(ended.stdout)["points"]
     assert [point["status"] for point in points] == ["finished", "failed", "failed"]
     assert [[*point["why"].values()] for point in points[1:]] == [
         [f"its process ended without a word, with code {code}"] for code in (0, 3)
@@ -137,19 +149,37 @@ def test_a_signal_saves_all_trials_and_leaves_no_process(
 
 
 def test_nothing_goes_on_where_the_sweep_itself_was_killed(folder: Path) -> None:
-    """Its workers see that it is gone; what they had trained is saved."""
-    (folder / "base.yaml").write_text(BASE.replace("epochs: 4", "epochs: 100000"))
+    """Its workers, of which one is idle, see it; what they had trained is saved."""
+    text = "base: base.yaml\nspace: {train.epochs: [4, 100000]}\n"
+    (folder / "sweep.yaml").write_text(text)
     command = [sys.executable, "-m", "nettrain", "sweep", "sweep.yaml", "--out", "out"]
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen([*command, "--workers", "2"], stderr=quiet) as process:
+    command += ["--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "1/2  0001" in "".join(process.stderr.readline() for _ in range(3))
         give_up = time.monotonic() + 60
-        while len(list(folder.glob("out/trials/*/metrics.jsonl"))) < 2:
+        while [*statuses(folder)] != ["finished", "running"]:
             assert time.monotonic() < give_up
             time.sleep(0.05)
+        workers = children(process.pid)
         process.kill()
+    assert len(workers) >= 2
     assert left_over(str(folder), 15) == []
-    for file in folder.glob("out/trials/*/run.json"):
-        assert json.loads(file.read_text())["status"] == "interrupted"
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+    assert [*statuses(folder)] == ["finished", "interrupted"]
+
+
+def statuses(folder: Path) -> Iterator[str]:
+    for file in sorted(folder.glob("out/trials/*/run.json")):
+        yield json.loads(file.read_text())["status"]
+
+
+def children(parent: int) -> list[str]:
+    """Processes that a process has begun, and that run."""
+    tasks = Path(f"/proc/{parent}/task").glob("*/children")
+    return [child for file in tasks for child in file.read_text().split()]
 
 
 def test_a_folder_of_files_called_like_modules(folder: Path) -> None:

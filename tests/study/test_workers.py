@@ -75,6 +75,8 @@ def test_a_trial_gives_its_error_whatever_is_printed(tmp_path: Path) -> None:
     assert done.code == 2 and "error[disk-full]" in done.told
     assert done.error is not None and done.error.code == "config-unknown-component"
     assert done.error.message == 'unknown loss "ms"'
+    assert str(done.error.place).endswith("0001.yaml:3:7")
+    assert done.error.fix == 'did you mean "mse"?'
     assert pickle.loads(pickle.dumps(done)).error.message == done.error.message
 
 
