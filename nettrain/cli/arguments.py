@@ -88,12 +88,13 @@ def run(parser: Parser) -> None:
         "--seeds",
         type=_count,
         metavar="N",
-        help="N runs, with seed, seed+1, …, and a table and a page of all of them",
+        help="N runs, with seed, seed+1, …, and a table and a page of all of them; "
+        "without --out the same command goes on where it was broken off",
     )
     parser.add_argument(
         "--again",
         action="store_true",
-        help="train although the very same run is finished already",
+        help="train although the very same run is there already",
     )
     _watch(parser)
 

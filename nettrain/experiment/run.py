@@ -22,7 +22,7 @@ from nettrain.experiment.threads import limited
 from nettrain.experiment.timing import diagnosis_share
 from nettrain.record import lock
 from nettrain.record.checkpoint import Checkpoint
-from nettrain.record.folder import FIRST, RunFolder, find_run
+from nettrain.record.folder import FIRST, RUN, RunFolder, find_run
 from nettrain.record.metrics import Row, read_metrics
 from nettrain.record.store import newest, recover, reopen
 from nettrain.span import Span
@@ -30,6 +30,11 @@ from nettrain.training import stored
 from nettrain.training.loop import Loop, Outcome
 from nettrain.training.network import Network
 from nettrain.training.probe import Probe
+
+OVER = ("finished", "diverged")
+"""What run.json says of a run that has come to its end."""
+ENDLESS = (*BROKEN_OFF, "failed")
+"""And of one that can go on."""
 
 Watch = Callable[[Setup, int], Watcher]
 """Makes a watcher for a setup and its planned number of steps."""
@@ -97,7 +102,7 @@ def run(
     source: Source,
     overrides: Sequence[str] = (),
     *,
-    out: Path | str | Callable[[], Path] | None = None,
+    out: Path | str | Callable[[str], Path] | None = None,
     again: bool = True,
     go_on: bool = False,
     until: Span | None = None,
@@ -110,16 +115,20 @@ def run(
     Args:
         source: a config file, or a mapping of its keys.
         overrides: `optimizer.adam.learning_rate=0.01`, …
-        out: the run folder, or what chooses it once it is needed; `runs/NAME/NUMBER`
-            where none is given.
+        out: the run folder, or what chooses it once it is needed, given the run's
+            fingerprint; `runs/NAME/NUMBER` where none is given.
         again: whether to train even if the same run is in `runs/NAME` already.
-        go_on: whether to resume the same run where it was broken off there.
+        go_on: whether one that diverged there is such a run too, and one that has no
+            end is resumed.
         until: where it pauses, as if interrupted at the end of that epoch.
         pictures: whether pictures and report are drawn at its end, and what diagnosis
             costs is measured; `nettrain report` draws them later. That of learning
             rates is drawn all the same: a finding rests on it.
         watch: makes whoever wants to see it.
         disk: what the run folder is written through.
+
+    Raises:
+        Error: `locked-run` where another process trains what is to be resumed.
     """
     wishes = _Wishes(watch, until, pictures)
     setup = set_up(source, overrides)
@@ -128,18 +137,17 @@ def run(
     status = Status(setup, config, as_given=config is not None and not overrides)
     with limited(setup.experiment.threads):
         if not again:
-            done = find_run("runs", name, status.fingerprint)
+            over = OVER if go_on else OVER[:1]
+            done = find_run("runs", name, status.fingerprint, over)
             if done is not None:
-                said = f"{done.path} is this run, finished; --again trains it once more"
+                how = done.read_json(RUN)["status"]
+                said = f"{done.path} is this run, {how}; --again trains it once more"
                 return Ended(done, None, said)
-            half = None
-            if go_on:
-                half = find_run("runs", name, status.fingerprint, BROKEN_OFF)
-            if half and not lock.is_held(half.disk, half.path):
+            if go_on and (half := _half(status)):
                 return resume(half.path, until=until, pictures=pictures, watch=watch)
         memory.check_fits(setup)
         network = make_network(setup)  # what fails, fails before anything is written
-        place = out() if callable(out) else out
+        place = out(status.fingerprint) if callable(out) else out
         folder = RunFolder.create(name, place, disk=disk)
         with folder.lock():
             folder.write_text("config.yaml", setup.resolved.text)
@@ -148,6 +156,30 @@ def run(
             if setup.begin:
                 folder.write(FIRST, setup.begin_file())
             return _train(folder, status, network, wishes)
+
+
+def _half(status: Status) -> RunFolder | None:
+    """The same run, if it was broken off.
+
+    Raises:
+        Error: `locked-run` where another process trains it.
+    """
+    experiment = status.setup.experiment
+    half = find_run("runs", experiment.name, status.fingerprint, ENDLESS)
+    if half is None:
+        return None
+    if lock.is_held(half.disk, half.path):
+        raise being_trained(experiment.seed, half.path)
+    if not half.disk.exists(half.path / RESOLVED):
+        with half.lock():  # it is known: by its fingerprint the run is this one
+            half.write_text(RESOLVED, status.setup.resolved_yaml())
+    return half
+
+
+def being_trained(seed: int, path: Path) -> Error:
+    """The error for a seed that another process trains."""
+    message = f"seed {seed} is being trained in {path} by another process"
+    return Error("locked-run", message, fix="wait for it, or stop it")
 
 
 def _is_over(folder: RunFolder) -> bool:

@@ -159,7 +159,7 @@ def test_seeds_end_with_the_first_signal(made: kills.Subject, place: Path) -> No
     process = kills._start(when(train, 20, INT), words, log, FaultyDisk(), True)
     process.join()
     assert process.exitcode == 130
-    assert [p.name for p in sorted(place.iterdir())] == ["seed-11", "seed-12"]
+    assert [p.name for p in sorted(place.glob("seed-*"))] == ["seed-11", "seed-12"]
     found = [status(place / f"seed-{n}")["status"] for n in (11, 12)]
     assert found == ["finished", "interrupted"]
     assert f"nettrain resume {place}/seed-12" in kills._told(place)
@@ -214,7 +214,7 @@ def test_seeds_end_where_one_is_being_drawn(made: kills.Subject, place: Path) ->
     process = kills._start(do, words, kills._log(place), FaultyDisk(), True)
     process.join()
     assert process.exitcode == 129
-    assert [p.name for p in place.iterdir()] == ["seed-11"]
+    assert [p.name for p in place.glob("seed-*")] == ["seed-11"]
 
 
 def test_from_python_it_is_a_keyboard_interrupt(
