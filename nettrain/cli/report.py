@@ -11,9 +11,9 @@ from nettrain.cli import plugin
 from nettrain.cli.compare import write
 from nettrain.errors import Error, visible
 from nettrain.experiment.report import redraw
-from nettrain.record.folder import REPORT
-from nettrain.study.compare import Comparison
-from nettrain.study.folders import SWEEP, runs_of
+from nettrain.record.folder import REPORT, SWEEP
+from nettrain.study.compare import Comparison, placed
+from nettrain.study.folders import runs_of
 
 
 def report(arguments: Namespace) -> int:
@@ -33,7 +33,7 @@ def report(arguments: Namespace) -> int:
         except Error as error:  # as `compare` has it
             if run in named:
                 raise
-            why = f"left out: {run}: {error.message}"
+            why = f"left out: {run}: {placed(error).removeprefix(f'{run}/')}"
             print(visible(why), file=sys.stderr, flush=True)
     if several is not None:
         path = Path(out or _folder(named) / REPORT)

@@ -12,6 +12,7 @@ from typing import Any
 
 from nettrain.cli.terminal import print_json, table
 from nettrain.errors import Error, visible
+from nettrain.show.table import breadth, fitting
 from nettrain.show.width import columns
 from nettrain.study.table import FIELDS, Row, rows
 from nettrain.study.where import Condition
@@ -24,8 +25,10 @@ _LAST = ("findings", "best", "name")
 part, then the last."""
 _TEXTS = ("folder", "name", "status")
 """The first columns: these are flush left."""
-_FOLDER = 12
-"""Characters of a folder that are always shown."""
+_FOLDER, _LEAST = 24, 12
+"""Columns of a folder that are shown before another column is left out; and always."""
+_SAID = 20
+"""Columns of a value that is told of a column that is left out."""
 _NARROW = 40
 """Columns that a sentence takes at least."""
 _BETWEEN = 2
@@ -50,15 +53,17 @@ def runs(arguments: Namespace) -> int:
         return 0
     asked = [key for key in (*(c.key for c in conditions), arguments.sort) if key]
     wide = columns(sys.stdout) or sys.maxsize
-    shown, left_out = _fitted(_columns(found, asked), asked, wide)
+    every = _columns(found, asked)
+    shown, left_out = _fitted(every, asked, wide)
     cells = [[*shown], *map(list, zip(*shown.values(), strict=True))]
     print(table(cells, left=sum(key in _TEXTS for key in shown)))
     sys.stdout.flush()
     for row in found:
         if row.problem:
             print(visible(f"damaged: {row.problem}"), file=sys.stderr)
-    if left_out:
-        named = visible(", ".join(left_out))
+    lost = ["the beginnings of folders"] * (shown["folder"] != every["folder"])
+    if lost := [*lost, *(_named(key, every[key]) for key in left_out)]:
+        named = visible(", ".join(lost))
         said = (
             f"left out to fit {wide} columns: {named}; --json or COLUMNS=300 tells all"
         )
@@ -73,8 +78,10 @@ def _columns(found: Sequence[Row], asked: Sequence[str]) -> dict[str, list[str]]
         asked: further keys that have a column.
     """
     plain = [dict(row.plain) for row in found]
-    for row in plain:
-        if row["name"] in Path(row["folder"]).parts:
+    if "name" not in asked and all(
+        row["name"] in (None, *Path(row["folder"]).parts) for row in plain
+    ):
+        for row in plain:
             row["name"] = None
     counted = Counter(k for row in found for k in row.metrics if k.startswith("test/"))
     tests = [name for name, _ in counted.most_common(_TESTS)]
@@ -86,7 +93,7 @@ def _columns(found: Sequence[Row], asked: Sequence[str]) -> dict[str, list[str]]
         **{key: [row[key] for row in plain] for key in FIELDS[numbers:]},
     }
     return {
-        key: [_told(value) for value in column]
+        key: [visible(_told(value)) for value in column]
         for key, column in cells.items()
         if any(value is not None for value in column)
     }
@@ -97,13 +104,16 @@ def _fitted(
 ) -> tuple[dict[str, list[str]], list[str]]:
     """The columns that stand beside each other in a width, and those that do not.
 
-    Numbers are never cut, and what was asked for stays. Where that is too wide, folders
-    lose their beginnings.
+    Folders lose their beginnings first, down to `_FOLDER` columns; then columns are
+    left out; then folders lose more. Numbers are never cut, and what was asked for
+    stays.
     """
     widths = {
-        key: max(len(visible(cell)) for cell in (key, *column))
+        key: max(breadth(cell) for cell in (key, *column))
         for key, column in columns.items()
     }
+    folders = columns["folder"]
+    widths["folder"] = max(map(breadth, ("folder", *_ends(folders, _FOLDER))))
     tests = [key for key in columns if key.startswith("test/")]
     order = [*_SPARE, *reversed(tests), *_LAST]
     spare = [key for key in order if key in columns and key not in asked]
@@ -118,17 +128,28 @@ def _fitted(
             over += widths[key] + _BETWEEN
             left_out.remove(key)
     shown = {key: cells for key, cells in columns.items() if key not in left_out}
-    if over > 0:
-        whole = list(map(visible, shown["folder"]))
-        room = max(_FOLDER, widths["folder"] - over)
-        while len({_end(name, room) for name in whole}) < len({*whole}):
-            room += 1  # no two are called the same
-        shown["folder"] = [_end(name, room) for name in whole]
+    shown["folder"] = _ends(folders, max(_LEAST, widths["folder"] - over))
     return shown, left_out
 
 
+def _ends(texts: Sequence[str], room: int) -> list[str]:
+    """What of texts fits into so many columns, or into as many as tell them apart."""
+    whole = len({*texts})
+    while len({*(ends := [_end(text, room) for text in texts])}) < whole:
+        room += 1
+    return ends
+
+
 def _end(text: str, room: int) -> str:
-    return text if len(text) <= room else "…" + text[len(text) - room + 1 :]
+    if breadth(text) <= room:
+        return text
+    return "…" + text[len(text) - fitting(text[::-1], room - 1) :]
+
+
+def _named(key: str, column: Sequence[str]) -> str:
+    """A column that is left out, and what it says if that is the same of all runs."""
+    said, *others = {*column}
+    return key if others or breadth(said) > _SAID else f"{key} ({said})"
 
 
 def _told(value: Any) -> str:

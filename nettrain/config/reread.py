@@ -1,7 +1,7 @@
 """Read back what `write_resolved` wrote, some thirty times as fast as any YAML.
 
 `config.resolved.yaml` has one value a line, in one form. Where a person has written
-into it, it may be any YAML: then the slow reader takes it.
+into it, it may be any YAML: then the slow reader takes it, comments and all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from nettrain.component import Path
 from nettrain.config.scalars import scalar
-from nettrain.config.tree import DEPTH, Source
+from nettrain.config.tree import DEPTH, Source, Tree
 
 
 class Leaf(NamedTuple):
@@ -38,6 +38,7 @@ _LINE = re.compile(
     rf"( *)((?:- )*)(?:({_ITEM}):(?: ({_VALUE}))?|({_VALUE}))(?: +# (.*))?", re.A
 )
 _ITEMS = re.compile(_ITEM, re.A)
+_SOURCE = re.compile(r" # ([^#]*?)\s*$")
 _SECTION = re.compile(r"\n(?! )")
 """Before a line that is as far left as can be."""
 
@@ -131,24 +132,29 @@ def _listed(value: Any) -> Any:
 def _slowly(text: str) -> tuple[Section, ...]:
     from nettrain.config.reader import parse
 
-    source = Source("config.resolved.yaml", "file", FilePath())
+    document = parse(text, Source("config.resolved.yaml", "file", FilePath()))
     found: dict[Path, dict[Path, Leaf]] = {}
-    for path, value in _plain(parse(text, source).value, ()):
-        found.setdefault(path[:1], {})[path] = Leaf(value, "")
+    for path, tree in _trees(document.tree, ()):
+        source = _SOURCE.search(tree.origin.source.lines[tree.origin.line - 1])
+        leaf = Leaf(tree.plain(), source[1] if source else "")
+        found.setdefault(path[:1], {})[path] = leaf
     return tuple(map(Section, found.values()))
 
 
-def _plain(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _trees(tree: Tree, path: Path) -> Iterator[tuple[Path, Tree]]:
     """As `write_resolved` has it: a list of scalars is one leaf."""
+    value = tree.value
     if isinstance(value, dict) and value:
         inside = list(value.items())
-    elif isinstance(value, list) and any(isinstance(v, (dict, list)) for v in value):
+    elif isinstance(value, tuple) and any(
+        isinstance(member.value, (dict, tuple)) for member in value
+    ):
         inside = list(enumerate(value))
     else:
-        yield path, value
+        yield path, tree
         return
     for key, member in inside:
-        yield from _plain(member, (*path, key))
+        yield from _trees(member, (*path, key))
 
 
 class _Open:

@@ -8,7 +8,10 @@ Numbers stay whole, and nothing is left out.
 from __future__ import annotations
 
 import re
+import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 
 from nettrain.errors import visible
 
@@ -25,6 +28,8 @@ _BREAK = re.compile(
     r"|(?<=[/=])(?=\w)|(?<=[.,])(?=[^\W\d])"  # inside a path: model.dense1.units
 )
 """Where a text may be broken."""
+_ODD = re.compile("[^\x00-\u02ff\u2000-\u20cf\u2190-\u22ff]")
+"""What may take no column or two: no Latin letter, dash, arrow or sign."""
 _NUMBER = re.compile(r"([±→×+-]\s?)?[\d.,]+(e[+-]?\d+)?\W*$")
 
 Rows = Sequence[Sequence[str]]
@@ -88,7 +93,7 @@ def _block(
         for n in range(max(map(len, cells))):
             parts = [cell[n] if n < len(cell) else "" for cell in cells]
             line = (" " * _BETWEEN).join(
-                part.ljust(width) if is_left else part.rjust(width)
+                _filled(part, width, is_left)
                 for part, width, is_left in zip(parts, widths, left, strict=True)
             )
             lines.append(line.rstrip() if number else head(line.rstrip()))
@@ -114,8 +119,27 @@ def _total(widths: Sequence[int]) -> int:
     return sum(widths) + _BETWEEN * (len(widths) - 1)
 
 
+def breadth(text: str) -> int:
+    """Columns that a text takes on a terminal: two for a wide character, as of Chinese,
+    none for an accent that stands above the one before it."""
+    if text.isascii() or not _ODD.search(text):
+        return len(text)
+    return sum(map(_breadth, text))
+
+
+def _breadth(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 1 + (unicodedata.east_asian_width(character) in "WF")
+
+
+def _filled(text: str, width: int, is_left: bool) -> str:
+    blanks = " " * (width - breadth(text))
+    return text + blanks if is_left else blanks + text
+
+
 def _most(column: Sequence[str]) -> int:
-    return max(map(len, column))
+    return max(map(breadth, column))
 
 
 def _least(column: Sequence[str]) -> int:
@@ -130,16 +154,27 @@ def _shortest(column: Sequence[str], most: int = _SHORT) -> int:
         most: longer words are.
     """
     pieces = (piece.rstrip() for cell in {*column} for piece in _BREAK.split(cell))
-    return max(len(p) if _NUMBER.match(p) else min(len(p), most) for p in pieces)
+    sizes = ((breadth(piece), _NUMBER.match(piece)) for piece in pieces)
+    return max(size if number else min(size, most) for size, number in sizes)
 
 
 def _wrapped(cell: str, width: int) -> list[str]:
     """Its lines, none wider than that; of nothing none."""
+    if breadth(cell) <= width:
+        return [cell.rstrip()] if cell else []
     lines = [""]
-    for piece in _BREAK.split(cell) if len(cell) > width else [cell]:
-        if len((lines[-1] + piece).rstrip()) > width:
+    for piece in _BREAK.split(cell):
+        if breadth((lines[-1] + piece).rstrip()) > width:
             lines.append("")
         lines[-1] += piece
-        while len(lines[-1].rstrip()) > width:
-            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+        while breadth(lines[-1].rstrip()) > width:
+            at = fitting(lines[-1], width)
+            lines[-1:] = [lines[-1][:at], lines[-1][at:]]
     return [line.rstrip() for line in lines if line]
+
+
+def fitting(text: str, width: int) -> int:
+    """How many characters of a text fit into a width: one at least."""
+    if text.isascii():
+        return max(1, min(width, len(text)))
+    return max(1, bisect_right([*accumulate(map(_breadth, text))], width))

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nettrain.component import registered
+from nettrain.component import listed, registered
 from nettrain.data.sources import Source
 from nettrain.errors import Error
 from nettrain.record.folder import REPORT
@@ -24,7 +24,7 @@ from nettrain.show.columns import Columns, timed
 from nettrain.show.page import Link, Told, comparison
 from nettrain.show.palette import SERIES
 from nettrain.study import verdict
-from nettrain.study.folders import runs_of
+from nettrain.study.folders import runs_of, set_aside
 from nettrain.study.groups import (
     Group,
     differing,
@@ -69,14 +69,16 @@ class Comparison:
         Raises:
             Error: of family `run` where one that is named is none, or damaged.
         """
-        runs, left_out = [], []
-        for path in runs_of(paths):
+        runs, named, found = [], [*map(Path, paths)], runs_of(paths)
+        aside = set_aside(named)
+        left_out = [f"{path} was set aside for another trial" for path in aside]
+        for path in found:
             try:
                 runs.append(Run.read(path))
             except Error as error:
-                if path in map(Path, paths):
+                if path in named:
                     raise
-                left_out.append(error.message)
+                left_out.append(placed(error))
         if not runs:
             raise Error("run-damaged", "; ".join(left_out))
         return cls(tuple(grouped(runs)), tuple(left_out))
@@ -196,7 +198,17 @@ class Comparison:
             why = _no_interval(best, second, beside.apart)
             return f"{best.name} is best here, but {open_}: {why}"
         tested = [one for one in rivals.values() if one.apart.is_tested]
-        return verdict.verdict(best.name, tested, best.folds)
+        said = [verdict.verdict(best.name, tested, best.folds), verdict.enough(tested)]
+        return "; ".join(filter(None, [*said, self._alone(metric, best)]))
+
+    def _alone(self, metric: str, best: Group) -> str:
+        """Which others have a better mean, though of one run only; see `ranked`."""
+        sign, order = 1 if self.goals[metric] == "min" else -1, self.order[metric]
+        known = {group.name: group.interval(metric) for group in order}
+        least = sign * known[best.name].mean
+        few = [n for n, one in known.items() if one.n == 1 and sign * one.mean < least]
+        better = "better values" if len(few) > 1 else "a better value"
+        return f"of one run, {better}: {listed(few, _LISTED)}" if few else ""
 
     def meaning(self) -> Iterator[str]:
         """What the numbers mean, a sentence each."""
@@ -220,9 +232,10 @@ class Comparison:
         for group in self.groups:
             if group.unfinished:
                 left = [f"{run.path} {run.status}" for run in group.unfinished]
-                more = len(left) - _LISTED
-                told = ", ".join(left[:_LISTED]) + (f", {more} more" * (more > 0))
-                yield f"{group.name}: not finished, and without a value: {told}"
+                yield f"{group.name}: not finished, and without a value: {_some(left)}"
+            if lacking := [str(run.path) for run in group.runs if run.found is None]:
+                what = "findings.json is gone, what was found is not known"
+                yield f"{group.name}: {what}: {_some(lacking)}"
             units = [run.unit for run in group.runs]
             if len(set(units)) < len(units):
                 yield f"{group.name}: a seed that was trained twice counts once"
@@ -296,7 +309,7 @@ class Comparison:
 
     @cached_property
     def _found(self) -> list[str]:
-        rows = [finding for run in self.runs for finding in run.found]
+        rows = [finding for run in self.runs for finding in run.found or ()]
         rows.sort(key=lambda f: (_SEVERITIES.index(f["severity"]), f["id"]))
         return list(dict.fromkeys(map(_called, rows)))
 
@@ -370,7 +383,8 @@ class Comparison:
                 **({"fold": run.unit[1]} if run.folds > 1 else {}),
                 "status": run.status,
                 "metrics": run.measures,
-                "findings": [
+                "findings": run.found
+                and [
                     {key: f[key] for key in ("id", "name", "severity", "primary")}
                     for f in run.found
                 ],
@@ -408,6 +422,16 @@ class Comparison:
 # ---------------------------------------------------------------- words
 
 
+def placed(error: Error) -> str:
+    """What was wrong, with the file and line where these are known."""
+    return f"{error.place}: {error.message}" if error.place else error.message
+
+
+def _some(told: Sequence[str]) -> str:
+    more = len(told) - _LISTED
+    return ", ".join(told[:_LISTED]) + (f", {more} more" * (more > 0))
+
+
 def _linked(run: Path, at: Path) -> str:
     """Its folder, which leads to its page where it has one."""
     if not (run / REPORT).exists():
@@ -440,17 +464,20 @@ def _called(finding: Mapping[str, Any]) -> str:
 
 def _having(group: Group, name: str) -> str:
     """`error, primary`; of several runs `error in 2 of 3, primary in 1`."""
+    found = [run.found for run in group.runs if run.found is not None]
+    if not found:
+        return "not known"
     if not any(run.facts.get("diagnosis") or run.found for run in group.runs):
         return "not diagnosed"
-    rows = [f for run in group.runs for f in run.found if _called(f) == name]
-    if not rows:
+    rows = [[f for f in of if _called(f) == name] for of in found]
+    severities = [f["severity"] for of in rows for f in of]
+    if not severities:
         return "–"
-    worst = min((f["severity"] for f in rows), key=_SEVERITIES.index)
-    having = sum(any(_called(f) == name for f in run.found) for run in group.runs)
-    primary = sum(bool(f["primary"]) for f in rows)
+    worst = min(severities, key=_SEVERITIES.index)
+    primary = sum(bool(f["primary"]) for of in rows for f in of)
     if len(group.runs) == 1:
         return f"{worst}{', primary' if primary else ''}"
-    told = f"{worst} in {having} of {len(group.runs)}"
+    told = f"{worst} in {sum(map(bool, rows))} of {len(found)}"
     return told + (f", primary in {primary}" if primary else "")
 
 

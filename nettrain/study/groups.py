@@ -178,13 +178,16 @@ def ranked(groups: Sequence[Group], metric: str, goal: str) -> list[Group]:
     """Those that have a metric, the best mean first.
 
     Before that counts whether all runs are finished: who survives by luck is not the
-    best. What is no number comes last.
+    best. Nor is who has one run, where there are two at least that have several and can
+    be compared. What is no number comes last.
     """
     sign = 1 if goal == "min" else -1
+    several = sum(group.interval(metric).is_tested for group in groups) > 1
 
-    def order(group: Group) -> tuple[bool, bool, float]:
-        mean = group.interval(metric).mean
-        none = math.isnan(mean)
-        return none, bool(group.unfinished), 0.0 if none else sign * mean
+    def order(group: Group) -> tuple[bool, bool, bool, float]:
+        known = group.interval(metric)
+        none, alone = math.isnan(known.mean), several and known.n == 1
+        rank = 0.0 if none else sign * known.mean
+        return none, bool(group.unfinished), alone, rank
 
     return sorted((g for g in groups if g.values(metric)), key=order)

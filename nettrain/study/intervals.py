@@ -12,12 +12,17 @@ chance that so few accuracies of few rows agree, and no certainty: there is no i
 
 from __future__ import annotations
 
+import bisect
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LEVEL = 0.95
+POWER = 0.8
+"""How often `enough` seeds tell."""
+MOST = 1000
+"""Seeds beyond which nobody goes."""
 _ROUNDING = 8
 """Units in the last place by which equal values may differ."""
 
@@ -26,6 +31,9 @@ _ROUNDING = 8
 class Interval:
     """A mean of n values and half its 95 % interval, NaN where it has none.
 
+    Attributes:
+        folds: parts of the cross-validation that they come from; 1 without one.
+
     >>> Interval.of([1.0, 2.0, 3.0])
     Interval(mean=2.0, half=2.4841377118..., n=3)
     """
@@ -33,6 +41,7 @@ class Interval:
     mean: float
     half: float
     n: int = 0
+    folds: int = field(default=1, repr=False)
 
     @classmethod
     def of(cls, values: Sequence[float], folds: int = 1, size: float = 0.0) -> Interval:
@@ -58,11 +67,8 @@ class Interval:
         rounding = _ROUNDING * math.ulp(max(size, *map(abs, values)))
         if max(values) - min(values) <= rounding:
             return cls(mean, math.nan, n)
-        from scipy.special import stdtrit
-
-        shared = 1 / (folds - 1) if folds > 1 else 0.0
-        error = spread * math.sqrt(1 / n + shared)
-        return cls(mean, float(stdtrit(n - 1, (1 + LEVEL) / 2)) * error, n)
+        half = _quantile(n, 1 - LEVEL) * spread * _share(n, folds)
+        return cls(mean, half, n, folds)
 
     @property
     def low(self) -> float:
@@ -90,10 +96,49 @@ class Interval:
         """
         if math.isnan(self.half):
             return 1.0
-        from scipy.special import stdtr, stdtrit
+        from scipy.special import stdtr
 
-        of_error = float(stdtrit(self.n - 1, (1 + LEVEL) / 2))
+        of_error = _quantile(self.n, 1 - LEVEL)
         return 2 * float(stdtr(self.n - 1, -abs(self.mean) * of_error / self.half))
+
+    def enough(self, tests: int) -> int:
+        """Seeds with which one of so many tests tells such a mean from 0, in `POWER`.
+
+        Were mean and spread s those of all seeds, the t of n values had Student's
+        noncentral distribution, n - 1 degrees of freedom, mean / (s √(1/n + 1/(folds -
+        1))) off the centre (Johnson and Welch, "Applications of the non-central
+        t-distribution", Biometrika 31, 1940). It tells where t > t(1 - .05 / (2 tests),
+        n - 1).
+
+        Args:
+            tests: by how many the level is divided; see `told_apart`.
+
+        Returns:
+            The fewest from 2; one more than `MOST` where these are too few.
+        """
+        from scipy.special import nctdtr
+
+        spread = self.half / _quantile(self.n, 1 - LEVEL) / _share(self.n, self.folds)
+
+        def tells(seeds: int) -> bool:
+            n = seeds * self.folds
+            off = abs(self.mean) / spread / _share(n, self.folds)
+            needed = _quantile(n, (1 - LEVEL) / tests)
+            return 1 - float(nctdtr(n - 1, off, needed)) >= POWER
+
+        return 2 + bisect.bisect_left(range(2, MOST + 1), True, key=tells)
+
+
+def _quantile(n: int, level: float) -> float:
+    """What |t| of n values exceeds with this probability, where their mean is 0."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1, 1 - level / 2))
+
+
+def _share(n: int, folds: int) -> float:
+    """√(1/n + 1/(folds - 1)): what of the spread is that of the mean of n values."""
+    return math.sqrt(1 / n + (1 / (folds - 1) if folds > 1 else 0.0))
 
 
 def difference(

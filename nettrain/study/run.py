@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,17 +17,22 @@ from nettrain.config.paths import element_names, locate, written
 from nettrain.config.reread import Leaf, Section, nested, reread_sections
 from nettrain.config.writer import inline
 from nettrain.data.sources import Source
-from nettrain.errors import Error
-from nettrain.experiment.found import read_found
+from nettrain.errors import Error, Place
+from nettrain.experiment.found import has_end, read_found
 from nettrain.experiment.schema import Experiment
 from nettrain.experiment.status import open_run, told_of
 from nettrain.record import json_text
+from nettrain.record.folder import RunFolder
 from nettrain.record.metrics import columns
 from nettrain.study.epochs import read_ends
 from nettrain.study.lookup import Shape, shape, stem, tree
 from nettrain.training.metrics import Metric
 from nettrain.training.outcome import EPOCH_LOSS, goal, in_row, kept
 from nettrain.training.settings import Stop
+
+_CONFIG = "config.resolved.yaml"
+_WHOLE = {("data",), ("model",), ("loss",), ("optimizer",), ("train",), ("dtype",)}
+"""Keys that every resolved config has, the last one among them."""
 
 
 class Setting(NamedTuple):
@@ -50,14 +55,15 @@ class Run:
         path: of its folder.
         facts: run.json; of a run without an end as `told_of` tells it.
         sections: of config.resolved.yaml.
-        found: rows of findings.json, or what is known of them so far.
+        found: rows of findings.json, or what is known of them so far; None where the
+            file is not there, although the run has come to its end.
         metrics: the ends of epochs in metrics.jsonl, as columns.
     """
 
     path: Path
     facts: Mapping[str, Any]
     sections: Sequence[Section]
-    found: Sequence[Mapping[str, Any]]
+    found: Sequence[Mapping[str, Any]] | None
     metrics: Mapping[str, np.ndarray]
 
     @classmethod
@@ -69,15 +75,10 @@ class Run:
         """
         folder, facts = open_run(path)
         facts = told_of(folder, facts)
-        text = folder.read_text("config.resolved.yaml")
-        try:
-            sections = reread_sections(text)
-        except Error as error:
-            message = f"{path / 'config.resolved.yaml'} is damaged: {error.message}"
-            raise Error("run-damaged", message) from None
+        sections = _read_config(folder)
         there = folder.disk.exists(folder.metrics)
         rows = read_ends(folder.disk, folder.metrics) if there else []
-        run = cls(path, facts, sections, read_found(folder, facts), columns(rows))
+        run = cls(path, facts, sections, _read_found(folder, facts), columns(rows))
         ends = run.metrics.get("step", [0])[-1]
         if run.status == "finished" and ends < run.facts["step"]:
             message = f"{folder.metrics} ends before update {facts['step']}, the last"
@@ -229,6 +230,41 @@ def _built(wanted: Any, plain: Any) -> Any:
     problems: list[Problem] = []
     made = build(wanted, plain, (), problems)
     return None if made is INVALID or problems else made
+
+
+# ---------------------------------------------------------------- files
+
+
+def _read_config(folder: RunFolder) -> tuple[Section, ...]:
+    """The sections of config.resolved.yaml.
+
+    Raises:
+        Error: `run-damaged` where it is no YAML, or not all of a config.
+    """
+    text = folder.read_text(_CONFIG)
+    try:
+        sections = reread_sections(text)
+    except Error as error:
+        raise _damaged(folder, error.message, error.place) from None
+    if lacking := _WHOLE.difference(section.head for section in sections):
+        named = ", ".join(sorted(str(key) for (key,) in lacking))
+        raise _damaged(folder, f"it has no {named}")
+    return sections
+
+
+def _damaged(folder: RunFolder, why: str, place: Place | None = None) -> Error:
+    """Of its config, at a place of which the file is not known yet."""
+    place = replace(place or Place(""), file=str(folder.path / _CONFIG))
+    return Error("run-damaged", f"the file is damaged: {why}", place=place)
+
+
+def _read_found(
+    folder: RunFolder, facts: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]] | None:
+    """See `Run.found`."""
+    found = read_found(folder, facts)
+    is_there = found or folder.disk.exists(folder.path / "findings.json")
+    return found if is_there or not has_end(facts) else None
 
 
 # ---------------------------------------------------------------- settings

@@ -44,14 +44,15 @@ class Row:
         path: of its folder.
         facts: run.json, of a run without an end as `told_of` tells it; empty where
             it cannot be read.
-        findings: id, name and primary of each.
+        findings: id, name and primary of each; None where findings.json is not there,
+            although the run has come to its end.
         problem: why it cannot be read.
         when: run.json was last written, in seconds; that of the folder without one.
     """
 
     path: Path
     facts: Mapping[str, Any]
-    findings: Sequence[Mapping[str, Any]] = ()
+    findings: Sequence[Mapping[str, Any]] | None = None
     problem: str = ""
     when: float = 0.0
 
@@ -60,7 +61,7 @@ class Row:
         """The row of a folder; of one that is damaged or half-made it says why."""
         try:
             folder, facts = open_run(path)
-            facts, found = told_of(folder, facts), []
+            facts, found = told_of(folder, facts), None
             if not has_end(facts):
                 found = found_until(folder, facts["step"])
             elif folder.disk.exists(path / "findings.json"):
@@ -103,8 +104,10 @@ class Row:
             "last": self.metrics.get(self.monitor),
             "best": self.metrics.get(f"best.{self.monitor}"),
             "best_epoch": at.get("epoch"),
-            "findings": len(self.findings) if self.facts else None,
-            "primary": next((_called(f) for f in self.findings if f["primary"]), None),
+            "findings": None if self.findings is None else len(self.findings),
+            "primary": next(
+                map(_called, filter(_is_primary, self.findings or ())), None
+            ),
             "when": when.isoformat(" ", "minutes"),
             "metrics": self.metrics,
             **({"problem": self.problem} if self.problem else {}),
@@ -164,6 +167,8 @@ def rows(
 def _unknown(key: str, found: Iterable[Row]) -> Error:
     known = [*FIELDS, *dict.fromkeys(name for row in found for name in row.metrics)]
     fix = suggest(key, known) or "it is a field, a metric, or a key of the config"
+    if key.startswith("-"):
+        fix = f"--sort {key.lstrip('-')} --reverse puts the largest first"
     return Error("usage-arguments", f'no run has "{key}"', fix=fix)
 
 
@@ -182,6 +187,10 @@ def _written(path: Path) -> float:
         return os.stat(path).st_mtime
     except OSError:
         return 0.0
+
+
+def _is_primary(finding: Mapping[str, Any]) -> bool:
+    return bool(finding["primary"])
 
 
 def _called(finding: Mapping[str, Any]) -> str:

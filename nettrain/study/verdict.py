@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from nettrain.study.intervals import Interval
+from nettrain.study.intervals import MOST, Interval
 
 ONE_SEED = "one seed: no interval"
 
@@ -80,13 +80,49 @@ def meaning(units: int, folds: int, drawn: bool, rivals: int) -> Iterator[str]:
 
 def by_chance(rivals: Sequence[Rival]) -> Iterator[str]:
     """Why some cannot be told from the best, though by itself their interval could."""
-    apart = [abs(one.apart.mean) > one.apart.half for one in rivals if not one.told]
-    if any(apart):
-        pairs = len(rivals) * (len(rivals) + 1) // 2
+    untold = [one.apart for one in rivals if not one.told]
+    apart = [known for known in untold if abs(known.mean) > known.half]
+    if apart:
+        most = _about(max(known.enough(_tests(rivals)) for known in apart))
         yield (
-            f"some intervals exclude 0 by themselves: of {pairs} pairs that may be "
-            "chance; more seeds would tell"
+            f"some intervals exclude 0 by themselves: of {_pairs(rivals)} pairs that "
+            f"may be chance; {_IF}, {most} would tell {_OFTEN}"
         )
+
+
+def enough(rivals: Sequence[Rival]) -> str:
+    """With how many seeds the best could be told from whom `verdict` names.
+
+    Also from the one that is surest, if fewer are enough. "" where the best can be
+    told, and where nothing says how far others lie from the gap.
+    """
+    equal = [one for one in rivals if not one.told]
+    better = any(one.told and one.turned for one in rivals)
+    if better or not equal or equal[0].apart.agree:
+        return ""
+    first, tests = equal[0], _tests(rivals)
+    surest = min(equal, key=lambda one: one.apart.p)
+    most, least = (one.apart.enough(tests) for one in (first, surest))
+    more = f", about {least} from {surest.name}" if least < most else ""
+    return f"{_IF}, {_about(most)} would tell it from {first.name} {_OFTEN}{more}"
+
+
+_IF, _OFTEN = "if the gaps are as they seem", "4 times in 5"
+"""With what `Interval.enough` reckons; `POWER` in words."""
+
+
+def _about(seeds: int) -> str:
+    return f"more than {MOST:,} seeds" if seeds > MOST else f"about {seeds} seeds"
+
+
+def _pairs(rivals: Sequence[Rival]) -> int:
+    """Of these and the best."""
+    return len(rivals) * (len(rivals) + 1) // 2
+
+
+def _tests(rivals: Sequence[Rival]) -> int:
+    """By how many `told_apart` divides the level for the next that could be told."""
+    return _pairs(rivals) - sum(one.told for one in rivals)
 
 
 def agree(folds: int) -> str:

@@ -21,6 +21,9 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _FORM = re.compile(r"\s*([^<>=!]*[^<>=!\s])\s*(==|!=|<=|>=|=|<|>)\s*(.*?)\s*")
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+_JOINED = re.compile(r"\s+(?:and|or)\s+|\s*(?:&&?|\|\|?|[,;])\s*", re.IGNORECASE)
+"""What a person may join two conditions by."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,15 @@ class Condition:
             fix = 'in quotes: --where "validation/accuracy > 0.9"'
             raise Error("usage-arguments", message, fix=fix)
         key, sign, value = found.groups()
-        quoted = re.fullmatch(r"(['\"])(.*)\1", value)
-        return cls(key, sign, quoted[2] if quoted else scalar(value))
+        if quoted := _QUOTED.fullmatch(value):
+            return cls(key, sign, quoted[1] or quoted[2] or "")
+        first, *others = _JOINED.split(value)
+        if any(map(_FORM.fullmatch, others)):
+            message = f'"{text}" is more than one condition'
+            each = [f'--where "{one}"' for one in (f"{key}{sign}{first}", *others)]
+            fix = f"give --where for each, all have to hold: {' '.join(each)}"
+            raise Error("usage-arguments", message, fix=fix)
+        return cls(key, sign, scalar(value))
 
     def holds(self, value: Any) -> bool:
         """Whether it does; a value that is not there fulfils none.

@@ -72,6 +72,14 @@ def test_what_cannot_be_compared(call: Call, folder: Path, runs: list[str]) -> N
     assert "note: left out: " in told and "1 config, 1 run" in told
 
 
+def test_what_is_left_out_is_told_with_its_line(call: Call, runs: list[str]) -> None:
+    (Path(runs[1]) / "metrics.jsonl").write_text("{\n")
+    said = "metrics.jsonl:1: the file is damaged: "
+    assert f"note: left out: made/two/{said}" in call("compare", "made").out
+    told = call("report", "made", "--out", "both.html").err
+    assert told.startswith(f"left out: made/two: {said}")
+
+
 def test_no_escape_reaches_the_terminal(call: Call, runs: list[str]) -> None:
     path = Path(runs[1]) / "run.json"
     facts = json.loads(path.read_text())

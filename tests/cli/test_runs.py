@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -38,11 +37,14 @@ def test_the_table(call: Call, runs: Path, whole: None) -> None:
         "runs/other/2",
         "runs/other/10",
     ]
-    assert rows[0].split()[1] == "finished"  # its folder says the name
-    assert rows[1].split()[1:3] == ["flowers", "finished"]
+    assert rows[0].split()[1:3] == rows[1].split()[1:3] == ["flowers", "finished"]
     assert rows[2].split()[1] == "damaged"
+    alone = call("runs", "runs/flowers").out.splitlines()
+    assert alone[0].split()[:2] == ["folder", "status"]  # the folder says the name
+    named = call("runs", "runs/flowers", "--sort", "name").out.splitlines()
+    assert named[1].split()[1] == "flowers"  # it was asked for
     assert "test/accuracy" in head and head.split()[8:10] == ["best", "best_epoch"]
-    assert rows[0].split()[8] == "2"
+    assert rows[0].split()[9] == "2"
     assert answer.err.startswith("damaged: runs/other/10/run.json is damaged")
 
 
@@ -74,13 +76,16 @@ def test_the_table_fits_without_cutting_a_number(
     heads = lines[0].split()
     assert {"folder", "status", "test/accuracy"} <= {*heads}
     left_out = [key for key in whole[0] if key not in heads]
-    said = answer.err.partition(": ")[2].partition(";")[0]
-    assert sorted(re.split(r",\s", said) if said else []) == sorted(left_out)
+    first = ["…s/flowers/1", "runs/other/2"] if wide < 60 else [r[0] for r in whole[1:]]
+    assert [line.split()[0] for line in lines[1:]] == first
+    cut = ["the beginnings of folders"] * (wide < 60)
+    said = " ".join(answer.err.partition(": ")[2].partition(";")[0].split())
+    named = [name.partition(" (")[0] for name in said.split(", ") if name]
+    assert sorted(n for n in named if n not in cut) == sorted(left_out)
+    assert [n for n in named if n in cut] == cut
     assert bool(left_out) is (wide < 200)
     for line, row in zip(lines, whole, strict=True):
         assert {*line.split()[1:]} <= {*row}
-    first = ["…s/flowers/1", "runs/other/2"] if wide < 60 else [r[0] for r in whole[1:]]
-    assert [line.split()[0] for line in lines[1:]] == first
 
 
 def test_a_narrow_column_takes_the_room_of_a_wide_one() -> None:
@@ -98,6 +103,53 @@ def test_a_narrow_column_takes_the_room_of_a_wide_one() -> None:
     assert _fitted(columns, ["primary"], 45)[1] == ["seed"]
 
 
+def test_folders_lose_their_beginnings_before_a_number_is_left_out() -> None:
+    paths = [f"a/long/way/down/to/the/runs/of/all/{n}" for n in range(3)]
+    columns = {"folder": paths, "status": ["finished"] * 3, "best": ["0.25"] * 3}
+    for wide, room, left_out in (
+        (99, 36, []),
+        (52, 36, []),
+        (50, 34, []),
+        (40, 24, []),
+        (39, 29, ["best"]),  # what that leaves is the folders' again
+        (34, 24, ["best"]),
+        (30, 20, ["best"]),
+        (1, 12, ["best"]),
+    ):
+        shown, found = _fitted(columns, [], wide)
+        assert (found, {*map(len, shown["folder"])}) == (left_out, {room})
+        cut = "…" if room < 36 else ""
+        ends = [cut + path[len(path) - room + len(cut) :] for path in paths]
+        assert shown["folder"] == ends
+    assert columns["folder"] == paths
+
+
+def test_what_a_column_that_is_left_out_says_of_all_runs_is_told(
+    call: Call, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(runs / "other/10")
+    monkeypatch.setenv("COLUMNS", "50")
+    said = " ".join(call("runs").err.split())
+    assert "monitor (validation/loss)" in said and "seed (0)" in said
+    facts = json.loads((runs / "other/2/run.json").read_text())
+    (runs / "other/2/run.json").write_text(json.dumps({**facts, "seed": 7}))
+    assert "seed," in call("runs").err
+
+
+def test_wide_characters_take_two_columns(
+    call: Call, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(runs / "other/10")
+    (runs / "other/2").rename(runs / "other/実験そのいち")
+    monkeypatch.setenv("COLUMNS", "999")
+    head, _, wide, *_ = call("runs").out.splitlines()
+    assert wide.startswith("runs/other/実験そのいち  flowers  finished")
+    assert head.index("name") == wide.index("flowers") + 6
+    monkeypatch.setenv("COLUMNS", "28")
+    cut = call("runs", "--sort", "seed").out.splitlines()[2]
+    assert cut.split()[0] == "…験そのいち" and len(cut) + 5 <= 28
+
+
 def test_several_folders_are_one_table(
     call: Call, runs: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +163,7 @@ def test_several_folders_are_one_table(
         "sweeps/second/trials/0001-seed-0",
         "sweeps/first/trials/0001-seed-0",
     ]
+    monkeypatch.setenv("COLUMNS", "999")
     answer = call("runs", *asked, "--sort", "test/accuracy")
     assert [line.split()[0] for line in answer.out.splitlines()[1:]] == found
     monkeypatch.setenv("COLUMNS", "40")
@@ -129,6 +182,9 @@ def test_questions_that_have_no_answer(call: Call, runs: Path) -> None:
     assert (answer.code, answer.out) == (2, "")
     assert 'did you mean "test/accuracy"' in answer.err
     assert call("runs", "--where", "test/accuracy").code == 2
+    answer = call("runs", "--sort", "-test/accuracy")
+    assert answer.code == 2
+    assert "--sort KEY --reverse puts the largest first" in answer.err
     answer = call("runs", "nowhere")
     assert (answer.code, answer.out) == (4, "")
     (runs / "none").mkdir()

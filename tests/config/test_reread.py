@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nettrain.config import write_resolved
 from nettrain.config.reader import parse
-from nettrain.config.reread import _section, nested, reread
+from nettrain.config.reread import _Otherwise, _section, nested, reread
 from nettrain.config.tree import Source
 from nettrain.errors import Error
 
@@ -116,6 +116,27 @@ def test_other_texts_are_read_as_all_yaml_is(text: str) -> None:
             reread(text)
         return
     assert nested(reread(text)) == expected
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: f"# mine\n{text}",
+        lambda text: text.replace("\n", "\n\n"),
+        lambda text: text.replace("  ", "    "),
+    ],
+    ids=["CRLF", "comment", "blank lines", "indentation"],
+)
+def test_whence_a_value_came_is_read_where_a_person_wrote_too(edit: Any) -> None:
+    value = {"a": {"b": "x # y", "c": [1, "#"]}, "d": [{"e": {"f": 1.5}}, "g"]}
+    source = {"b": "x.yaml:3", "c": "default", 0: "default", 1: "extends y:1"}
+    text = write_resolved(value, lambda path: source.get((*path, "")[1], ""))
+    with pytest.raises(_Otherwise):
+        for section in re.split(r"\n(?! )", edit(text)[:-1]):
+            _section(section)
+    assert reread(edit(text)) == reread(text)
+    assert [leaf.source for leaf in reread(text).values()] == [*source.values()]
 
 
 def test_depth_is_limited() -> None:

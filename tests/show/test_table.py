@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nettrain.show.table import table
+from nettrain.show.table import breadth, table
 
 SEEDS = [
     ["", "mean", "± 95 %", *(f"seed {n}" for n in range(7))],
@@ -86,3 +86,36 @@ def test_heads_are_marked_line_by_line_and_what_is_none_is_left_out() -> None:
 def test_a_long_number_stays_whole(number: str) -> None:
     told = table([["", "x"], ["a-long-word-" * 3, number]], wide=40)
     assert number in told and max(map(len, told.splitlines())) == 40
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("", 0),
+        ("± 0.5 → ä …", 11),
+        ("实验", 4),
+        ("ﾊﾝｶｸ", 4),  # half as wide
+        ("ＡＢ", 4),
+        ("e\u0301te\u0301", 3),  # as a disk of Apple's has it
+        ("🙂", 2),
+    ],
+)
+def test_columns_of_a_terminal(text: str, columns: int) -> None:
+    assert breadth(text) == columns
+
+
+@pytest.mark.parametrize("wide", [None, 60, 41, 40])
+def test_wide_characters_take_two_columns(wide: int | None) -> None:
+    rows = [
+        ["", "値", "n"],
+        ["实验" * 15, "深層学習", "0.5"],
+        ["cafe\u0301/b", "x", "10"],
+    ]
+    told = table(rows, left=2, wide=wide)
+    for line in told.splitlines():
+        assert breadth(line) <= (wide or 75)
+    assert all(told.count(c) >= 15 for c in "实验")
+    ends = {breadth(line) for line in told.splitlines() if line[-1] in "n50"}
+    assert len(ends) == 1  # numbers stand below each other
+    rows = [["", *"abcdef"], ["k", *["深層学習"] * 6]]
+    assert table(rows, wide=wide).count("深層学習") == 6  # none is broken

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nettrain.errors import Error
 from nettrain.study.compare import Comparison
 from nettrain.study.groups import grouped, ranked
 from nettrain.study.run import Run
@@ -197,7 +195,9 @@ def test_many_configs_stand_below_each_other(tmp_path: Path) -> None:
     for n in range(8):
         make(tmp_path / str(n), f"data.batch_size={n + 1}")
         make(tmp_path / f"{n}-again", f"data.batch_size={n + 1}", "seed=1", test=None)
-    make(tmp_path / "best", "data.batch_size=99", accuracy=(0.9,))
+    for seed in (0, 1):
+        of = "data.batch_size=99", f"seed={seed}"
+        make(tmp_path / f"best-{seed}", *of, accuracy=(0.9,))
     found = Comparison.of([tmp_path])
     rows = found.settings
     assert rows[0] == ["", "data.batch_size"]
@@ -225,39 +225,6 @@ def test_measures_are_of_the_model_that_the_run_gives(tmp_path: Path) -> None:
         best = Run.read(make(tmp_path / monitor, stop, accuracy=values)).measures
         assert best["validation/accuracy"] == 0.9
     assert Run.read(make(tmp_path / "4", status="interrupted")).measures == {}
-
-
-def test_of_the_metrics_the_ends_of_epochs_are_read(tmp_path: Path) -> None:
-    run = make(tmp_path / "1")
-    path = run / "metrics.jsonl"
-    text = path.read_text()
-    assert Run.read(run).metrics["step"].tolist() == [4, 8, 12]
-    # Where a name in one is damaged, all are read, as of any file.
-    lines = text.splitlines()
-    lines[-1] = lines[-1][:-1] + ',"digest":"' + "0" * 32 + '"}'
-    for at in (3, 7, 11):
-        damaged = [*lines]
-        damaged[at] = lines[at].replace("epoch_loss", "epoch-loss")
-        path.write_text("".join(f"{line}\n" for line in damaged))
-        assert len(Run.read(run).metrics["step"]) == 12
-    path.write_text(text.replace('"epoch":2,"train/loss":0.25,', '"epoch":,'))
-    with pytest.raises(Error, match="damaged") as caught:
-        Run.read(run)
-    assert "metrics.jsonl:8" in str(caught.value)
-    path.write_text(text + '{"step":13,"epoch":4,"train/epoch_loss":')  # being written
-    assert Run.read(run).metrics["epoch"].tolist() == [1, 2, 3]
-
-
-def test_a_run_without_what_decided_its_best_epoch_is_damaged(tmp_path: Path) -> None:
-    stop = "train.stop={monitor: validation/accuracy, restore_best: true}"
-    run = make(tmp_path / "1", stop)
-    path = run / "metrics.jsonl"
-    path.write_text(path.read_text().replace("validation/accuracy", "validation/other"))
-    with pytest.raises(Error, match="it has no validation/accuracy"):
-        Comparison.of([run])
-    early = make(tmp_path / "2", stop, status="interrupted")
-    (early / "metrics.jsonl").write_text('{"step":1,"epoch":1,"train/loss":2.0}\n')
-    assert Run.read(early).measures == {}
 
 
 def test_without_other_rows_it_is_the_training_loss(tmp_path: Path) -> None:
@@ -351,12 +318,29 @@ def test_that_the_best_can_be_told_holds_for_all_rivals_at_once(tmp_path: Path) 
     )
     (said,) = [v for v in found.verdicts() if v.startswith("test/accuracy")]
     assert "A is best, but cannot be told from B (by 0.138 ± 0.088 by itself" in said
-    assert said.endswith(", 5 pairs), nor from 2 others")
+    # Of B: 0.138 / 0.071 = 1.94 standard deviations, at .05 / 9; of D less.
+    told = "), nor from 2 others; if the gaps are as they seem, about "
+    more = "8 seeds would tell it from B 4 times in 5"
+    assert said.endswith(f", 5 pairs{told}{more}")
     assert "all 10 pairs" in " ".join(found.plain()["meaning"])
     (tmp_path / "one").mkdir()
     alone = rated(tmp_path / "one", near[0])
     assert alone.results[-1][-1] == "worse"
     assert "rivals" not in " ".join(alone.meaning())
+
+
+def test_how_many_seeds_would_tell_is_said(tmp_path: Path) -> None:
+    """Of the second, and of whom fewer seeds would tell from the best."""
+    near, far = [0.01, -0.02, 0.04], [0.1, 0.3, 0.5]
+    found = rated(tmp_path, near, far, seeds=3)
+    (said,) = [v for v in found.verdicts() if v.startswith("test/accuracy")]
+    apart = found.rivals["test/accuracy"]
+    second, last = (apart[g].apart.enough(3) for g in found.order["test/accuracy"][1:])
+    assert second > 20 > last > 3
+    assert said.endswith(
+        f"3 pairs), nor from 1 other; if the gaps are as they seem, about {second} "
+        f"seeds would tell it from B 4 times in 5, about {last} from C"
+    )
 
 
 def test_better_than_all_others(tmp_path: Path) -> None:
@@ -480,6 +464,28 @@ def test_where_nothing_is_a_number_none_is_best(tmp_path: Path) -> None:
     assert found.plain()["metrics"]["test/loss"]["best"] is None
 
 
+def test_one_run_with_the_best_value_does_not_keep_others_from_a_verdict(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path / "a", test=0.99)
+    seeds(tmp_path / "b", f"{RATE}=0.1", tests=[0.8, 0.9])
+    metric = "test/accuracy"
+    alone = Comparison.of([tmp_path])
+    assert [g.name for g in alone.order[metric]] == ["A", "B"]  # nothing to be tested
+    seeds(tmp_path / "c", f"{RATE}=0.2", tests=[0.701, 0.8])
+    found = Comparison.of([tmp_path])
+    assert [g.name for g in found.order[metric]] == ["B", "C", "A"]
+    (said,) = [v for v in found.verdicts() if v.startswith(metric)]
+    assert said.startswith(f"{metric}: B is better than C, the second (by 0.0995 ± ")
+    assert said.endswith(", 2 pairs); of one run, a better value: A")
+    assert found.results[-1][-3:] == ["+0.19", "–", "one seed in common: no interval"]
+    assert found.plain()["metrics"][metric]["best"] == "B"
+    make(tmp_path / "d", f"{RATE}=0.3", "seed=1", test=0.1)
+    found = Comparison.of([tmp_path])
+    assert [g.name for g in found.order[metric]][2:] == ["A", "D"]
+    assert "value: A" in [v[-8:] for v in found.verdicts()]
+
+
 def test_a_lucky_seed_does_not_win_over_pairs(tmp_path: Path) -> None:
     seeds(tmp_path / "a", tests=[0.5, 0.6, 0.7, 2.0])
     seeds(tmp_path / "b", f"{RATE}=0.1", tests=[0.6, 0.71, 0.8])
@@ -503,6 +509,7 @@ def test_what_diverged_is_not_ranked_first_by_those_that_did_not(
     assert said.startswith(
         "test/accuracy: A has finished all its runs, but B is better in pairs (by 0.77"
     )
+    assert said.endswith(", 2 pairs)")
 
 
 def test_a_seed_that_another_run_has_finished_is_not_unfinished(
@@ -568,41 +575,11 @@ def test_findings_of_many_configs_stand_below_each_other(tmp_path: Path) -> None
     assert rows[1:] == [[name, "error"] for name in "ABCDEFG"]
 
 
-def test_a_run_whose_metrics_were_cut_has_no_numbers(tmp_path: Path) -> None:
-    """They would be those of another epoch."""
-    run = make(tmp_path / "1")
-    path = run / "metrics.jsonl"
-    path.write_text("".join(path.read_text().splitlines(keepends=True)[:8]))
-    with pytest.raises(Error, match="ends before update 12, the last") as caught:
-        Comparison.of([run])
-    assert caught.value.code == "run-damaged"
-    assert caught.value.fix == f"nettrain resume {run}"
-    path.write_text("")
-    with pytest.raises(Error, match="ends before update 12"):
-        Run.read(run)
-
-
 def test_the_title_names_no_more_than_some_configs(tmp_path: Path) -> None:
     for n in range(7):
         make(tmp_path / str(n), f"name=n{n}")
     title = "n0, n1, n2, n3, n4 and 2 more: 1 config, 7 runs"
     assert Comparison.of([tmp_path]).title == title
-
-
-def test_a_damaged_run_is_left_out_unless_it_was_named(
-    two: Path, tmp_path: Path
-) -> None:
-    root = tmp_path / "runs"
-    shutil.copytree(two, root)
-    (root / "one/seed-1/metrics.jsonl").write_text("{}\n")
-    (root / "one/seed-2/config.resolved.yaml").write_text("a: [")
-    found = Comparison.of([root])
-    assert [len(group.runs) for group in found.groups] == [2, 4]
-    left = [note for note in found.notes() if note.startswith("left out")]
-    assert len(left) == 2
-    for seed in (1, 2):
-        with pytest.raises(Error, match="damaged"):
-            Comparison.of([root, root / f"one/seed-{seed}"])
 
 
 def test_a_run_before_its_first_update_has_no_numbers(tmp_path: Path) -> None:

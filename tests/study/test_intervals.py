@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nettrain.study.intervals import Interval, difference, told_apart
+from nettrain.study.intervals import MOST, Interval, difference, told_apart
 
 
 def excludes_zero(found: Interval) -> bool:
@@ -136,3 +136,48 @@ def test_equal_configs_are_rarely_told_from_the_luckiest() -> None:
         best, *others = sorted(values.tolist(), key=sum)
         wrong += any(told_apart([difference(other, best) for other in others]))
     assert wrong <= 0.05 * 400
+
+
+def spread(mean: float, n: int, folds: int = 1) -> Interval:
+    """Of n values with this mean and the standard deviation 1."""
+    values = stats.norm.ppf((np.arange(n) + 0.5) / n)
+    return Interval.of((values / values.std(ddof=1) + mean).tolist(), folds)
+
+
+@pytest.mark.parametrize(
+    ("mean", "tests", "expected"),
+    # G*Power's and R's power.t.test for pairs: 34 for an effect of .5, 10 for 1.
+    [(0.5, 1, 34), (-0.5, 1, 34), (1.0, 1, 10), (0.001, 1, MOST + 1), (1e5, 1, 2)],
+)
+def test_so_many_seeds_are_enough(mean: float, tests: int, expected: int) -> None:
+    assert {spread(mean, n).enough(tests) for n in (3, 4, 12)} == {expected}
+
+
+@pytest.mark.parametrize(("mean", "rivals"), [(1.0, 3), (3.0, 6)])
+def test_they_tell_four_times_in_five_among_all_pairs(mean: float, rivals: int) -> None:
+    n = spread(mean, 3).enough(rivals * (rivals + 1) // 2)
+    draw = np.random.default_rng(5)
+    shift = mean * (np.arange(rivals) == 0)[:, None]
+    told = [
+        [told_apart([*map(Interval.of, (apart + shift).tolist())])[0] for apart in sets]
+        for sets in (draw.normal(size=(400, rivals, size)) for size in (n, n - 1))
+    ]
+    assert np.mean(told[0]) > 0.77 and np.mean(told[1]) < 0.83
+
+
+def test_of_folds_whole_seeds_are_counted_and_no_number_may_be_enough() -> None:
+    """Nadeau and Bengio's error does not vanish: 1/(folds - 1) of it stays."""
+    seeds = spread(2.0, 6, folds=3).enough(1)
+    power = [
+        stats.nct.sf(stats.t.isf(0.025, n - 1), n - 1, 2.0 / math.sqrt(1 / n + 1 / 2))
+        for n in (3 * seeds, 3 * (seeds - 1))
+    ]
+    assert power[0] >= 0.8 > power[1]
+    assert spread(1.0, 6, folds=3).enough(1) == MOST + 1
+
+
+def test_what_is_not_told_needs_more_seeds_than_it_has() -> None:
+    draw = np.random.default_rng(11)
+    for values in draw.normal(0.8, size=(200, 4)).tolist():
+        known = Interval.of(values)
+        assert known.p * 6 <= 0.05 or known.enough(6) > 4

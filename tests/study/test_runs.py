@@ -67,6 +67,17 @@ def test_a_row_says_how_a_run_went(several: Path) -> None:
     assert (sick["findings"], sick["primary"]) == (2, "G1 name-of-G1")
 
 
+def test_findings_that_are_gone_are_not_none(tmp_path: Path) -> None:
+    run = make(tmp_path / "run")
+    assert Row.read(run).plain["findings"] == 0
+    (run / "findings.json").unlink()
+    plain = Row.read(run).plain
+    assert (plain["status"], plain["findings"], plain["primary"]) == (
+        *("finished", None),
+        None,
+    )
+
+
 def test_the_monitored_metric_is_the_configs(tmp_path: Path) -> None:
     stop = "train.stop={monitor: validation/accuracy}"
     plain = Row.read(make(tmp_path / "run", stop)).plain
@@ -133,19 +144,32 @@ def test_a_sweep_means_the_runs_of_its_points(tmp_path: Path) -> None:
         make(run)
     config = trials / "0001.yaml"
     config.write_text("seed: 0")
-    assert runs_of([tmp_path]) == made  # it is no sweep
-    with pytest.raises(Error, match="is not a run"):
-        runs_of([*made, config])
+    assert runs_of([tmp_path]) == runs_of(made) == made  # it is no sweep
+    with pytest.raises(Error, match=r"0001\.yaml is not a run"):
+        runs_of([config])
     (tmp_path / "sweep.yaml").write_text("base: base.yaml")
     assert runs_of([tmp_path]) == made[:1]
-    assert runs_of(sorted(trials.iterdir())) == made  # all were named
-    assert runs_of([config, made[0]]) == made[:1]
+    # As a pattern of a shell has them: trials/0001*.
+    assert runs_of(sorted(trials.iterdir())) == runs_of(made) == made[:1]
+    assert runs_of([made[1]]) == runs_of([made[1], config]) == made[1:]
+    assert runs_of([tmp_path, made[1]]) == made
     with pytest.raises(Error, match="is the config of a sweep's point") as error:
         runs_of([config])
     assert error.value.code == "run-missing"
     assert error.value.fix == f"its runs stand beside it: {trials}/0001-seed-…"
     with pytest.raises(Error, match="none is not a run"):
         runs_of([*made, trials / "none"])
+
+
+def test_files_beside_runs_are_passed_over(several: Path) -> None:
+    """`compare runs/made/*` names them, too."""
+    inside = [several / "made" / name for name in ("2", "notes.txt", "10")]
+    assert runs_of(inside) == [inside[0], inside[2]]
+    for others in (inside[1:2], [several / "deep", inside[1]]):
+        with pytest.raises(Error, match=r"notes\.txt is not a run"):
+            runs_of(others)
+    with pytest.raises(Error, match=r"run\.json is not a run"):
+        runs_of([several / "made/2", several / "made/10/run.json"])
 
 
 def test_the_runs_of_folders(several: Path, tmp_path: Path) -> None:
@@ -193,6 +217,38 @@ def test_conditions(text: str, value: Any, holds: bool) -> None:
 def test_what_is_no_condition(text: str) -> None:
     with pytest.raises(Error, match="is no condition"):
         Condition.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "each"),
+    [
+        ("a=1 and b=2", ("a=1", "b=2")),
+        ("status = finished AND seed > 2", ("status=finished", "seed > 2")),
+        ("a>1 or b<2 , c=3", ("a>1", "b<2", "c=3")),
+        ("a=1&&b=2", ("a=1", "b=2")),
+        ('a="x" and b="y"', ('a="x"', 'b="y"')),
+        ("a='x' and b='y'", ("a='x'", "b='y'")),
+    ],
+)
+def test_two_conditions_in_one_are_told_apart(text: str, each: tuple[str, ...]) -> None:
+    with pytest.raises(Error, match="is more than one condition") as caught:
+        Condition.parse(text)
+    asked = " ".join(f'--where "{one}"' for one in each)
+    assert caught.value.fix == f"give --where for each, all have to hold: {asked}"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a = salt and pepper", "salt and pepper"),
+        ("a = 'b and c=2'", "b and c=2"),
+        ("a = [b, c]", "[b, c]"),
+        ("a = brand=x", "brand=x"),
+        ("a = ''", ""),
+    ],
+)
+def test_what_only_looks_like_two(text: str, value: str) -> None:
+    assert Condition.parse(text) == Condition("a", "=", value)
 
 
 def test_nothing_is_evaluated() -> None:
@@ -253,6 +309,9 @@ def test_a_key_that_no_run_has_is_said(several: Path) -> None:
     assert 'did you mean "test/accuracy"' in str(caught.value)
     with pytest.raises(Error, match="no run has"):
         rows([several], [Condition("optimizer.adam.rate", ">", 1)])
+    with pytest.raises(Error, match='no run has "-seed"') as caught:
+        rows([several], sort="-seed")
+    assert caught.value.fix == "--sort seed --reverse puts the largest first"
     assert rows([several / "empty"], sort="test/acuracy") == []
 
 
