@@ -12,7 +12,9 @@ from typing import Any
 from nettrain.cli import plan, plugin
 from nettrain.cli.terminal import colour, joined, print_json, size, table
 from nettrain.component import dump, show
+from nettrain.config import resolve
 from nettrain.config.fix import fix
+from nettrain.config.replaced import replaced_by
 from nettrain.config.tree import Tree
 from nettrain.data.kept import named
 from nettrain.diagnose import Finding
@@ -41,15 +43,17 @@ def check(arguments: Namespace) -> int:
     if is_sweep_file(arguments.config):
         return plan.check(arguments)
     setup = set_up(arguments.config, arguments.overrides)
+    notes = [*_notes(arguments)]
     report = examine(setup)
     fits = report.needed.fits
     tried = trial(setup) if arguments.probe and fits else None
     if arguments.json:
-        print_json(_plain(setup, report, tried))
+        print_json({**_plain(setup, report, tried), "notes": notes})
     else:
         print(f"{arguments.config}: {setup.experiment.name}\n")
         print(_layers(report) + "\n")
-        print(fitted("\n".join(_facts(setup, report)), _HEAD, sys.stdout))
+        told = [*(f"note      {note}" for note in notes), *_facts(setup, report)]
+        print(fitted("\n".join(told), _HEAD, sys.stdout))
     sys.stdout.flush()
     if not fits:
         error = refusal(setup, report.needed)
@@ -77,6 +81,13 @@ def _fix(arguments: Namespace) -> None:
         print("\n".join([*told, ""]), file=out, flush=True)
     if done.left:
         raise done.left
+
+
+def _notes(arguments: Namespace) -> Iterator[str]:
+    """Components of the config that a setting of the command line replaces."""
+    if arguments.overrides:
+        tree = resolve(arguments.config, schema=Experiment).tree
+        yield from replaced_by(tree, Experiment, arguments.overrides)
 
 
 def _schema(tree: Tree) -> type:

@@ -13,6 +13,7 @@ from nettrain.component import dump
 from nettrain.config.writer import inline
 from nettrain.errors import Error, visible
 from nettrain.show.width import fitted
+from nettrain.study.greediest import Greediest
 from nettrain.study.plan import Plan, Varied
 from nettrain.study.points import Base
 from nettrain.study.verdict import count
@@ -43,20 +44,24 @@ def check(arguments: Namespace) -> int:
             print(table([heads, *map(_row, plan.axes)], left=3) + "\n")
         print(fitted(visible("\n".join(_facts(plan))), _HEAD, sys.stdout))
     sys.stdout.flush()
-    refusal = plan.greediest.refusal
-    if refusal and not arguments.json:
-        raise refusal
-    if refusal:
-        print(refusal, file=sys.stderr)  # its one document is printed
-    return refusal.exit_code if refusal else 0
+    most = plan.greediest
+    # Of points that cannot be trained all alone are a mistake: others are told.
+    error = most.refusal or (most.flaw if most.flawed == plan.points else None)
+    if error and not arguments.json:
+        raise error
+    if error:
+        print(error, file=sys.stderr)  # its one document is printed
+    return error.exit_code if error else 0
 
 
 def brief(plan: Plan, folder: Path) -> list[str]:
-    """What is about to be done, and where, in two lines."""
+    """What is about to be done, and where, in two lines; and what may be wrong."""
     sweep = plan.base.sweep
     return [
         f"{sweep.name}: {_trials(plan)} of {plan.base.config_path}, in {folder}",
         f"{plan.metric} is to {_RISE[plan.goal]}; {_at_once(plan)}",
+        *plan.notes,
+        *_failing(plan.greediest, plan.points),
     ]
 
 
@@ -64,6 +69,8 @@ def _facts(plan: Plan) -> Iterator[str]:
     """All that there is to say beside the keys, each with its head."""
     sweep = plan.base.sweep
     yield f"base      {plan.base.config_path}: {plan.base.experiment.name}"
+    for note in plan.notes:
+        yield f"note      {note}"
     ((name, settings),) = dump(sweep.method).items()
     given = [f"{key} {inline(value)}" for key, value in settings.items() if value]
     yield f"method    {': '.join(filter(None, (name, ', '.join(given))))}"
@@ -114,7 +121,7 @@ def _at_once(plan: Plan) -> str:
     if plan.workers > 0:
         how = f"{min(plan.workers, plan.trials)} at the same time"
         how += f" by {where}" if where != "loky" else ""
-    return f"{how}, up to {size(plan.greediest.need)} of memory each"
+    return f"{how}, up to {size(plan.greediest.fitting)} of memory each"
 
 
 def _memory(plan: Plan) -> Iterator[str]:
@@ -122,26 +129,51 @@ def _memory(plan: Plan) -> Iterator[str]:
     most, blank = plan.greediest, " " * _HEAD
     yield f"workers   {_at_once(plan)}"
     yield f"{blank}{_looked_at(plan)}"
-    if most.flaw:
-        yield f"{blank}one cannot be trained: {most.flaw.message}"
+    for line in _failing(most, plan.points):
+        yield f"{blank}{line}"
     if plan.limit is None or plan.workers < 0:
         yield f"{blank}how much memory there is for them is not known"
         return
-    there = f"there is memory for {plan.room} ({plan.limit.name})"
+    there = f"there is memory for {plan.beside} ({plan.limit.name})"
     yield blank + there + (": ask for fewer" if plan.crowded else "")
+
+
+def _failing(most: Greediest, points: int) -> Iterator[str]:
+    """Points that will not be trained, and such as nothing is known of."""
+    of = f"of {count(points, 'point')}"
+    if most.points < points:
+        of = f"of the {count(most.points, 'point')} looked at"
+    if most.flaw:
+        first = ", the first" if most.flawed > 1 else ""
+        yield f"{most.flawed} {of} cannot be trained{first}: {most.flaw.message}"
+    if most.unfit:
+        does = "does" if most.unfit == 1 else "do"
+        yield f"{most.unfit} {of} {does} not fit into the memory"
+    if most.own:
+        own = f"{count(most.own, 'point')} with code of your own"
+        not_ = f"{'is' if most.own == 1 else 'are'} not looked at"
+        yield f"{own} {not_}: it is run in trials alone"
 
 
 def _looked_at(plan: Plan) -> str:
     """How the most is known, and with which values it is needed."""
     most = plan.greediest
     if not most.values:
-        own = "; code of your own is run in trials alone"
-        return f"as the base is{own if not most.looked_at else ''}"
-    what = f"{count(most.looked_at, 'config')} with the ends of each key"
-    if most.is_all:
-        what = f"all {count(most.looked_at, 'point')}"
+        return "as the base is"
+    what = f"all {count(most.points, 'point')}"
+    if not most.is_all:
+        at_most = "" if plan.exact else "up to "
+        what = f"{most.points} of {at_most}{count(plan.points, 'point')}"
+    if others := most.looked_at - most.points:
+        what += f" and {count(others, 'config')} with the ends of each key, or all of "
+        what += "what are no numbers"
+        if cut := [axis.key for axis in plan.axes if axis.is_cut]:
+            what += f" (of {joined(cut)} some)"
     told = (f"{key} {_cut(_shown(value))}" for key, value in most.values.items())
-    return f"as the greediest of {what}: {', '.join(told)}"
+    needs = f"the greediest of {what}: {', '.join(told)}"
+    if most.need <= most.fitting:
+        return f"as {needs}"
+    return f"of those that fit; {needs} needs {size(most.need)}"
 
 
 def _shown(value: Any) -> str:

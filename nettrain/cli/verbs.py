@@ -92,7 +92,8 @@ learned; and each gradient beside central differences in float64.
 
 Of a sweep's config are shown the keys that it varies, how many trials there are, what
 the greediest of them needs, and whether there is memory for as many as run at the same
-time. Of few points all are looked at for that, of more the ends of each key.""",
+time. Up to 50 points are all looked at for that where it takes but seconds; of more 50,
+and the ends of each key.""",
     ),
     "init": Verb(
         "init",
@@ -309,6 +310,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         fix = f"{self.prog} --help shows what it takes, with an example"
+        if message.startswith("argument --sort:"):  # --sort -validation/loss
+            fix = "--sort KEY --reverse puts the largest first"
         raise Error("usage-arguments", message, fix=fix)
 
 

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from nettrain.component import closest, dump, listed, registered
+from nettrain.config.replaced import replaced
 from nettrain.data.dataset import Dataset, prepare
 from nettrain.data.settings import DataConfig
 from nettrain.errors import Error, raise_all
 from nettrain.experiment import available
 from nettrain.experiment.available import Limit
-from nettrain.experiment.setup import Setup, set_up
-from nettrain.study.greediest import Greediest
+from nettrain.experiment.schema import Experiment
+from nettrain.experiment.setup import OF_BATCHES, Setup, set_up
+from nettrain.study.greediest import Greediest, ends
 from nettrain.study.methods import Halving, Try
 from nettrain.study.points import Base
 from nettrain.study.results import Unit
@@ -53,6 +55,11 @@ class Varied:
     count: int | None
     own: Any
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether of its values only some are looked at where there are more points."""
+        return self.kind == "list" and len(ends(self.values)) not in (2, self.count)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -71,8 +78,10 @@ class Plan:
         greediest: what no trial takes more of.
         limit: what bounds the memory; None where nothing is known to.
         room: for how many such trials there is memory; None where not known.
+        beside: for how many of those that fit.
         workers: trials at the same time; -1 for as many as the cluster has.
         data: hash of all data that its points are trained on with the first seed.
+        notes: what its keys do that nobody may expect.
     """
 
     base: Base
@@ -87,8 +96,10 @@ class Plan:
     greediest: Greediest
     limit: Limit | None
     room: int | None
+    beside: int | None
     workers: int
     data: str
+    notes: tuple[str, ...]
 
     @classmethod
     def of(cls, base: Base, workers: int | None = None) -> Plan:
@@ -108,7 +119,7 @@ class Plan:
         units = _units(sweep, base.experiment.seed)
         setup = _set_up(base, units[0])
         metric = _checked_metric(base, setup)
-        data = _data(base, units[0], setup.dataset, metric.partition("/")[0])
+        data = _data(base, units[0], setup, metric.partition("/")[0])
         axes = [_varied(base, key) for key in sweep.space]
         asked = getattr(sweep.method, "points", len(tries))
         different = [*{repr(one.values): one.values for one in tries}.values()]
@@ -116,9 +127,10 @@ class Plan:
         most = Greediest.of(
             base, setup, unit_overrides(sweep, units[0]), different, exact
         )
-        limit, room = available.limit(), None
+        limit, room, beside = available.limit(), None, None
         if limit is not None:
-            room = max(0, limit.nbytes - available.held()) // most.need
+            free = max(0, limit.nbytes - available.held())
+            room, beside = free // most.need, free // most.fitting
         return cls(
             base=base,
             axes=tuple(axes),
@@ -132,8 +144,10 @@ class Plan:
             greediest=most,
             limit=limit,
             room=room,
-            workers=workers or _workers(sweep, setup.experiment.threads, room),
+            beside=beside,
+            workers=workers or _workers(sweep, setup.experiment.threads, beside),
             data=data,
+            notes=tuple(_notes(base)),
         )
 
     @property
@@ -144,7 +158,7 @@ class Plan:
     def crowded(self) -> bool:
         """Whether more trials are to run at once than there is memory for."""
         at_once = min(self.workers, self.trials)
-        return self.room is not None and at_once > max(self.room, 1)
+        return self.beside is not None and at_once > max(self.beside, 1)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -162,18 +176,25 @@ class Plan:
             "folds": sweep.folds,
             "trials": self.trials,
             "flaw": most.flaw and most.flaw.message,
+            "points_looked_at": most.points,
+            "points_that_cannot_be_trained": most.flawed,
+            "points_that_do_not_fit": most.unfit,
+            "points_with_own_code": most.own,
+            "notes": self.notes,
             "updates": most.updates,
             "objective": {"metric": self.metric, "goal": self.goal},
             "backend": sweep.backend,
             "workers": "all" if self.workers < 0 else self.workers,
             "memory": {
                 "trial": most.need,
+                "fitting_trial": most.fitting,
                 "greediest": most.values,
                 "looked_at": most.looked_at,
                 "all_points": most.is_all,
                 "available": self.limit and self.limit.nbytes,
                 "limit": self.limit and self.limit.name,
                 "room": self.room,
+                "fitting_room": self.beside,
                 "fits": most.refusal is None and not self.crowded,
             },
         }
@@ -291,6 +312,12 @@ def _plain(axis: Varied) -> Mapping[str, Any]:
     return plain
 
 
+def _notes(base: Base) -> Iterator[str]:
+    """Components of the base that a key replaces, each once."""
+    told = (replaced(base.config.tree, Experiment, key) for key in base.sweep.space)
+    yield from dict.fromkeys(filter(None, told))
+
+
 # ---------------------------------------------------------------- one run of the base
 
 
@@ -341,17 +368,17 @@ _ROWS = ("source", "target", "task", "columns", "missing", "split")
 """Sections of the data that may decide which rows a point is judged by."""
 
 
-def _data(base: Base, unit: Unit, usual: Dataset, part: str) -> str:
+def _data(base: Base, unit: Unit, usual: Setup, part: str) -> str:
     """A hash of the data of the base and of every value of a key that decides them.
 
     Args:
-        usual: data of the base.
+        usual: the base.
         part: whose rows the points are judged by.
 
     Raises:
         Error: where values of a key lead to other rows there.
     """
-    found, errors = [usual.sha256], list[Error]()
+    found, errors = [usual.dataset.sha256], list[Error]()
     among = {key: _looked_at(axis) for key, axis in base.sweep.space.items()}
     first = {key: given[0] for key, given in among.items()}
     for key, given in among.items():
@@ -360,7 +387,7 @@ def _data(base: Base, unit: Unit, usual: Dataset, part: str) -> str:
             continue
         judged: list[_Judged] = []
         for value in given:
-            config, dataset = _dataset(base, {**first, key: value}, key, unit)
+            config, dataset = _dataset(base, {**first, key: value}, key, unit, usual)
             found.append(dataset.sha256)
             judged.append(_Judged.of(config, dataset, part))
         if not all(map(judged[0].is_like, judged)):
@@ -374,7 +401,7 @@ def _data(base: Base, unit: Unit, usual: Dataset, part: str) -> str:
 
 
 def _dataset(
-    base: Base, given: Mapping[str, Any], key: str, unit: Unit
+    base: Base, given: Mapping[str, Any], key: str, unit: Unit, usual: Setup
 ) -> tuple[DataConfig, Dataset]:
     """The data of the point with these values; what is wrong with them is the key's."""
     point = base.point(0, tuple(given.values())).experiment
@@ -383,7 +410,11 @@ def _dataset(
         if unit.fold is not None:
             cut = replace(data.split, validation=0.0, folds=base.sweep.folds)
             data = replace(data, split=replace(cut, fold=unit.fold))
-        return data, prepare(data, seed=seed, dtype=dtype, task=point.loss.task)
+        own, task = usual.experiment, point.loss.task
+        alike = replace(own.data, **{name: getattr(data, name) for name in OF_BATCHES})
+        if (alike, own.dtype, own.loss.task) == (data, dtype, task):
+            return data, usual.dataset
+        return data, prepare(data, seed=seed, dtype=dtype, task=task)
     except Error as error:
         place = base.place_of(key, given[key])
         raise Error(error.code, error.message, place=place, fix=error.fix) from None

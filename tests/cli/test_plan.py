@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nettrain.cli.plan import brief
+from nettrain.component.family import forget
 from nettrain.errors import Error
 from nettrain.experiment import available
 from nettrain.experiment.available import Limit
@@ -146,9 +147,15 @@ def test_the_greediest_point_decides(
     assert (found["fits"], found["room"], found["all_points"]) == (False, 0, True)
     assert found["greediest"] == {"model.dense1.units": 40000000}
     answer = call("check", "sweep.yaml", wide, "method=grid")
-    assert "all 2 points: model.dense1.units 40000000" in answer.out
-    assert "workers   1 at the same time, up to " in answer.out
+    needs = "of all 2 points: model.dense1.units 40000000 needs "
+    assert f"of those that fit; the greediest {needs}" in answer.out
+    assert "\n          1 of 2 points does not fit into the memory\n" in answer.out
     assert answer.code == 8 and "(with model.dense1.units: 40000000)" in answer.err
+    # Its trial is refused: the others are as many at a time as if it were not there.
+    others = call("check", "sweep.yaml", wide.replace(", 40000000", ""), "method=grid")
+    (line,) = (line for line in answer.out.splitlines() if "workers " in line)
+    assert line in others.out and "1 at the same time" not in line
+    assert "there is memory for 0" not in answer.out
 
 
 @pytest.mark.parametrize(
@@ -156,23 +163,69 @@ def test_the_greediest_point_decides(
     [
         ("space={}", "as the base is\n"),
         (
-            "space={model.dense1.units: {int: [1, 99]}}",
-            "configs with the ends of each key: ",
+            "space={train.clip_norm: {log: [1, 9]}, train.clip_value: {log: [1, 9]}}",
+            "50 of 60 points and 4 configs with the ends of each key, or all of ",
         ),
         (
             "space={model: [[{dense: auto}], [{conv1d: {filters: 1, size: 9}}]]}",
-            "one cannot be trained: ",
+            "1 of 2 points cannot be trained: ",
         ),
+        ("space={model.dense2.units: [3, 5, 2]}", "2 of 3 points cannot be trained, "),
     ],
 )
 def test_how_the_need_is_known(call: Call, override: str, said: str) -> None:
-    method = "method={random: {points: 20}}" if "int" in override else "method=grid"
+    method = "method={random: {points: 60}}" if "log" in override else "method=grid"
     answer = call("check", "sweep.yaml", override, method)
     assert answer.code == 0 and said in answer.out
-    flaw = json.loads(call("check", "sweep.yaml", override, method, "--json").out)[
-        "flaw"
-    ]
-    assert (flaw is None) is ("conv1d" not in override)
+    found = json.loads(call("check", "sweep.yaml", override, method, "--json").out)
+    count = found["points_that_cannot_be_trained"]
+    assert (found["flaw"] is None) is (count == 0)
+    assert f"{count} of " in said or count == 0
+
+
+def test_points_none_of_which_can_be_trained(call: Call, folder: Path) -> None:
+    wrong = ["space={model.dense2.units: [4, 5]}", "method=grid"]
+    answer = call("check", "sweep.yaml", *wrong)
+    assert answer.code == 2 and "2 of 2 points cannot be trained, " in answer.out
+    assert "(with model.dense2.units: 4)" in answer.err
+    assert answer.err.startswith("error[config-head] command line: ")
+    answer = call("check", "sweep.yaml", *wrong, "--json")
+    assert answer.code == 2 and json.loads(answer.out)["flaw"] in answer.err
+
+
+def test_points_with_own_code_are_told(call: Call, folder: Path) -> None:
+    lines = ["from nettrain.component import register", "from nettrain.nn import ReLU"]
+    lines += ['@register("own")', "class Own(ReLU):", '    "As it is."']
+    (folder / "own.py").write_text("\n".join(lines) + "\n")
+    space = "space={model.dense1.activation: [tanh, own]}"
+    words = ["sweep.yaml", space, "method=grid", "--plugin", "own.py"]
+    try:
+        said = call("check", *words).out
+    finally:
+        forget("own")
+    assert "1 of 2 points: model.dense1.activation tanh" in said
+    told = "1 point with code of your own is not looked at: it is run in trials alone"
+    assert told in said
+
+
+def test_a_component_that_a_key_replaces_is_told(call: Call, folder: Path) -> None:
+    with (folder / "config.yaml").open("a") as file:
+        file.write("optimizer: {adam: {learning_rate: 0.02, beta1: 0.8}}\n")
+    told = (
+        "optimizer: adam becomes sgd; its learning_rate 0.02, beta1 0.8 are not taken"
+    )
+    keys = "optimizer.sgd.momentum: [0.5], optimizer.sgd.learning_rate: [0.1]"
+    answer = call("check", "sweep.yaml", f"space={{{keys}}}", "method=grid")
+    assert answer.out.count(f"note      {told} over\n") == 1
+    answer = call("check", "sweep.yaml", "--json")
+    assert json.loads(answer.out)["notes"] == []
+    words = ["optimizer.sgd.momentum=0.5", "optimizer.sgd.learning_rate=0.1"]
+    assert call("check", "config.yaml", *words).out.count(told) == 1
+    given = json.loads(call("check", "config.yaml", *words, "--json").out)["notes"]
+    assert given == [f"{told} over"]
+    assert "note " not in call("check", "config.yaml", "optimizer=sgd", *words).out
+    plan = Plan.of(Base.read("sweep.yaml", [f"space={{{keys}}}", "method=grid"]))
+    assert brief(plan, Path("runs/x/1"))[2:] == [f"{told} over"]
 
 
 def test_mistakes(call: Call, folder: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from nettrain.errors import Error
 from nettrain.experiment import available
 from nettrain.experiment.available import Limit
+from nettrain.study import greediest
 from nettrain.study import plan as planning
 from nettrain.study.plan import Plan, unit_overrides
 from nettrain.study.points import Base
@@ -445,6 +446,8 @@ def test_of_many_points_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(Base, "point", noted)
     monkeypatch.setattr(planning, "LOOKED_AT", 4)
+    monkeypatch.setattr(greediest, "POINTS", 1)
+    monkeypatch.setattr(greediest, "FEW", 1)
     space = "{train.epochs: {int: [1, 999]}}"
     planned(f"space: {space}\nmethod: {{grid: {{steps: 10}}}}")
     assert asked[:3] == [(1,), (370,), (999,)]  # the ends, and one between
