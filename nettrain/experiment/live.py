@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nettrain.experiment.found import found_until
+from nettrain.experiment.found import found_until, has_end
 from nettrain.experiment.recorder import Nobody
-from nettrain.experiment.report import gathered
+from nettrain.experiment.report import best, gathered
 from nettrain.experiment.setup import RESOLVED, Setup
 from nettrain.experiment.status import read_status
 from nettrain.record import json_text
@@ -18,7 +19,7 @@ from nettrain.record.folder import REPORT, RUN, RunFolder
 from nettrain.record.metrics import Row
 from nettrain.show.columns import timed
 from nettrain.show.page.report import Report, curves, live, parts
-from nettrain.training.outcome import EPOCH_LOSS
+from nettrain.training.outcome import EPOCH_LOSS, monitored
 
 
 class Live(Nobody):
@@ -33,6 +34,8 @@ class Live(Nobody):
         self._folder: RunFolder | None = None
         plan = setup.plan()
         self._per_epoch = plan.steps_per_epoch
+        stop = setup.experiment.train.stop
+        self._monitor = monitored(stop, "validation" in plan.parts)
         numbers = [m.registered_name for m in plan.metrics if not m.is_table]
         self._names = [EPOCH_LOSS, *(f"train/{name}" for name in numbers)]
         if "validation" in plan.parts:
@@ -100,8 +103,8 @@ class Live(Nobody):
     def _report(self) -> Report:
         assert self._folder is not None
         facts = read_status(self._folder)
-        if facts["status"] != "running":
-            return gathered(self._folder, facts)
+        if has_end(facts):
+            return gathered(self._folder, facts, best_epoch=best(facts, self._monitor))
         step, epoch = self._curves.newest
         so_far = {"step": step, "epoch": epoch, "summary": {"last": self._curves.last}}
         return Report(
@@ -124,8 +127,9 @@ class Live(Nobody):
             more = f" {page} has its graph too." if there else ""
             return f"The run has ended: {now.facts['status']}.{more}"
         step, epoch = self._curves.newest
-        at = f"Epoch {epoch}, step {step} of {self._total}"
-        return f"{at}. This page follows the run."
+        epochs = math.ceil(self._total / self._per_epoch)
+        at = f"Epoch {epoch} of {epochs}, step {step} of {self._total}"
+        return f"{at} ({step / self._total:.0%}). This page follows the run."
 
 
 def _key(finding: Mapping[str, Any]) -> tuple[str, str | None]:

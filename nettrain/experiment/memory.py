@@ -439,14 +439,16 @@ class _Sizes:
 
     @cached_property
     def every_value(self) -> int:
-        """Values and gradients of every node of a batch, and copies of both."""
+        """Values and gradients of every node of a batch, copies of both, and what the
+        size of the largest is worked out in."""
         step, rows = self._step, min(self._batch, graph.ROWS)
         if rows < self._batch:
             step = programs.trace_step(self._recipe, rows)
         nodes = topological([step.cost])
         found = adjoints(step.cost, nodes)
         known = _computed(topological([*nodes, *found.values()]))
-        return known + 2 * _nbytes(nodes) + _nbytes(self._parameters)
+        copies = 2 * _nbytes(nodes) + _nbytes(self._parameters)
+        return known + copies + 8 * self.largest
 
     @property
     def history(self) -> int:

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from nettrain.errors import Error
-from nettrain.experiment import pictures
+from nettrain.experiment import memory, pictures
 from nettrain.experiment.assembly import make_network, make_probe
 from nettrain.experiment.found import found_until, has_end, read_findings
 from nettrain.experiment.graph import network_drawing
 from nettrain.experiment.load import Run
+from nettrain.experiment.schema import Experiment
 from nettrain.experiment.setup import RESOLVED, Setup, set_up
 from nettrain.experiment.status import (
     RUNNING,
@@ -70,7 +71,7 @@ def draw(
     if "prior" not in facts:  # a run of before
         facts = {**facts, "prior": prior(setup)}
     drawing = network_drawing(setup, network)
-    best_epoch = facts["summary"]["best"].get(monitor, {}).get("epoch")
+    best_epoch = best(facts, monitor)
     made = pictures.drawn(
         *_columns(folder, facts),
         lost=_lost(read_findings(folder)),
@@ -83,6 +84,12 @@ def draw(
     _write(folder, made, drawing, png)
     told = gathered(folder, facts, drawing=drawing, best_epoch=best_epoch)
     folder.write_text(REPORT, report(told))
+
+
+def best(facts: Mapping[str, Any], monitor: str) -> int | None:
+    """The epoch that was best by a metric, of a run with an end."""
+    found: Mapping[str, Any] = facts["summary"]["best"].get(monitor, {})
+    return found.get("epoch")
 
 
 def _write(
@@ -166,10 +173,10 @@ def gathered(
 def redraw(path: str | os.PathLike[str], png: bool = False) -> Path:
     """Write the page and the pictures of a run again.
 
-    Where its data are gone the page is made of what the folder holds, without graph.
-    That of a run that was killed tells how far it came, and has the graph of its newest
-    checkpoint. Of a run which goes on the folder is not touched, and the page stands
-    beside, without graph.
+    Where its data are gone, or there is no memory for its network, the page is made of
+    what the folder holds, without graph. That of a run that was killed tells how far it
+    came, and has the graph of its newest checkpoint. Of a run which goes on the folder
+    is not touched, and the page stands beside, without graph.
 
     Returns:
         Where the page is: in the folder, or that of a run which goes on as
@@ -204,14 +211,26 @@ def _redraw(folder: RunFolder, facts: Mapping[str, Any], png: bool) -> None:
     except Error as error:
         if png or not _is_lost(error):
             raise
-        page = report(gathered(folder, facts, missing=error.message))
-        folder.write_text(REPORT, page)
+        best_epoch = None
+        with contextlib.suppress(Error):  # its config may be what is lost
+            known = facts["summary"]["best"]
+            best_epoch = best(facts, _monitor(Run(folder.path).experiment, known))
+        told = gathered(folder, facts, missing=error.message, best_epoch=best_epoch)
+        folder.write_text(REPORT, report(told))
+
+
+def _monitor(experiment: Experiment, known: Mapping[str, Any]) -> str:
+    """The metric that decides, of those whose best values are known."""
+    return monitored(experiment.train.stop, "validation/loss" in known)
 
 
 def _is_lost(error: Error) -> bool:
-    """Whether what a graph is drawn from is not there any more."""
-    places = ("data-", "disk-missing", "config-", "checkpoint-missing")
+    """Whether what a graph is drawn from is not there any more, or has no room."""
+    places = ("data-", "disk-missing", "config-", "memory-", _NO_CHECKPOINT)
     return error.code.startswith(places)
+
+
+_NO_CHECKPOINT = "checkpoint-missing"
 
 
 @contextlib.contextmanager
@@ -222,10 +241,11 @@ def _restored(
 
     Args:
         facts: run.json.
-        begun: whether it may have no checkpoint, and is then as it began.
+        begun: whether it has no update yet: without a checkpoint it is as it began.
 
     Raises:
-        Error: where its data or its checkpoint are not what they were.
+        Error: where its data or its checkpoint are not what they were, or there is no
+            memory for it.
     """
     setup = set_up(folder.path / RESOLVED)
     if setup.dataset.sha256 != facts["data_sha256"]:
@@ -233,19 +253,34 @@ def _restored(
     # Lines are cited as the run began: of the config that it was given.
     recipe = dataclasses.replace(setup.recipe, origins=facts["lines"])
     setup = dataclasses.replace(setup, recipe=recipe)
-    found = newest(folder).checkpoint
-    if found is None and not begun:
-        message = f"{folder.path} has no checkpoint that can be used"
-        fix = f"nettrain resume {folder.path}"
-        raise Error("checkpoint-missing", message, fix=fix)
-    with limited(setup.experiment.threads):
-        network = make_network(setup)
-        probe = make_probe(setup, network)
-        loop = Loop(network, setup.plan(), probe, lambda event: None)
-        if found:
-            loop.restore(found.tensors)
-            stored.check_step(loop.step, found.meta.step)
-        yield setup, loop, probe
+    _check_fits(setup)
+    try:
+        found = newest(folder).checkpoint
+        if found is None and not begun:
+            message = f"{folder.path} has no checkpoint that can be used"
+            fix = f"nettrain resume {folder.path}"
+            raise Error(_NO_CHECKPOINT, message, fix=fix)
+        with limited(setup.experiment.threads):
+            network = make_network(setup)
+            probe = make_probe(setup, network)
+            loop = Loop(network, setup.plan(), probe, lambda event: None)
+            if found:
+                loop.restore(found.tensors)
+                stored.check_step(loop.step, found.meta.step)
+            del found  # else it is there as long as the pictures are drawn
+            yield setup, loop, probe
+    except MemoryError as error:  # more than was worked out
+        raise Error("memory-full", f"there is no memory for it: {error}") from error
+
+
+def _check_fits(setup: Setup) -> None:
+    """Refuse what has no room to be read and drawn; nothing is trained here."""
+    needed = memory.predict(setup, resumed=True)
+    here = {memory.READ, memory.VALUES}
+    stages = tuple(stage for stage in needed.stages if here & stage.terms.keys())
+    needed = dataclasses.replace(needed, stages=stages)
+    if not needed.fits:
+        raise memory.refusal(setup, needed)
 
 
 # ---------------------------------------------------------------- before the end
@@ -258,6 +293,7 @@ class _Saved:
     Attributes:
         drawing: its graph; None where it cannot be drawn.
         missing: why it cannot.
+        has_weights: whether there are any, as far as is known.
         at: the moment of all of this.
         predicted, dead: see `pictures.drawn`.
         found: the findings until then as findings.json would have them.
@@ -265,18 +301,23 @@ class _Saved:
 
     drawing: Drawing | None = None
     missing: str = ""
+    has_weights: bool = True
     at: str = ""
     predicted: Mapping[str, float] | None = None
     dead: Mapping[str, np.ndarray] | None = None
     found: Sequence[Mapping[str, Any]] = ()
 
 
-def _saved(folder: RunFolder, facts: Mapping[str, Any]) -> _Saved:
-    """Nothing of a run that goes on: beside it there may be no memory for another."""
+def _saved(folder: RunFolder, facts: Mapping[str, Any], begun: bool) -> _Saved:
+    """Nothing of a run that goes on: beside it there may be no memory for another.
+
+    Args:
+        begun: whether it has no update yet.
+    """
     if facts["status"] == RUNNING:
         return _Saved(missing="the run has not come to its end")
     try:
-        with _restored(folder, facts, begun=True) as (setup, loop, probe):
+        with _restored(folder, facts, begun=begun) as (setup, loop, probe):
             return _Saved(
                 drawing=network_drawing(setup, loop.network),
                 at=f"step {loop.step}" if loop.step else "the beginning",
@@ -287,7 +328,8 @@ def _saved(folder: RunFolder, facts: Mapping[str, Any]) -> _Saved:
     except Error as error:
         if not _is_lost(error):
             raise
-        return _Saved(missing=error.message)
+        lost = error.code == _NO_CHECKPOINT
+        return _Saved(missing=error.message, has_weights=not lost)
 
 
 def _in_full(
@@ -316,10 +358,9 @@ def _so_far(
     last: Mapping[str, Any] = rows[-1] if rows else {"step": 0, "epoch": 0}
     found = found_until(folder, last["step"])
     recorded = _timed(folder, facts, rows)  # once: a run that goes on adds to it
-    stop = experiment.train.stop
-    monitor = monitored(stop, "validation/loss" in summary.best)
+    monitor = _monitor(experiment, summary.best)
     best_epoch = summary.best.get(monitor, {}).get("epoch")
-    saved = _saved(folder, facts)
+    saved = _saved(folder, facts, begun=not rows)
     made = pictures.drawn(
         *recorded,
         lost=_lost(found),
@@ -329,7 +370,10 @@ def _so_far(
         predicted=saved.predicted,
         dead=saved.dead,
     )
-    told = {"step": last["step"], "epoch": last["epoch"], "summary": summary.to_json()}
+    results = summary.to_json()
+    if not saved.has_weights:
+        results.pop("kept", None)
+    told = {"step": last["step"], "epoch": last["epoch"], "summary": results}
     facts = {**facts, **told}
     told_of = gathered(
         folder,

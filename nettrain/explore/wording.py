@@ -124,11 +124,12 @@ def shown(value: Any, digits: int = 6) -> str:
 
 def rms(value: Any) -> float:
     """√(mean x²), of x / max|x| so that 1e-200 does not underflow; 0 of no elements."""
-    x = np.abs(np.asarray(value, np.float64))
-    largest = x.max(initial=0.0)
+    x = np.array(value, np.float64)  # the one copy: a weight may be most of all memory
+    largest = np.abs(x, out=x).max(initial=0.0)
     if not 0 < largest < math.inf:
         return float(largest)
-    return float(largest * np.sqrt(np.mean(np.square(x / largest))))
+    x /= largest
+    return float(largest * np.sqrt(np.mean(np.square(x, out=x))))
 
 
 def plain(value: Any) -> Any:

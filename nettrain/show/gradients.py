@@ -40,7 +40,11 @@ def gradient_flow(columns: Columns, *, threshold: float = 1e-3) -> str:
     values[~(values > 0)] = np.nan
     with style.sheet():
         if not np.isfinite(values).any():
-            return style.nothing("No gradient of a pre-activation was recorded")
+            return style.nothing(
+                "The gradient of every pre-activation is 0"
+                if zero.any()
+                else "No gradient of a pre-activation was recorded"
+            )
         figure = style.figure(980, 420)
         ratios = values / values[-1]
         names = style.fitted(layer_names(flow.nodes), _NAME)
@@ -170,13 +174,18 @@ def updates(columns: Columns, *, healthy: tuple[float, float] = HEALTHY_UPDATES)
     """
     motion = history(columns, "parameter")
     ratios = motion.values("update_ratio")
+    still = (ratios == 0).any()
     ratios[~(ratios > 0)] = np.nan
     moving = np.isfinite(ratios).any(axis=1)
     paths = [n for n, kept in zip(motion.nodes, moving, strict=True) if kept]
     names = style.fitted([path.removeprefix("model/") for path in paths], _WEIGHT)
     with style.sheet():
         if not names:
-            return style.nothing("No update of a weight was recorded")
+            return style.nothing(
+                "No update moved a weight"
+                if still
+                else "No update of a weight was recorded"
+            )
         figure = style.figure(980, 420)
         longest = max(map(style.small_width, names))
         axes = style.axes(

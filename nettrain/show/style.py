@@ -327,8 +327,8 @@ def _fitted(name: str, room: float, head: int) -> str:
 
 
 def _cut(name: str, room: float) -> str:
-    """The first and the last letters of a name that is too long."""
-    half = int(room / small_width("n")) // 2
+    """The first and the last letters of a name that is too long, one at least."""
+    half = max(1, int(room / small_width("n")) // 2)
     return name if small_width(name) <= room else f"{name[:half]}…{name[-half:]}"
 
 

@@ -78,11 +78,7 @@ def waterfall(
     fall = _fall(columns, epoch, predicted or {})
     with style.sheet():
         if len(fall.names) < 2:
-            return style.nothing(
-                "There is one layer only: no gradient goes on from it"
-                if fall.names
-                else "No gradient was recorded"
-            )
+            return style.nothing(_why_not(columns, fall))
         height = 108 + 20 * min(max(len(fall.names), 4), 44)
         figure = style.figure(980, height)
         box = (_LEFT, 64, 690, height - 116)
@@ -99,6 +95,16 @@ def waterfall(
         axes.set_ylim(len(fall.names) - 0.4, -0.6)
         style.linear_axis(axes.xaxis, 8)
         return style.svg(figure, _title(fall))
+
+
+def _why_not(columns: Columns, fall: _Fall) -> str:
+    """Why there is no waterfall."""
+    if fall.names:
+        return "There is one layer only: no gradient goes on from it"
+    recorded = style.finite(numbers(columns, "gradient_rms"))
+    if len(recorded) and not recorded.any():
+        return "Every gradient is 0"
+    return "No gradient was recorded"
 
 
 def _title(fall: _Fall) -> str:

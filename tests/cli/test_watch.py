@@ -24,6 +24,7 @@ from nettrain.experiment.setup import Setup
 from nettrain.span import Span
 from tests.browser import browser, found
 from tests.experiment.conftest import SMALL
+from tests.show.test_page import Parts
 
 SIX_PER_EPOCH = {**SMALL, "name": "flowers"}
 EPOCH = 6
@@ -141,13 +142,22 @@ def test_a_browser_follows_a_run_to_its_end(made: Any, tmp_path: Path) -> None:
     program = found()
     assert program is not None
     with browser(program, tmp_path / "profile") as page:
-        with made(EPOCH + 1, EPOCH + 3) as run_:
+        with made(2, EPOCH + 1, EPOCH + 3) as run_:
             run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run")
-            run_.at(EPOCH + 1)
+            run_.at(2)
             address = f"http://127.0.0.1:{run_.port}/"
             page.visit(address)
-            page.until("document.getElementById('live').textContent.includes('Epoch')")
-            assert page.text("#live").startswith("Epoch 2, step 7 of 24.")
+            charts = "[...document.querySelectorAll('#charts figure')]"
+            page.until(f"{charts}.length === 2")
+            words = "No epoch was finished yet."
+            assert page.text("#charts figure:nth-of-type(2) div") == words
+            page.resize(1000, 800)  # with nothing drawn there
+            run_.on(2)
+            run_.at(EPOCH + 1)
+            page.until(f"{charts}[1].querySelector('.uplot') !== null")
+            assert words not in page.text("#charts")
+            page.until("document.getElementById('live').textContent.includes('step 7')")
+            assert page.text("#live").startswith("Epoch 2 of 4, step 7 of 24 (29%).")
             assert page.text("#verdict .said") == "Not finished"
             # The plots, as they are drawn anew, and a part of the page opened.
             page.run(
@@ -178,7 +188,9 @@ def test_a_browser_follows_a_run_to_its_end(made: Any, tmp_path: Path) -> None:
         assert page.run("document.getElementById('live').getAttribute('role')")
         assert "finished: all 4 epochs are done" in page.text("#verdict")
         assert page.run("document.querySelectorAll('#pictures details').length") > 3
-        assert page.run("plots[0].data[0].at(-1)") == 4
+        loss = "plots.findLast(p => p.series.some(s => s.label === 'guessing'))"
+        assert page.run(f"{loss}.data[0].at(-1)") == 4
+        assert page.run(f"{loss}.series.at(-1).label") == "best epoch"
         assert page.run("document.querySelector('#epochs details').open") is True
         assert closed(run_.port)
         assert page.problems == []
@@ -242,13 +254,15 @@ def test_messages_and_the_last_word(
         run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run")
         run_.at(3)
         first = next(run_.messages())
-        assert first["state"].startswith("Epoch 1, step 3 of 24.")
+        assert first["state"].startswith("Epoch 1 of 4, step 3 of 24 (12%).")
         assert first["over"] is False
         loss = first["charts"][0]
         # What an epoch's end will tell has its place already.
         assert [s["label"] for s in loss["series"]] == FOUR
         assert set(loss["series"][1]["values"]) == {None}
-        assert [chart["title"] for chart in first["charts"]] == ["loss", "accuracy"]
+        blank = {chart["title"]: chart["blank"] for chart in first["charts"]}
+        assert blank == {"loss": "", "accuracy": "No epoch was finished yet."}
+        assert "No epoch was finished yet." in first["parts"]["summary"]
         assert loss["x"] == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6], rel=1e-4)
         told: list[dict[str, Any]] = []
         pages = [threading.Thread(target=_listen, args=(run_, told)) for _ in "ab"]
@@ -264,6 +278,9 @@ def test_messages_and_the_last_word(
     assert last == other
     assert last["over"] is True
     assert last["charts"][0]["x"][-1] == 4
+    page = Parts((tmp_path / "run/report.html").read_text())
+    assert last["charts"] == page.data["charts"]
+    assert last["charts"][1]["best"] and not last["charts"][1]["blank"]
     rows = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
     assert f"{json.loads(rows[-1])['test/loss']:.4g}" in last["parts"]["summary"]
     assert closed(run_.port)
@@ -272,6 +289,24 @@ def test_messages_and_the_last_word(
 def _listen(run_: Run, told: list[dict[str, Any]]) -> None:
     """Take all messages, as a page does."""
     told.extend(run_.messages())
+
+
+def test_a_run_that_stopped_still_has_its_results(made: Any, tmp_path: Path) -> None:
+    with made(EPOCH + 1) as run_:
+        run_.start(run, SIX_PER_EPOCH, out=tmp_path / "run", until=Span(1, "epochs"))
+        run_.over()
+        live, path = run_._server.live, tmp_path / "run/run.json"
+        interrupted = json.loads(live.message(over=True))
+        facts = json.loads(path.read_text())
+        del facts["summary"]  # what failed has none
+        path.write_text(json.dumps({**facts, "status": "failed"}))
+        failed = json.loads(live.message(over=True))
+    assert interrupted["state"] == "The run has ended: interrupted."
+    assert f"interrupted at epoch 1, step {EPOCH}" in interrupted["parts"]["verdict"]
+    assert failed["state"] == "The run has ended: failed."
+    for last in (interrupted, failed):
+        assert "accuracy" in last["parts"]["summary"]
+        assert last["charts"][0]["x"][-1] == 1
 
 
 def test_who_asks_again_in_time_has_the_last_word(
@@ -353,7 +388,7 @@ def test_some_pages_wait_for_news_and_others_are_put_off(
         run_.at(4)
         for page in pages:
             told = b"".join(iter(lambda page=page: page.recv(65536), b""))
-            assert b'"state":"Epoch 1, step' in told
+            assert b'"state":"Epoch 1 of 4, step' in told
             page.close()
         until(4)
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import nettrain as nt
 from nettrain.errors import Error
+from nettrain.experiment import available, memory, report
 from nettrain.experiment.recorder import Nobody
 from nettrain.experiment.report import _in_full, redraw
 from nettrain.experiment.run import resume, run
-from nettrain.experiment.setup import Setup
+from nettrain.experiment.setup import Setup, set_up
 from nettrain.record.folder import RunFolder
 from nettrain.span import Span
 from tests.experiment.conftest import ROOT, SMALL
@@ -30,6 +33,26 @@ model: [{dense: 4}, {dense: 1}]
 loss: mse
 train: {epochs: 2}
 """
+
+
+def with_table(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, until: Span | None = None
+) -> tuple[Path, Path]:
+    """A run in the working folder, and the table of its data."""
+    monkeypatch.chdir(folder)
+    table, config = folder / "table.csv", folder / "config.yaml"
+    table.write_text(TABLE)
+    config.write_text(REGRESSION)
+    return run(config, out=folder / "run", until=until).folder.path, table
+
+
+def kill(folder: Path) -> dict[str, Any]:
+    """Let a run look as if it had been killed; gives what it told of its end."""
+    facts: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    begun = {k: v for k, v in facts.items() if k not in ("summary", "reason")}
+    begun |= {"status": "running", "step": 0, "epoch": 0}
+    (folder / "run.json").write_text(json.dumps(begun))
+    return facts
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +150,7 @@ def test_a_run_knows_whether_its_config_alone_says_what_it_is(
 def test_without_its_data_a_page_has_everything_but_the_graph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    table, config = tmp_path / "table.csv", tmp_path / "config.yaml"
-    table.write_text(TABLE)
-    config.write_text(REGRESSION)
-    path = run(config, out=tmp_path / "run").folder.path
+    path, table = with_table(tmp_path, monkeypatch)
     table.unlink()
     page = Parts(redraw(path).read_text())
     assert "It could not be drawn: " in page.said
@@ -144,11 +163,7 @@ def test_without_its_data_a_page_has_everything_but_the_graph(
 def test_data_that_have_changed_are_no_basis_for_a_graph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    table, config = tmp_path / "table.csv", tmp_path / "config.yaml"
-    table.write_text(TABLE)
-    config.write_text(REGRESSION)
-    path = run(config, out=tmp_path / "run").folder.path
+    path, table = with_table(tmp_path, monkeypatch)
     table.write_text(TABLE.replace("8,1,25", "8,1,26"))
     assert Parts(redraw(path).read_text()).data["graph"] is None
 
@@ -156,10 +171,7 @@ def test_data_that_have_changed_are_no_basis_for_a_graph(
 @pytest.fixture
 def stopped(folder: Path) -> Path:
     """What a killed run leaves: four whole rows in its second of six epochs."""
-    facts = json.loads((folder / "run.json").read_text())
-    facts = {k: v for k, v in facts.items() if k not in ("summary", "reason")}
-    begun = facts | {"status": "running", "step": 0, "epoch": 0}
-    (folder / "run.json").write_text(json.dumps(begun))
+    kill(folder)
     for name in ("metrics.jsonl", "statistics.csv"):
         lines = (folder / name).read_text().splitlines(keepends=True)
         whole = lines[:STEPS] if name == "metrics.jsonl" else lines[:9]
@@ -189,9 +201,9 @@ def test_a_killed_run_has_the_page_of_what_is_there(stopped: Path) -> None:
     assert "warning A1 dead units at model/dense1/activation, epoch 1, step 3" in (
         page.said
     )
-    # No checkpoint is of so few rows: the graph is that of the weights at first.
-    assert page.data["graph"]["at"] == "the beginning"
-    assert "As it was at the beginning." in page.said
+    # No checkpoint is of so few rows.
+    assert f"{stopped} has no checkpoint that can be used" in page.said
+    assert page.data["graph"] is None and "As it was" not in page.said
     loss = page.data["charts"][0]
     prior = json.loads((stopped / "run.json").read_text())["prior"]
     guessing = next(s for s in loss["series"] if s["label"] == "guessing")
@@ -205,7 +217,7 @@ def test_a_killed_run_has_the_page_of_what_is_there(stopped: Path) -> None:
     assert "best epoch 1" in (stopped / "plots/cost.svg").read_text()
     drawn = {p.name for p in (stopped / "plots").iterdir()}
     assert {"cost.svg", "cost.png", "updates.svg", "gradient-flow.svg"} <= drawn
-    assert {"graph.svg", "graph.png"} <= drawn and "dead-neurons.svg" not in drawn
+    assert not {"graph.svg", "graph.png", "dead-neurons.svg"} & drawn
     resume(stopped)  # and it goes on as if nobody had looked
     assert "Not finished" not in Parts((stopped / "report.html").read_text()).said
 
@@ -215,21 +227,89 @@ def test_a_killed_run_in_its_first_epoch_has_its_plans_time(stopped: Path) -> No
     (stopped / "metrics.jsonl").write_text("".join(lines[:2]))
     page = Parts(redraw(stopped).read_text())
     assert page.data["charts"][0]["x"] == pytest.approx([0, 1 / 6, 2 / 6], rel=1e-4)
-    assert "No epoch was finished." in page.said
+    assert "No epoch was finished." in page.said  # and none will be
     (stopped / "metrics.jsonl").write_text("")
     (stopped / "statistics.csv").write_text("")
-    page = Parts(redraw(stopped).read_text())
+    page = Parts(redraw(stopped, png=True).read_text())
     assert page.said.count("No update was recorded.") == 2
     assert page.data["charts"] == []
+    # Of a run without an update the weights are those at first.
+    assert page.data["graph"]["at"] == "the beginning"
+    assert "As it was at the beginning." in page.said
+    assert {"graph.svg", "graph.png"} <= {p.name for p in stopped.glob("plots/*")}
+
+
+def test_without_a_checkpoint_no_weights_were_kept(tmp_path: Path) -> None:
+    stop = {"monitor": "validation/loss", "patience": 9, "restore_best": True}
+    config = {**SMALL, "train": {"epochs": 2, "stop": stop}, "diagnose": False}
+    folder = nt.train(config, out=tmp_path / "run").path
+    kill(folder)
+    page = Parts(redraw(folder).read_text())
+    assert page.data["graph"] is not None and "Of the weights kept" in page.said
+    for path in (folder / "checkpoints").iterdir():
+        path.write_bytes(b"damaged")
+    page = Parts(redraw(folder).read_text())
+    assert f"{folder} has no checkpoint that can be used" in page.said
+    assert page.data["graph"] is None and "Of the weights kept" not in page.said
+    assert "(epoch " in page.said  # the best epoch is still told
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_where_memory_runs_out_a_page_has_no_graph(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_killed: bool
+) -> None:
+    if is_killed:
+        kill(folder)
+
+    def full(*_: object) -> None:
+        raise MemoryError("275 MiB")
+
+    for part in ("network_drawing", "make_network"):
+        monkeypatch.setattr(report, part, full)
+        page = Parts(redraw(folder).read_text())
+        assert page.data["graph"] is None and page.data["charts"]
+        assert "It could not be drawn: there is no memory for it: 275 MiB" in page.said
+        monkeypatch.undo()
+    monkeypatch.setattr(report, "network_drawing", full)
+    with pytest.raises(Error) if not is_killed else contextlib.nullcontext():
+        redraw(folder, png=True)
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_without_memory_for_its_network_a_page_has_no_graph(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, is_killed: bool
+) -> None:
+    if is_killed:
+        kill(folder)
+    needed = memory.predict(set_up(folder / "config.resolved.yaml"), resumed=True)
+    sizes = {stage.name: stage.nbytes for stage in needed.stages}
+    read = max(n for name, n in sizes.items() if "checkpoint is read" in name)
+    drawn = sizes["while the pictures are drawn"]
+    trained = memory.Stage("in training", {memory.HELD: 1, memory.STATE: 10**15})
+    stages = (trained, *needed.stages)
+
+    def page(room: int) -> Parts:
+        limit = available.Limit(room, "this test")
+        told = memory.Prediction(stages, 0, limit)
+        monkeypatch.setattr(memory, "predict", lambda *_, **__: told)
+        return Parts(redraw(folder).read_text())
+
+    whole = page(10**14)
+    assert whole.data["graph"] is not None  # though it could not be trained
+    for room in (read - 1, drawn - 1):
+        few = page(room)
+        assert few.data["graph"] is None
+        assert few.data["charts"] == whole.data["charts"]
+        assert few.data["charts"][0]["best"]
+        assert "It could not be drawn: the run needs" in few.said
+        assert "are available (this test)" in few.said
 
 
 def test_a_killed_run_tells_its_findings_in_full(tmp_path: Path) -> None:
     """Those of the time of its newest checkpoint, though no cause."""
     folder = tmp_path / "run"
     run({**SMALL, "optimizer": {"sgd": {"learning_rate": 0}}}, out=folder)
-    facts = json.loads((folder / "run.json").read_text())
-    begun = {k: v for k, v in facts.items() if k not in ("summary", "reason")}
-    (folder / "run.json").write_text(json.dumps(begun | {"status": "running"}))
+    facts = kill(folder)
     found = json.loads((folder / "findings.json").read_text())
     (folder / "findings.json").unlink()
     page = Parts(redraw(folder).read_text())
@@ -255,14 +335,8 @@ def test_before_the_end_nothing_is_called_a_consequence() -> None:
 def test_a_killed_run_without_its_data_has_everything_but_the_graph(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    table, config = tmp_path / "table.csv", tmp_path / "config.yaml"
-    table.write_text(TABLE)
-    config.write_text(REGRESSION)
-    path = run(config, out=tmp_path / "run", until=Span(1, "epochs")).folder.path
-    facts = json.loads((path / "run.json").read_text())
-    begun = {k: v for k, v in facts.items() if k not in ("summary", "reason")}
-    (path / "run.json").write_text(json.dumps(begun | {"status": "running"}))
+    path, table = with_table(tmp_path, monkeypatch, until=Span(1, "epochs"))
+    kill(path)
     table.unlink()
     page = Parts(redraw(path).read_text())
     assert "It could not be drawn: " in page.said and page.data["graph"] is None

@@ -51,6 +51,8 @@ def test_gradients_of_zero_or_not_a_number_leave_gaps() -> None:
     assert "No gradient of a pre-activation was recorded" in texts(
         gradient_flow(columns)
     )
+    columns["gradient_rms"][:] = 0
+    assert "The gradient of every pre-activation is 0" in texts(gradient_flow(columns))
 
 
 def test_a_dead_output_still_draws() -> None:
@@ -84,6 +86,8 @@ def test_no_updates() -> None:
     columns = statistics()
     columns["update_ratio"][:] = np.nan
     assert "No update of a weight was recorded" in texts(updates(columns))
+    columns["update_ratio"][:] = 0
+    assert "No update moved a weight" in texts(updates(columns))
 
 
 def boxes(drawn: str) -> tuple[list[tuple[str, Any]], Any]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nettrain.component import registered
 from nettrain.show import palette
 from nettrain.show import points as show
 from nettrain.show.points.keys import _MOST, _cut, beside, drop, ticks
-from nettrain.show.points.outcome import ramped
+from nettrain.show.points.outcome import _RANGES, ramped
 from nettrain.show.points.parallel import _NO_VALUE
 from nettrain.show.points.surfaces import _GRID, _explained, _smoothed
 from nettrain.show.style import Picture
+from nettrain.training.metrics import Metric
 
 from .pictures import texts
 
@@ -275,14 +278,47 @@ def test_a_surface_is_hatched_where_no_point_is_near() -> None:
 
 def test_a_point_that_almost_diverged_does_not_flatten_the_others() -> None:
     assert not made(RATE).log
-    far = made(RATE, mean=(0.1, 0.11, 0.3, 1e4))
+    far = made(RATE, mean=(0.1, 0.11, 0.3, 1e3))
     assert far.log and not far.unknown
     shares = show.Key("x", far.log, far.mean).shares
     assert shares[2] > 0.03
-    lost = made(RATE, mean=(0.1, 0.11, 0.3, 1e20))
+    lost = made(RATE, mean=(0.1, 0.11, 0.3, 1e4))
     assert not lost.log and lost.known.tolist() == [True, True, True, False]
-    for drawn in (show.slices(lost), show.parallel(lost)):
-        assert "no value, or one far off" in " ".join(said(drawn))
+    assert {"one far off", "dotted: one far off"} <= set(said(show.parallel(lost)))
+    assert "no value" not in " ".join(said(show.parallel(lost)))
+    assert "× one far off" in " ".join(said(show.slices(lost)))
+    both = made(RATE, mean=(0.1, 0.11, 1e20, math.nan))
+    assert "dotted: no value, or one far off" in said(show.parallel(both))
+
+
+def test_the_interval_of_a_point_that_is_not_drawn_is_not_told() -> None:
+    half = (0.01, 0.01, 0.01, 1e20)
+    told = said(show.slices(made(RATE, mean=(0.1, 0.11, 0.3, 1e20), half=half)))
+    assert "× one far off" in told and "goes on" not in " ".join(told)
+
+
+def test_ranges_are_of_metrics_that_there_are() -> None:
+    assert _RANGES.keys() <= registered(Metric).keys()
+
+
+def test_an_interval_ends_where_its_metric_does() -> None:
+    mean, half = (0.9, 0.8, 0.6, 0.2), (0.5, 0.9, math.nan, 0.1)
+
+    def view(metric: str) -> tuple[str, float, float]:
+        points = replace(made(RATE, mean=mean, half=half, lower=False), metric=metric)
+        (drawn,) = show.slices(points)
+        low, high = lines_of(drawn)[0].axes.get_ylim()
+        return " ".join(texts(drawn)), low, high
+
+    told, low, high = view("validation/accuracy")
+    assert (low, high) == pytest.approx((0, 1.035)) and "goes on" not in told
+    told, low, high = view("validation/r2")
+    assert (low, high) == pytest.approx((0, 1.035)) and "goes on" in told
+    told, low, high = view("validation/own")
+    assert low == 0 and high > 1.3 and "goes on" in told
+    mean = (0.9, 0.8, 0.6, -0.2)
+    told, low, high = view("validation/r2")
+    assert low < -0.1 and high == pytest.approx(1.055)
 
 
 def test_hostile_names_are_text() -> None:
@@ -302,9 +338,36 @@ def test_curves_of_runs_of_every_length() -> None:
         [(epochs, np.full(5, math.inf))],
         [(epochs[:0], epochs[:0])],
     ]
-    found = texts(show.curves("validation/loss", runs, ["7", "1", "2", "3"]))
+    drawn = show.curves("validation/loss", runs, ["7", "1", "2", "3"])
+    found = texts(drawn)
+    assert "one far off" not in found and "x" not in markers(drawn)
     assert {"point 7, the best", "the others", "epoch", "validation/loss"} <= set(found)
     assert texts(show.curves("validation/loss", [[]], ["1"]))
+
+
+@pytest.mark.parametrize("start", [0.6, 1e3])
+def test_a_run_that_ends_far_off_leaves_the_view_to_the_others(start: float) -> None:
+    epochs = np.arange(1.0, 6.0)
+    near = [
+        (epochs, np.array([start, 0.4, 0.3, 0.25, 0.2])),
+        (epochs, 0.3 + 1 / epochs),
+    ]
+    up = epochs, np.array([0.5, 0.6, 1e4, 1e15, 1e20])
+    drawn = show.curves("loss", [[run] for run in (*near, up)], ["7", "1", "2"])
+    low, high = lines_of(drawn)[0].axes.get_ylim()
+    assert low < 0.2 and start < high < 2 * start + 2
+    (cross,) = (line for line in lines_of(drawn) if line.get_marker() == "x")
+    assert cross.get_xydata().tolist() == [[3, high]]
+    assert "one far off" in texts(drawn)
+    # Of a score the worst ones are the least.
+    score = [[(epochs, np.linspace(0, x, 5))] for x in (0.9, 0.8, -1e9)]
+    drawn = show.curves("r2", score, ["7", "1", "2"])
+    (cross,) = (line for line in lines_of(drawn) if line.get_marker() == "x")
+    assert cross.get_xydata().tolist() == [[2, cross.axes.get_ylim()[0]]]
+
+
+def markers(drawn: str) -> set[str]:
+    return {line.get_marker() for line in lines_of(drawn)}
 
 
 def test_a_run_of_one_epoch_is_a_dot() -> None:

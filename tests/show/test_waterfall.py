@@ -49,6 +49,8 @@ def test_predictions_stand_beside_what_was_measured() -> None:
 def test_no_gradient_at_all() -> None:
     columns = statistics(layers=2)
     columns["gradient_rms"][:] = 0.0
+    assert "Every gradient is 0" in waterfall(columns)
+    columns["gradient_rms"][:] = np.nan
     assert "No gradient was recorded" in waterfall(columns)
 
 

@@ -15,7 +15,7 @@ from nettrain.show.style import spans_decades
 Chart = dict[str, Any]
 """title, x (N,), series of label, colour and values (N,), and whether to be logarithmic
 at first; `best` is where the best epoch stands. A series may have a band around it:
-`low` and `high` (N,)."""
+`low` and `high` (N,). Of one without any value `blank` may say why."""
 
 Line = tuple[np.ndarray, ...]
 """Where it has points, their values, and, with a band, its lower and upper edge."""
@@ -131,6 +131,11 @@ def chart(
         "log": spans_decades(np.concatenate([np.zeros(0), *decide])),
         "best": best,
     }
+
+
+def is_blank(one: Chart) -> bool:
+    """Whether it has not one value."""
+    return all(v is None for series in one["series"] for v in series["values"])
 
 
 def plain(values: Iterable[float], digits: int = 5) -> list[float | None]:

@@ -1,7 +1,8 @@
 "use strict";
 
 /* Curves with uPlot. A chart is {title, x, series: [{label, colour, values}], log, best};
-   a series with `low` and `high` has a band between them. */
+   a series with `low` and `high` has a band between them. In the place of one without any
+   value stands why: `blank`. */
 
 /** What is drawn of a chart: its places, each series, the edges of each band, its best epoch. */
 nettrain.plotted = (chart, log) => {
@@ -164,6 +165,9 @@ nettrain.charts = (charts) => {
     const hidden = new Set(before?.series.filter((s) => !s.show).map((s) => s.label));
     const zoomed = before?.zoomed() && { ...before.scales.x };
     before?.destroy();
+    one.plot = null;
+    one.inner.textContent = one.chart.blank ?? "";
+    if (one.chart.blank) return;
     one.log = scale(one.chart);
     const height = one.chart.title === "loss" ? 320 : 220;
     one.plot = nettrain.curve(one.inner, one.chart, { log: one.log, height });
@@ -180,7 +184,7 @@ nettrain.charts = (charts) => {
     drawn.forEach(draw);
   };
   const begun = (chart) => {
-    const inner = nettrain.make("div");
+    const inner = nettrain.make("div", { class: "faint" });
     const title = nettrain.make("figcaption", {}, chart.title);
     return { chart, inner, figure: nettrain.make("figure", {}, title, inner) };
   };
@@ -190,12 +194,12 @@ nettrain.charts = (charts) => {
     drawn = fresh.map((chart) => {
       const at = left.findIndex((one) => one.chart.title === chart.title);
       const one = at < 0 ? begun(chart) : left.splice(at, 1)[0];
-      one.same = one.plot && series(one.chart) === series(chart);
+      one.same = one.plot && !chart.blank && series(one.chart) === series(chart);
       Object.assign(one.chart, chart);
       return one;
     });
     for (const { plot, figure } of left) {
-      plot.destroy();
+      plot?.destroy();
       figure.remove();
     }
     drawn.forEach((one, i) => {
@@ -214,7 +218,7 @@ nettrain.charts = (charts) => {
   new ResizeObserver(() => {
     for (const { plot, inner } of drawn) {
       const width = Math.max(inner.clientWidth, 220);
-      if (plot.width !== width) plot.setSize({ width, height: plot.height });
+      if (plot && plot.width !== width) plot.setSize({ width, height: plot.height });
     }
   }).observe(place);
   return (fresh) => {

@@ -131,7 +131,7 @@ def parts(run: Report) -> dict[str, str]:
     config = str(facts.get("config") or "")
     pictures = findings.others(run.plots, list(run.pictures.values()))
     later = element("p", escape(run.not_drawn), class_="faint")
-    found = tables.results(facts.get("summary", {}))
+    found = tables.results(facts)
     return {
         "verdict": run.verdict,
         "findings": findings.section_of_findings(
@@ -149,8 +149,11 @@ def parts(run: Report) -> dict[str, str]:
 
 
 def curves(run: Report) -> list[charts.Chart]:
-    """The charts of a run."""
-    return charts.charts(run.metrics, run.best_epoch, run.prior)
+    """The charts of a run; where one has no value `blank` says why."""
+    made = charts.charts(run.metrics, run.best_epoch, run.prior)
+    has_epoch = run.facts.get("summary", {}).get("last")
+    why = "No value is a finite number." if has_epoch else tables.no_epoch(run.facts)
+    return [{**one, "blank": why * charts.is_blank(one)} for one in made]
 
 
 def curves_section(as_table: str) -> str:

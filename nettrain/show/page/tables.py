@@ -17,11 +17,17 @@ from nettrain.show.style import number
 _ROWS = 60
 
 
-def results(found: Mapping[str, Any]) -> str:
+def no_epoch(facts: Mapping[str, Any]) -> str:
+    """What is said of a run before the end of its first epoch."""
+    return f"No epoch was finished{' yet' * (facts.get('status') == 'running')}."
+
+
+def results(facts: Mapping[str, Any]) -> str:
     """The model's value of every metric on each part, and the best one."""
+    found = facts.get("summary", {})
     heads, *rows = summary.rows(found)
     if not rows:
-        return element("p", "No epoch was finished.")
+        return element("p", no_epoch(facts))
     whose = summary.whose(found)
     told = element("p", f"{whose[0].upper()}{whose[1:]}.") if whose else ""
     return told + scrolled(table(rows, heads=heads))

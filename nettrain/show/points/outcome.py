@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,16 @@ if TYPE_CHECKING:
 RAMP = [f"time{i}" for i in range(8)]
 """From the worst points to the best ones."""
 BEST, LOST = "orange", "red"
-_FAR = 1e6
+_FAR = 1e4
 """Times the usual distance to the best from which on a value is far off."""
+_ALL = (-math.inf, math.inf)
+_RANGES = {
+    **dict.fromkeys(("accuracy", "top_k", "precision", "recall", "f1"), (0.0, 1.0)),
+    **dict.fromkeys(("roc_auc", "average_precision"), (0.0, 1.0)),
+    **dict.fromkeys(("mae", "rmse"), (0.0, math.inf)),
+    "r2": (-math.inf, 1.0),
+}
+"""Between which values metrics lie: an interval of theirs ends there."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +63,14 @@ class Points:
 
         Who nearly diverged has a loss of 1e20: beside that all others are one.
         """
-        finite = np.isfinite(self.mean)
-        if not finite.any():
-            return finite
-        away = np.abs(self.mean - self.mean[0])
-        usual = float(np.median(away[finite]))
-        return finite & ~(away > _FAR * usual) if usual else finite
+        return np.isfinite(self.mean) & ~far_off(self.mean, float(self.mean[0]))
+
+    @property
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """(P,) lower and upper end of each interval, as far as the metric goes."""
+        low, high = _RANGES.get(self.metric.rpartition("/")[2], _ALL)
+        below, above = self.mean - self.half, self.mean + self.half
+        return np.maximum(below, low), np.minimum(above, high)
 
     @property
     def shorter(self) -> np.ndarray:
@@ -95,15 +106,27 @@ class Points:
     @property
     def unknown(self) -> str:
         """What is said of points that have no place; nothing where all have one."""
-        lost = ~self.known
-        far = ", or one far off" * bool((lost & np.isfinite(self.mean)).any())
-        return f"no value{far}" if lost.any() else ""
+        finite = np.isfinite(self.mean)
+        without = "no value" if not finite.all() else ""
+        far = FAR_OFF if (finite & ~self.known).any() else ""
+        return ", or ".join(said for said in (without, far) if said)
 
     @property
     def signs(self) -> list[str]:
         """What the marks of points that are not like the others mean."""
         said = ["○ given up earlier"] if self.shorter.any() else []
         return [*said, *([f"× {self.unknown}"] if self.unknown else [])]
+
+
+FAR_OFF = "one far off"
+
+
+def far_off(values: np.ndarray, best: float) -> np.ndarray:
+    """Whether each finite value is so far from the best that it is out of view."""
+    away = np.abs(values - best)
+    finite = np.isfinite(away)
+    usual = float(np.median(away[finite])) if finite.any() else 0.0
+    return finite & (away > _FAR * usual) if usual else np.zeros(len(away), bool)
 
 
 def ramped(share: np.ndarray) -> np.ndarray:

@@ -49,7 +49,9 @@ def parallel(points: Points) -> str:
         for place, key in enumerate((*points.keys, last)):
             _upright(axes, place, key, to_right=place == count)
         if not known.all():
-            axes.annotate("no value", (count, _NO_VALUE), **_beside_axis(to_right=True))
+            axes.annotate(
+                points.unknown, (count, _NO_VALUE), **_beside_axis(to_right=True)
+            )
         style.caption(figure, 20, 398, ", ".join(said))
         best = style.number(float(points.mean[0]))
         title = f"{title}; the best has {points.metric} {best}"

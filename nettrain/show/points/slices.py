@@ -56,7 +56,7 @@ def _mark(
     hue = palette.colour("blue" if i else BEST)
     if np.isfinite(points.half[i]):
         faint = palette.colour("pale_blue") if i else hue
-        ends = points.mean[i] - points.half[i], points.mean[i] + points.half[i]
+        ends = [end[i] for end in points.ends]
         axes.plot([x, x], np.clip(ends, *view), color=faint, linewidth=1.4)
         for end, edge, arrow in zip(ends, view, "v^", strict=True):
             if (end < edge) == (arrow == "v") and end != edge:
@@ -64,7 +64,7 @@ def _mark(
     face = palette.colour("paper") if points.shorter[i] else hue
     axes.plot(
         [x], [points.mean[i]], "o", color=hue, markersize=4.5 if i else 7,
-        markerfacecolor=face,
+        markerfacecolor=face, clip_on=False,
     )  # fmt: skip
 
 
@@ -72,8 +72,8 @@ def _meaning(points: Points, key: Key) -> list[str]:
     """Lines of what a slice does not say by itself."""
     said = points.signs
     low, high = _view(points)
-    ends = points.mean - points.half, points.mean + points.half
-    if (ends[0] < low).any() or (ends[1] > high).any():
+    below, above = (end[points.known & np.isfinite(points.half)] for end in points.ends)
+    if (below < low).any() or (above > high).any():
         said.append("▲ ▼ the interval goes on")
     lines = [", ".join(said)] if said else []
     if key.labels:
@@ -91,10 +91,13 @@ def _view(points: Points) -> tuple[float, float]:
         room = min(max(1.5, 10 ** (0.05 * decades)), 100.0)
         return low / room, high * room
     room = (high - low) or abs(high) or 1.0
-    reach = np.minimum(np.nan_to_num(points.half[points.known], nan=0.0), room)
-    bottom = max(float((mean - reach).min()), low - room)
-    top = min(float((mean + reach).max()), high + room)
-    return bottom - 0.05 * room, top + 0.05 * room
+    ends = (end[points.known & np.isfinite(points.half)] for end in points.ends)
+    below, above = ends
+    bottom = max(float(below.min(initial=low)), low - room)
+    top = min(float(above.max(initial=high)), high + room)
+    # What is positive in every point stays so in the view.
+    floor = 0.0 if low > 0 else -math.inf
+    return max(bottom - 0.05 * room, floor), top + 0.05 * room
 
 
 def _across(axes: Axes, key: Key) -> None:
