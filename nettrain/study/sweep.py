@@ -309,8 +309,14 @@ class _Sweeping:
             return Score("timeout", why=f"it was not done after {limit:g} minutes")
         killed = f"it was killed twice, by {done.signal}" if done.signal else ""
         silent = f"its process ended without a word, with code {done.code}"
-        why = done.error or killed or done.told.strip() or found.why or silent
-        return Score("failed", why=str(why).replace(f"{self.path.absolute()}/", ""))
+        here = f"{self.path.absolute()}/"
+        why = killed or done.told.strip() or found.why or silent
+        if error := done.error:
+            why, place = str(error), error.place
+            if place and not place.file.startswith(here):
+                # A file's name alone: a line has little room for its path.
+                why = why.replace(place.file, Path(place.file).name)
+        return Score("failed", why=why.replace(here, ""))
 
     def _other_data(self, known: _Known, unit: Unit, folder: Path) -> Error | None:
         """The error for a trial on other data than another one with the same settings.

@@ -97,7 +97,7 @@ def test_trials_that_hang_die_or_fail_touch_no_other(folder: Path) -> None:
     code, why = whys["seed 0"].split(" ", 1)
     at, _, said = why.partition(": the plugin failed: RuntimeError: ")
     assert code == "error[usage-plugin]"
-    assert at == f"{folder}/plugin.py:{line('its own')}:9"
+    assert at == f"plugin.py:{line('its own')}:9"
     assert re.fullmatch(r"a bug of its own, x{1000,2000}…", said)
     assert f"4-seed-0  failed: {why[:119]}…\n" in told
     child = Path("/proc", (folder / "child.pid").read_text(), "cmdline")
