@@ -15,11 +15,12 @@ from nettrain.component import escaped, show
 from nettrain.data.delimited import MISSING
 from nettrain.data.encodings import UNKNOWN
 from nettrain.data.faults import OtherReading
-from nettrain.data.odd import Notation, changes, notations, odd_numbers
+from nettrain.data.odd import FEW, Notation, changes, notations, odd_numbers
 from nettrain.data.settings import Policy
 from nettrain.data.sources import FileSource, Loaded
 from nettrain.data.table import UNNAMED, Table
 
+Order = Literal["forward", "backward"]
 MARKS = 3
 """Texts in a column of numbers that are taken for marks of missing values."""
 FILLING = 1e30
@@ -34,8 +35,30 @@ _DATE = re.compile(
     r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})(?!\d)(.*)"
     r"|(\d{1,2})[-/.](\d{1,2})[-/.](\d{4}|\d{2})(?!\d)(.*)"
 )
-_TIME = re.compile(r"(?i:(.*[\W_])?(date|time|timestamp|datetime|year|epoch)s?)")
-"""Names of columns of numbers that tell when a row is from."""
+_TIME = re.compile(
+    r"(?i:(.*[\W_])?(date|time|timestamp|datetime|year|epoch|zeit|zeitpunkt|jahr|tag"
+    r"|jour|heure|année|annee|fecha|hora|día|dia|año|ano)s?|.*datum|.*zeitstempel)"
+)
+"""Names of columns of numbers that tell when a row is from: in English, German, French
+and Spanish."""
+_DAYS = 5
+"""So many different numbers are all days, such as 20240131, by no chance."""
+_LIMIT = re.compile(
+    r"(?i:([<>≤≥]=?|under|over|unter|über|bis|ab|up to|at least|at most) ?"
+    r"[+-]?\d[\d.,]*|[+-]?\d[\d.,]* ?(\+|and more|or more|and over|or over|oder mehr))"
+)
+"""Texts among numbers that say which ones the value is not."""
+_TOTAL = re.compile(
+    r"(?i:(grand |sub)?totals?|sums?|summen?|(ins)?gesamt|gesamtsumme|somme|suma"
+    r"|mean|average|mittelwert|durchschnitt|moyenne|media|promedio)[: ]*"
+)
+"""Texts that stand for no value, but for a line that is no row."""
+_CODE = re.compile(r"0\d+", re.ASCII)
+_SMALLEST = 3
+"""Values of a column among which the noughts of codes are looked for: in codes of one
+length those have them; but one may stand for no code."""
+_CELLS = 300
+"""Cells that are looked at again: a wider table holds measurements."""
 _SIGNED = re.compile(r"[^\w.]{0,3}-?\d+([.,]\d+)* ?[^\d.,]{0,5}")
 """Numbers with a currency, a percent sign or a unit."""
 _ORDERED = 20
@@ -55,6 +78,7 @@ class Column:
         missing: share of its rows that have no value.
         rarest: rows of its rarest category; 0 of a column of numbers.
         spread: standard deviation of its numbers.
+        unread: whether it is left out for the way in which its cells are written.
         time: whether it tells when a row is from, and the rows stand in that order:
             `forward`, or `backward` where the newest comes first.
     """
@@ -66,7 +90,8 @@ class Column:
     missing: float = 0.0
     rarest: int = 0
     spread: float = 0.0
-    time: Literal["forward", "backward"] | None = None
+    unread: bool = False
+    time: Order | None = None
 
     @property
     def policy(self) -> Policy:
@@ -120,7 +145,8 @@ def marks(table: Table) -> dict[str, str]:
     """Cells that stand for a missing value, and what was seen of each: `?`, `9.97e36`.
 
     Those are taken for marks that stand among numbers and are none, are infinite, or
-    beyond all bounds, if a column has but few different ones.
+    beyond all bounds, if a column has but few different ones. A text with a digit in it
+    tells something of the value, and `Total` that the line is no row.
     """
     found: dict[str, str] = {}
     for name in table.names if table.locate else ():
@@ -133,11 +159,44 @@ def marks(table: Table) -> dict[str, str]:
             continue
         cells = Counter(table.texts(name)[odd].tolist())
         usual = np.abs(values[~odd & ~np.isnan(values)])
-        if len(cells) <= MARKS and (usual < FILLING**0.5).all():
+        kinds = {c: _among_numbers(c) for c in set(table.texts(name)[invalid].tolist())}
+        few = len(cells) <= MARKS and "code" not in kinds.values()
+        if few and (usual < FILLING**0.5).all():
             for cell, count in cells.items():
+                if kinds.get(cell, "mark") != "mark":
+                    continue
                 told = f"{rows(count)} of {show(name)}"
                 found[cell] = f"{found[cell]}, {told}" if cell in found else told
     return found
+
+
+def _among_numbers(text: str) -> Literal["mark", "limit", "total", "code"]:
+    """What a text is that stands among numbers."""
+    if _TOTAL.fullmatch(text):
+        return "total"
+    if not re.search(r"\d", text):
+        return "mark"
+    return "limit" if _LIMIT.fullmatch(text) else "code"
+
+
+def codes(table: Table) -> dict[str, str]:
+    """A cell of each column of whole numbers that are codes by their noughts: 01067."""
+    looked_at: list[tuple[int, int]] = []
+    for position, name in enumerate(table.names) if table.locate else ():
+        if table.kind(name) == "numeric":
+            values, invalid = table.numbers(name)
+            present = values[~np.isnan(values)]
+            whole = not invalid.any() and bool((present == np.floor(present)).all())
+            if whole:
+                _, first = np.unique(values, return_index=True)
+                looked_at += [(row, position) for row in first[:_SMALLEST].tolist()]
+    cells = sorted(looked_at[:_CELLS])
+    found = zip(cells, table.find(cells), strict=True)
+    return {
+        table.names[position]: cell.text
+        for (_, position), cell in found
+        if _CODE.fullmatch(cell.text)
+    }
 
 
 def marked(source: FileSource, found: Sequence[str]) -> tuple[FileSource, Loaded]:
@@ -161,8 +220,12 @@ def share(part: float) -> str:
     return f"{percent:.1f} %" if fine else f"{percent:.0f} %"
 
 
-def column(table: Table, name: str) -> Column:
-    """What is to be made of a column of inputs."""
+def column(table: Table, name: str, code: str = "") -> Column:
+    """What is to be made of a column of inputs.
+
+    Args:
+        code: one of its cells, where they look like numbers and are codes.
+    """
     if table.nameless and name == UNNAMED:
         return Column(
             name, "ignore", "has no name in the file, like a saved index", True
@@ -170,9 +233,53 @@ def column(table: Table, name: str) -> Column:
     if table.kind(name) == "numeric":
         values, invalid = table.numbers(name)
         if not invalid.any():
-            return _numbers(name, values)
+            seen = _numbers(name, values)
+            coded = code and seen.kind == "numeric"
+            return _codes(table, name, code) if coded else seen
+        texts = Counter(table.texts(name)[invalid].tolist())
+        limits = all(_among_numbers(text) == "limit" for text in texts)
+        if limits or len(texts) <= MARKS:
+            return _few_texts(table, name, texts)
         return _texts(table, name, invalid)
     return _texts(table, name)
+
+
+def _codes(table: Table, name: str, code: str) -> Column:
+    """Numbers that begin with a nought, such as postcodes."""
+    seen = _texts(table, name)
+    why, left = f"codes such as {show(code)}", seen.kind == "ignore"
+    if left:
+        different = len(set(table.texts(name).tolist()) - {""})
+        why += f", {different:,} different in {rows(len(table))}; were they quantities,"
+        why += " numeric"
+    return replace(seen, why=why, declared=True, unread=left)
+
+
+def _few_texts(table: Table, name: str, texts: Counter[str]) -> Column:
+    """Numbers with a few texts among them, which are no marks of missing values."""
+    cells = table.texts(name).tolist()
+    different = set(cells) - {""}
+    if why := _says_nothing(len(different), cells.count("") / len(cells)):
+        return Column(name, "ignore", why, True)
+    why = ": ".join(no_numbers(texts))
+    seen = _texts(table, name)
+    total = any(_among_numbers(text) == "total" for text in texts)
+    if total or len(different) > FEW or seen.kind == "ignore":
+        return Column(name, "ignore", why, True, unread=True)
+    return replace(seen, why=f"{why}; until then, categories", declared=True)
+
+
+def no_numbers(texts: Counter[str]) -> tuple[str, str]:
+    """What texts among numbers are, and what to do about them."""
+    told = [f"{show(text)} in {rows(n)}" for text, n in texts.most_common(MARKS)]
+    where = ", ".join(told) + " …" * (len(texts) > MARKS)
+    kinds = set(map(_among_numbers, texts))
+    if "total" in kinds:
+        return f"a total among numbers, {where}", "take that line out of the file"
+    if kinds == {"limit"}:
+        said = f"limits in the place of numbers, {where}"
+        return said, "write a number that may stand for each"
+    return f"texts among numbers, {where}", "write numbers, or nothing"
 
 
 def _numbers(name: str, values: np.ndarray) -> Column:
@@ -183,7 +290,11 @@ def _numbers(name: str, values: np.ndarray) -> Column:
         return Column(name, "ignore", why, True)
     if not (np.abs(unique) < FILLING).all():
         return Column(name, "ignore", "has numbers beyond 1e30", True)
-    time = _order(present.tolist()) if _TIME.fullmatch(name) else None
+    days = _are_days(unique)
+    named = _TIME.fullmatch(name) is not None
+    time = _order(present.tolist()) if days or named else None
+    if days:
+        return _dates(name, missing, time)
     if time and 2 * len(unique) > len(values):
         why = "tells when a row is from, and no later row will be from then"
         return Column(name, "ignore", why, True, time=time)
@@ -194,6 +305,26 @@ def _numbers(name: str, values: np.ndarray) -> Column:
     with np.errstate(over="ignore"):
         spread = float(present.std())
     return Column(name, "numeric", missing=missing, spread=spread, time=time)
+
+
+def _are_days(numbers: np.ndarray) -> bool:
+    """Whether different numbers (n,) are all days, as 20240131 is one."""
+    if len(numbers) < _DAYS or numbers[0] < 1800_01_01 or numbers[-1] > 2199_12_31:
+        return False
+    whole = numbers.astype(np.int64)
+    year, month, day = whole // 10_000, whole // 100 % 100, whole % 100
+    if (whole != numbers).any() or ((month < 1) | (month > 12) | (day < 1)).any():
+        return False
+    start = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    lasts = (start + 1).astype("datetime64[D]") - start.astype("datetime64[D]")
+    return bool((day <= lasts.astype(np.int64)).all())
+
+
+def _dates(name: str, missing: float, time: Order | None) -> Column:
+    why = "dates: to learn from them, write year, month … as columns"
+    if time == "backward":
+        why += "; the newest stand first: with them last, by: order tests on them"
+    return Column(name, "ignore", why, True, missing, time=time)
 
 
 def _texts(table: Table, name: str, invalid: np.ndarray | None = None) -> Column:
@@ -207,20 +338,18 @@ def _texts(table: Table, name: str, invalid: np.ndarray | None = None) -> Column
     missing = counts.pop("", 0) / len(cells)
     if why := _says_nothing(len(counts), missing):
         return Column(name, "ignore", why, True)
-    many = f"{len(counts):,} different texts in {len(cells):,} rows"
     if sum(map(bool, map(_DATE.fullmatch, counts))) > 0.9 * len(counts):
-        many = "dates: to learn from them, write year, month … as columns"
-        if (time := _dated(cells.tolist())) == "backward":
-            many += "; the newest stand first: with them last, by: order tests on them"
-        return Column(name, "ignore", many, True, missing, time=time)
+        return _dates(name, missing, _dated(cells.tolist()))
+    many = f"{len(counts):,} different texts in {len(cells):,} rows"
     amounts = odd_numbers(cells.tolist(), table.notation) is not None
     fewest = min(CATEGORIES, max(2, counts.total() // _SEEN_ENOUGH))
     if amounts or len(counts) > fewest:
         signed = sum(map(bool, map(_SIGNED.fullmatch, counts)))
-        if amounts or signed > 0.9 * len(counts):
+        if unread := amounts or signed > 0.9 * len(counts):
             like = next(filter(_SIGNED.fullmatch, strange), strange[0])
             many = f"to learn from numbers like {show(like)}, write them plainly"
-        return Column(name, "ignore", f"{odd}; {many}" if odd else many, True)
+        why = f"{odd}; {many}" if odd else many
+        return Column(name, "ignore", why, True, unread=unread)
     rarest = min(counts.values())
     return Column(name, "categorical", odd, bool(odd), missing, rarest)
 
@@ -234,7 +363,7 @@ def _says_nothing(different: int, missing: float) -> str:
     return f"{share(missing)} is missing" if missing > _MOSTLY else ""
 
 
-def _dated(cells: Sequence[str]) -> Literal["forward", "backward"] | None:
+def _dated(cells: Sequence[str]) -> Order | None:
     """The order of dates, day before month or behind it."""
     found = [match for match in map(_DATE.fullmatch, cells) if match]
     parts = [match.groups() for match in found]
@@ -249,7 +378,7 @@ def _dated(cells: Sequence[str]) -> Literal["forward", "backward"] | None:
     return None
 
 
-def _order(whens: Sequence[Any]) -> Literal["forward", "backward"] | None:
+def _order(whens: Sequence[Any]) -> Order | None:
     pairs = list(pairwise(whens))
     if len(whens) < _ORDERED or len(set(whens)) < 3:
         return None

@@ -19,6 +19,7 @@ from nettrain.config.writer import inline
 from nettrain.data.split import sizes, stratified
 from nettrain.data.table import PLAIN, is_number
 from nettrain.experiment.columns import Column, rows, share, shortened
+from nettrain.experiment.doubts import Doubt
 from nettrain.experiment.seen import (
     TOLD,
     Seen,
@@ -42,8 +43,10 @@ _LARGEST = (128, 2, 256)
 """Rows, and the units, layers and batch that go with fewer than so many."""
 _UPDATES = 3_000
 """About so many updates are made."""
-_FAR = 12
-"""Standard deviations from the mean beyond which a target's values are outliers."""
+_FAR, _APART = 12, 30
+"""Standard deviations beyond which a target's value is an outlier: of all values, which
+the farthest of n makes large itself, so that it is at most √(n - 1) of them away; and
+of the others."""
 _COUNTS = 1_000
 """Largest number of events that a loss of counts is named for."""
 _DROWNED = 0.01
@@ -64,8 +67,9 @@ def config_of(
         targets: the columns to predict; an npz file knows its own.
         out: where the config will stand, as its paths start from there.
         name: of the run.
-        tell: is given a line for each column that is left out as the target in other
-            words.
+        tell: is given a line for whatever may be meant otherwise, and for each column
+            that is left out for the way in which it is written, or as the target in
+            other words.
 
     Raises:
         Error: with what is wrong with the table, or with the target.
@@ -80,11 +84,16 @@ def config_of(
     seen, left = without_telling(seen, trial())
     if left:
         trial()
+    if not os.path.isabs(path):
+        path = os.path.relpath(path, os.path.dirname(out) or os.curdir)
+    for doubt in seen.doubts:
+        tell(f"is it meant so? {_asked(doubt, seen, path)}")
+    for column in seen.columns:
+        if column.unread:
+            tell(f"left out: {shortened(column.name)}: {column.why}")
     for column in left:
         what = f"left out: {shortened(column.name)} {column.why}"
         tell(f"{what}\n  if so, take it out of data.columns")
-    if not os.path.isabs(path):
-        path = os.path.relpath(path, os.path.dirname(out) or os.curdir)
     return _page(seen, path, name, out)
 
 
@@ -168,11 +177,24 @@ def _put_source(page: _Page, seen: Seen, path: str) -> None:
         why += f". Taken for missing: {told}"
     why += _about_reading(seen)
     page.put(f"  source: {inline(source)}", why)
+    for doubt in seen.doubts:
+        page.say(_asked(doubt, seen, path), 2)
     if seen.loaded.targets:
         return
     names = [column.name for column in seen.schema.targets]
     written = inline(names[0] if len(names) == 1 else names)
     page.put(f"  target: {written}", _about_target(seen))
+
+
+def _asked(doubt: Doubt, seen: Seen, path: str) -> str:
+    """What there is to judge, with what a config would say."""
+    words = doubt.words
+    if doubt.reading:
+        file = {"path": path, **seen.source.said, **doubt.reading}
+        words += f" source: {inline({'file': file})}"
+    if doubt.missing:
+        words += f" and missing: {inline(dict(doubt.missing))}"
+    return words
 
 
 def _about_reading(seen: Seen) -> str:
@@ -337,11 +359,10 @@ def _put_training(page: _Page, seen: Seen) -> None:
     if seen.classification:
         _put_loss_of_classes(page, seen)
     else:
-        scaled = seen.targets - seen.targets.mean(axis=0)
-        std = seen.targets.std(axis=0)
-        far = float((np.abs(scaled) / np.where(std > 0, std, 1)).max())
-        why = f"a target is {far:.0f} standard deviations from the mean: an outlier"
-        loss = "huber" if far > _FAR else "mse"
+        far = max(map(_farthest, seen.targets.T))
+        why = f"a target is {far:,.0f} standard deviations of the others from their "
+        why += "mean: an outlier"
+        loss = "huber" if far else "mse"
         page.put(f"loss: {loss}", why if loss == "huber" else _about_counts(seen))
         about = "rmse and mae in the target's own units"
         if len(seen.schema.targets) > 1:
@@ -358,6 +379,16 @@ def _put_training(page: _Page, seen: Seen) -> None:
     page.put("train:")
     page.put(f"  epochs: {epochs}", "at most")
     page.put(f"  stop: {inline({**stop, 'restore_best': True})}")
+
+
+def _farthest(values: np.ndarray) -> float:
+    """How far an outlier of values (n,) is, in deviations of the others; 0 if none."""
+    off = np.abs(values - values.mean())
+    at = int(off.argmax())
+    others = np.delete(values, at)
+    std = float(others.std())
+    apart = abs(float(values[at] - others.mean())) / std if std else 0.0
+    return apart if off[at] > _FAR * values.std() or apart > _APART else 0.0
 
 
 def _about_counts(seen: Seen) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 
 from nettrain.component import show, suggest
 from nettrain.data.decide import decide, written_otherwise
-from nettrain.data.odd import odd_numbers
+from nettrain.data.odd import FEW, odd_numbers
 from nettrain.data.schema import Schema, read_rows
 from nettrain.data.settings import HELD, DataConfig
 from nettrain.data.sources import FileSource, Loaded, nowhere
@@ -21,11 +23,17 @@ from nettrain.diagnose.facts import Told
 from nettrain.errors import Error, Place
 from nettrain.experiment import columns
 from nettrain.experiment.columns import Column, rows, shortened
+from nettrain.experiment.doubts import Doubt, doubts
 from nettrain.experiment.setup import Setup
 from nettrain.experiment.telling import telling
 
 _SMALL, _LARGE = 500, 50_000
 """Rows below which more are kept from training, and above which fewer are."""
+_TARGET = re.compile(
+    r"(?i:(.*[\W_])?(target|class|label|y|outcome|response|result|diagnosis|species"
+    r"|ziel|klasse|ergebnis|diagnose|cible|classe|résultat|objetivo|clase|resultado))"
+)
+"""Names of columns that are to be predicted: English, German, French and Spanish."""
 TOLD = 5
 """Columns or targets of which something is told one by one."""
 
@@ -41,6 +49,7 @@ class Seen:
         columns: the inputs.
         schema: targets, task and classes.
         targets: of the rows that have one: labels (n,) or values (n, T).
+        doubts: what may be meant otherwise.
         telling: by name, what a column alone tells of a target.
     """
 
@@ -50,6 +59,7 @@ class Seen:
     columns: Sequence[Column]
     schema: Schema
     targets: np.ndarray
+    doubts: Sequence[Doubt] = ()
     telling: Mapping[str, Told] = field(default_factory=dict)
 
     @property
@@ -80,7 +90,12 @@ def look(path: str, targets: Sequence[str]) -> Seen:
     table = loaded.tables["train"]
     _check_targets(loaded, targets or loaded.targets)
     apart = {*targets, *loaded.targets}
-    inputs = [columns.column(table, name) for name in table.names if name not in apart]
+    codes = columns.codes(table)
+    inputs = [
+        columns.column(table, name, codes.get(name, ""))
+        for name in table.names
+        if name not in apart
+    ]
     if all(column.kind == "ignore" for column in inputs):
         raise _nothing_left(table, inputs)
     config = _data(source, targets, table, inputs)
@@ -88,7 +103,9 @@ def look(path: str, targets: Sequence[str]) -> Seen:
     read = read_rows(schema, table, targets=True)
     _check_classes(table, schema, read.targets)
     assert read.targets is not None
-    seen = Seen(source, loaded, found, inputs, schema, read.targets)
+    used = [column.name for column in inputs if column.kind == "numeric"]
+    told = doubts(source, table, used, [column.name for column in schema.targets])
+    seen = Seen(source, loaded, found, inputs, schema, read.targets, told)
     _check_rows(table, shares(seen), len(seen.targets))
     return seen
 
@@ -101,8 +118,8 @@ def without_telling(seen: Seen, setup: Setup) -> tuple[Seen, list[Column]]:
     """
     if not seen.table.locate:
         return seen, []
-    told = telling(setup.dataset)
-    told = {n: t for n, t in told.items() if t.share >= TellingColumn.threshold}
+    judged = TellingColumn().judged
+    told = {n: t for n, t in telling(setup.dataset).items() if judged(t)[1]}
     left = {
         column.name: replace(
             column,
@@ -120,6 +137,7 @@ def without_telling(seen: Seen, setup: Setup) -> tuple[Seen, list[Column]]:
 
 
 def tells(told: Told) -> str:
+    """What a column tells of the target, and in which rows, for a sentence about it."""
     rows = "every training row"
     if told.share < 1:
         rows = f"{100 * told.share:.4g} % of the training rows"
@@ -167,16 +185,50 @@ def _check_targets(loaded: Loaded, targets: Sequence[str]) -> None:
         texts = table.texts(name).tolist() if table.kind(name) != "numeric" else []
         if odd := odd_numbers(texts, table.notation):
             raise written_otherwise(table, odd, [name])
+        if table.kind(name) == "numeric":
+            _check_numbers(table, name)
     if not targets:
         message = "the column to predict is not said"
-        # Likely first: classes are texts more often than not, or stand at the end.
-        *_, last = table.names
-        texts = {name for name in table.names if table.kind(name) != "numeric"}
-        names = sorted(table.names, key=lambda n: (n not in texts, n != last))
-        fix = f"add --target with one of {names_of(names)}"
+        fix = f"add --target with one of {names_of(_likely_first(table))}"
         if table.shape is not None:
             message, fix = "the file has inputs x and no targets y", loaded.lacking
         raise Error("data-missing-column", message, place=place, fix=fix)
+
+
+def _check_numbers(table: Table, name: str) -> None:
+    """Refuse a target of numbers with texts among them."""
+    invalid = table.numbers(name).invalid
+    if not invalid.any():
+        return
+    said, fix = columns.no_numbers(Counter(table.texts(name)[invalid].tolist()))
+    (first,) = table.find([(int(invalid.argmax()), table.position(name))])
+    message = f"the target {show(name)} has {said}"
+    raise Error("data-not-a-number", message, place=first.place, fix=fix)
+
+
+def _likely_first(table: Table) -> list[str]:
+    """The columns, those first that are likely to be predicted.
+
+    That tell their names, few different values, and their place: at an end.
+    """
+    codes, last = columns.codes(table), len(table.names) - 1
+
+    def rank(at: int) -> tuple[int, float]:
+        name = table.names[at]
+        kind = columns.column(table, name, codes.get(name, "")).kind
+        values = table.numbers(name).values if kind == "numeric" else np.empty(0)
+        few = len(np.unique(values)) <= FEW
+        likely = (
+            kind != "ignore" and _TARGET.fullmatch(name) is not None,
+            kind == "categorical",
+            kind == "numeric" and at == last,
+            kind == "numeric" and few,
+            kind == "numeric" and at == 0,
+            kind == "numeric",
+        )
+        return [*likely, True].index(True), min(last - at, at + 0.5)
+
+    return [table.names[at] for at in sorted(range(last + 1), key=rank)]
 
 
 def _check_classes(table: Table, schema: Schema, targets: Any) -> None:

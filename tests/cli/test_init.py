@@ -272,7 +272,7 @@ def test_rows_stay_mixed_where_the_first_lack_a_class(init: Init) -> None:
 def test_a_column_that_tells_the_target(
     call: Call, folder: Path, told: Cell, target: Cell
 ) -> None:
-    write({"outcome": told, "x": noise, "y": target})
+    write({"outcome": told, "x": lambda i: f"{X[i] + OTHER[i]:.2f}", "y": target})
     answer = call("init", "t.csv", "--target", "y")
     assert (answer.code, answer.err) == (0, "")
     why = "is `y` in other words in every training row; is it known beforehand?"
@@ -299,7 +299,10 @@ def test_a_column_that_nearly_tells_the_target(init: Init, near: Cell) -> None:
 
 
 def test_what_follows_from_the_target_stays(folder: Path, init: Init) -> None:
-    columns: dict[str, Cell] = {"x": x, "e": lambda i: f"{math.exp(X[i]):.4f}"}
+    columns: dict[str, Cell] = {
+        "x": lambda i: f"{X[i]:.1f}",
+        "e": lambda i: f"{math.exp(X[i]):.1f}",
+    }
     columns["y"] = lambda i: f"{3 * X[i]:.2f}"
     write(columns)
     text, value = init()
@@ -322,18 +325,22 @@ def test_a_column_of_more_values_than_classes_stays(call: Call, folder: Path) ->
     assert "columns" not in read("t.yaml").value["data"]
 
 
-@pytest.mark.parametrize("rows", [{}, dict.fromkeys(range(9), "no")])
+@pytest.mark.parametrize(
+    ("wrong", "rows", "tells"),
+    [(0, 120, True), (1, 120, False), (9, 120, False), (1, 400, True)],
+)
 def test_init_and_the_diagnosis_have_one_rule(
-    call: Call, folder: Path, rows: dict[int, str]
+    call: Call, folder: Path, wrong: int, rows: int, tells: bool
 ) -> None:
     """What init leaves out the diagnosis warns of, by the same training rows."""
     write(
         {
-            "code": lambda i: rows.get(i, kind(i)),
+            "code": lambda i: "no" if i < wrong else kind(i),
             "city": lambda i: f"{kind(i)}{i % 3}",
             "x": noise,
             "y": kind,
-        }
+        },
+        rows,
     )
     told = call("init", "t.csv", "--target", "y").out
     ignored = read("t.yaml").value["data"].get("columns", {})
@@ -343,9 +350,8 @@ def test_init_and_the_diagnosis_have_one_rule(
     found = [
         [f.severity for f in run.findings if f.id == "D5"] for run in (own, all_of)
     ]
-    exact = not rows
-    assert ("left out: `code`" in told) == (ignored == {"code": "ignore"}) == exact
-    assert found == [["note"], ["warning", "note"] if exact else ["note"]]
+    assert ("left out: `code`" in told) == (ignored == {"code": "ignore"}) == tells
+    assert found == [["note"], ["warning", "note"] if tells else ["note"]]
 
 
 def test_counts_have_a_loss_of_their_own(init: Init, call: Call) -> None:
@@ -526,11 +532,17 @@ def test_units_and_outliers(init: Init) -> None:
         "c": noise,
         "y": lambda i: 1e5 if i == 7 else X[i],
     }
-    write(columns, 400)
-    text, value = init()
-    assert value["data"]["preprocess"] == [{"standardize": {"floor": 0}}]
-    assert value["loss"] == "huber"
-    assert "20 standard deviations from the mean" in text
+    for rows in (400, 60):  # of n values none is further than √(n - 1) deviations
+        write(columns, rows)
+        text, value = init()
+        assert value["data"]["preprocess"] == [{"standardize": {"floor": 0}}]
+        assert value["loss"] == "huber"
+        told = re.search(r"a target is (\S+) standard deviations of the others", text)
+        assert told
+        assert 8e4 < float(told[1].replace(",", "")) < 1.2e5
+        Path("t.yaml").unlink()
+    write({**columns, "y": lambda i: 9 if i == 7 else X[i]}, 60)
+    assert init()[1]["loss"] == "mse"
 
 
 def test_rare_categories_may_come_later(init: Init, call: Call) -> None:

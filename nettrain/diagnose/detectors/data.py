@@ -348,7 +348,7 @@ class TellingColumn(_AboutData):
         for how, (one, several, text) in _TOLD.items():
             for sure in (True, False):
                 told = {
-                    n: t for n, t in close.items() if self._judged(t) == (how, sure)
+                    n: t for n, t in close.items() if self.judged(t) == (how, sure)
                 }
                 verb = one if len(told) == 1 else several
                 if told and sure and how not in ("several", "needed"):
@@ -358,10 +358,10 @@ class TellingColumn(_AboutData):
                     remedy = Remedy("leave out what is known later than the target")
                     yield self._found(evidence, "note", told, verb, text, remedy)
 
-    def _judged(self, told: Told) -> tuple[str, bool]:
+    def judged(self, told: Told) -> tuple[str, bool]:
         """In which way it tells, and whether next to no row says otherwise."""
-        few = round((1 - told.share) * told.rows) <= self.wrong
-        sure = told.share >= self.threshold or (told.rows > 0 and few)
+        few = told.rows > 0 and round((1 - told.share) * told.rows) <= self.wrong
+        sure = told.share >= (self.nearly if few else self.threshold)
         return "needed" if told.needed else told.how, sure
 
     def _found(
