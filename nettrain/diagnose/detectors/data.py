@@ -347,9 +347,7 @@ class TellingColumn(_AboutData):
         close = {n: each for n, each in told.items() if each.share >= self.nearly}
         for how, (one, several, text) in _TOLD.items():
             for sure in (True, False):
-                told = {
-                    n: t for n, t in close.items() if self.judged(t) == (how, sure)
-                }
+                told = {n: t for n, t in close.items() if self.judged(t) == (how, sure)}
                 verb = one if len(told) == 1 else several
                 if told and sure and how not in ("several", "needed"):
                     remedy = remedies.left_out(evidence, [*told])
