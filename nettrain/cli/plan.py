@@ -46,7 +46,7 @@ def check(arguments: Namespace) -> int:
     sys.stdout.flush()
     most = plan.greediest
     # Of points that cannot be trained all alone are a mistake: others are told.
-    error = most.refusal or (most.flaw if most.flawed == plan.points else None)
+    error = most.refusal or (most.flaw if most.flawed == most.points else None)
     if error and not arguments.json:
         raise error
     if error:
@@ -150,9 +150,10 @@ def _failing(most: Greediest, points: int) -> Iterator[str]:
         does = "does" if most.unfit == 1 else "do"
         yield f"{most.unfit} {of} {does} not fit into the memory"
     if most.own:
-        own = f"{count(most.own, 'point')} with code of your own"
+        least = "at least " * (most.points + most.own < points)
+        own = f"{least}{count(most.own, 'point')} with code of your own"
         not_ = f"{'is' if most.own == 1 else 'are'} not looked at"
-        yield f"{own} {not_}: it is run in trials alone"
+        yield f"{own} {not_}: what the base has not is run in trials alone"
 
 
 def _looked_at(plan: Plan) -> str:

@@ -69,6 +69,8 @@ def run(arguments: Namespace) -> int:
                 if told := place.how_to_go_on(seed):
                     print(f"  {told}", file=sys.stderr)
                 return code
+            if ended.outcome is None:
+                Run.read(ended.folder.path)  # if it is damaged, that is told at once
             told, has_diverged = _status(ended)
             print(visible(f"seed {seed}  {ended.folder.path}  {told}"))
             place.saw(ended.folder.path)
@@ -234,23 +236,34 @@ def _refuse_runs(out: Path, seeds: range) -> None:
     """With `--out` everything is trained, and nothing that is there is touched.
 
     Raises:
-        Error: `run-exists`.
+        Error: `run-exists`, or `run-not-empty` where there is what is none of ours.
     """
     if (out / RUN).exists():
         fix = "choose another folder"
         raise Error("run-exists", f"{out} holds a run already", fix=fix)
+    _refuse_foreign(out)
     runs = [out / f"seed-{seed}" for seed in seeds]
     there = [run for run in runs if (run / RUN).exists()]
     if there:
         fix, left = "choose another folder", []
         if half := next((run for run in there if not _is_over(run)), None):
             left.append(f"nettrain resume {half}")
-        if rest := seeds[seeds.index(_seed(there[-1])) + 1 :]:
+        if rest := seeds[len(there) :]:
             left.append(_asked(rest))
-        if left:
+        if left and there == runs[: len(there)]:
             fix += f", or finish it by hand: {', then '.join(left)}"
         fix += "; without --out the same command goes on by itself"
         raise Error("run-exists", f"{there[0]} holds a run already", fix=fix)
+
+
+def _refuse_foreign(out: Path) -> None:
+    disk = Disk()
+    names = disk.list(out) if disk.is_folder(out) else []
+    seeds = {seed.name for seed in seeds_in(disk, out)} if names else set()
+    ours = {lock.LOCK, *seeds, *([REPORT] if seeds else [])}
+    if foreign := [name for name in names if name not in ours]:
+        message = f"{out} holds {', '.join(foreign[:3])}, and no runs of several seeds"
+        raise Error("run-not-empty", message, fix="choose another folder")
 
 
 def _is_over(run: Path) -> bool:

@@ -481,6 +481,7 @@ _BY = {
     COPIES: "model", SUMS: "model", SECOND: "model", BUFFERS: "model", READ: "model",
     ACTIVATIONS: "data.batch_size", ROWS: "data.batch_size",
     VALUES: "data.batch_size", EVALUATION: "data.evaluation_batch_size",
+    HISTORY: "train",
 }  # fmt: skip
 """What a term grows with."""
 
@@ -520,6 +521,11 @@ def _remedy(setup: Setup, stage: Stage, limit: Limit) -> tuple[Place, str]:
             return place(tuple(key.split("."))), fix
     if key == "data":
         return place(("data", "source")), FEWER_ROWS
+    if key == "train":
+        name = "epochs" if setup.experiment.train.epochs else "steps"
+        now = getattr(setup.experiment.train, name)
+        fix = f"say train.{name}: {max(1, int(now * share))}"
+        return place(("train", name)), fix
     where, name = _largest_layer(setup)
     return place(where, key=True), f"give {name} fewer units: it is the largest layer"
 

@@ -362,8 +362,7 @@ def find_run(
     for number in sorted(numbers(disk, parent), reverse=True):
         for path in _runs_in(disk, parent / str(number)):
             with contextlib.suppress(Error):  # half-made, damaged, of another version
-                folder = RunFolder.open(path, disk=disk)
-                run = folder.read_json(RUN)
+                folder, run = RunFolder.begun(path, disk=disk)
                 is_it = run.get("fingerprint") == fingerprint
                 if is_it and run.get("status") in statuses:
                     return folder

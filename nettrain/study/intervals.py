@@ -124,7 +124,8 @@ class Interval:
             n = seeds * self.folds
             off = abs(self.mean) / spread / _share(n, self.folds)
             needed = _quantile(n, (1 - LEVEL) / tests)
-            return 1 - float(nctdtr(n - 1, off, needed)) >= POWER
+            # Far off the centre it is no number, and as good as 0.
+            return not float(nctdtr(n - 1, off, needed)) > 1 - POWER
 
         return 2 + bisect.bisect_left(range(2, MOST + 1), True, key=tells)
 

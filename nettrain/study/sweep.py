@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import math
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -315,7 +316,8 @@ class _Sweeping:
             why, place = str(error), error.place
             if place and not place.file.startswith(here):
                 # A file's name alone: a line has little room for its path.
-                why = why.replace(place.file, Path(place.file).name)
+                file = re.sub(r"(:\d+)*$", "", place.file)
+                why = why.replace(file, Path(file).name)
         return Score("failed", why=why.replace(here, ""))
 
     def _other_data(self, known: _Known, unit: Unit, folder: Path) -> Error | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,8 @@ class Condition:
         first, *others = _JOINED.split(value)
         if any(map(_FORM.fullmatch, others)):
             message = f'"{text}" is more than one condition'
-            each = [f'--where "{one}"' for one in (f"{key}{sign}{first}", *others)]
+            conditions = f"{key}{sign}{first}", *others
+            each = [f"--where {shlex.quote(one)}" for one in conditions]
             fix = f"give --where for each, all have to hold: {' '.join(each)}"
             raise Error("usage-arguments", message, fix=fix)
         return cls(key, sign, scalar(value))

@@ -526,6 +526,35 @@ def kept(made: Path, number: int) -> None:
         shutil.rmtree(run)
 
 
+@pytest.mark.parametrize("name", ["report.html", "notes.txt", "trials/0001.yaml"])
+def test_nothing_of_others_is_touched_in_the_folder_that_is_given(
+    call: Call, folder: Path, name: str
+) -> None:
+    there = folder / "made" / name
+    there.parent.mkdir(parents=True)
+    there.write_text("mine")
+    answer = call(*SHORT, "--seeds", 1, "--out", "made")
+    held = name.partition("/")[0]
+    assert answer.code == 4 and there.read_text() == "mine"
+    assert answer.err.startswith(f"error[run-not-empty] made holds {held}, and no runs")
+    assert [path.name for path in (folder / "made").iterdir()] == [held]
+
+
+def test_seeds_with_a_gap_between_them_are_not_finished_by_hand(
+    call: Call, three: Path
+) -> None:
+    made = three.rename("runs/made").rename("made")
+    shutil.rmtree(made / "seed-0")
+    try:
+        answer = call(*SHORT, "--seeds", 4, "--out", "made")
+        assert answer.err == (
+            "error[run-exists] made/seed-1 holds a run already\n  choose another "
+            "folder; without --out the same command goes on by itself\n"
+        )
+    finally:
+        shutil.rmtree(made)
+
+
 def test_a_half_made_run_is_taken_over_where_the_folder_is_given(
     call: Call, folder: Path
 ) -> None:

@@ -236,6 +236,16 @@ def test_too_many_rows_are_evaluated_at_once(room: Any) -> None:
     assert error.fix is not None and "data.evaluation_batch_size: " in error.fix
 
 
+@pytest.mark.parametrize("key", ["epochs", "steps"])
+def test_so_many_updates_that_their_numbers_do_not_fit(room: Any, key: str) -> None:
+    room(200 * MB)
+    setup = set_up({**SMALL, "train": {key: 10**8}})
+    fix = str(refused(setup).fix)
+    found = re.fullmatch(rf"say train\.{key}: (\d+)", fix)
+    assert found
+    check_fits(set_up({**SMALL, "train": {key: int(found[1])}}))
+
+
 def test_the_data_themselves_are_too_large(room: Any) -> None:
     room(-MB)
     assert "fewer rows" in (refused(small()).fix or "")

@@ -181,3 +181,11 @@ def test_what_is_not_told_needs_more_seeds_than_it_has() -> None:
     for values in draw.normal(0.8, size=(200, 4)).tolist():
         known = Interval.of(values)
         assert known.p * 6 <= 0.05 or known.enough(6) > 4
+
+
+def test_the_larger_the_gap_the_fewer_are_enough() -> None:
+    """Also where scipy has no number for so large a one."""
+    gaps = np.arange(3.0, 9.0, 0.05)
+    for tests in (1, 3, 66):
+        found = [Interval.of([gap - 0.5, gap + 0.5]).enough(tests) for gap in gaps]
+        assert found == sorted(found, reverse=True) and found[-1] <= 5

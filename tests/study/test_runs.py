@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -233,8 +234,9 @@ def test_what_is_no_condition(text: str) -> None:
 def test_two_conditions_in_one_are_told_apart(text: str, each: tuple[str, ...]) -> None:
     with pytest.raises(Error, match="is more than one condition") as caught:
         Condition.parse(text)
-    asked = " ".join(f'--where "{one}"' for one in each)
-    assert caught.value.fix == f"give --where for each, all have to hold: {asked}"
+    said, _, asked = str(caught.value.fix).partition(": ")
+    assert said == "give --where for each, all have to hold"
+    assert shlex.split(asked) == [word for one in each for word in ("--where", one)]
 
 
 @pytest.mark.parametrize(
