@@ -211,9 +211,9 @@ def _beginning(disk: Disk, parent: Path) -> Path | None:
     for number in numbers(disk, parent):
         path = parent / str(number)
         with contextlib.suppress(Error):  # another's, or gone meanwhile
-            seeds = [] if disk.exists(path / RUN) else seeds_in(disk, path)
-            known = (TRIALS, RUN, *(f"{seed.name}/{RUN}" for seed in seeds))
-            begun = any(disk.exists(path / name) for name in known)
+            runs = (path, *seeds_in(disk, path))
+            begun = any(disk.exists(run / RUN) for run in runs)
+            begun = begun or disk.exists(path / TRIALS)
             if not begun and lock.is_held(disk, path):
                 return path
     return None
